@@ -1,0 +1,61 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace lazygumbel {
+
+/// The threads that `parallel_for` uses for `threads` asked: 0 means all that OpenMP offers, never
+/// more than there is work, and 1 without OpenMP.
+inline std::size_t usable_threads(std::size_t threads, std::size_t work) noexcept {
+#ifdef _OPENMP
+  if (threads == 0) threads = static_cast<std::size_t>((std::max)(1, omp_get_max_threads()));
+#else
+  threads = 1;
+#endif
+  return (std::max)(std::size_t{1}, (std::min)(threads, work));
+}
+
+/// Calls body(i) for i = 0 .. count-1, each once, in no stated order, on at most `threads` threads
+/// (0: all). Eigen's products inside run on one thread each, so nothing is oversubscribed. The
+/// first exception stops the remaining work and is rethrown here.
+template <class Body>
+void parallel_for(std::size_t count, std::size_t threads, Body&& body) {
+  std::exception_ptr error;
+  std::mutex error_guard;
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  const auto work = [&]() noexcept {
+    for (std::size_t i; !failed.load(std::memory_order_relaxed) &&
+                        (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
+      try {
+        body(i);
+      } catch (...) {
+        const std::lock_guard lock(error_guard);
+        if (!error) error = std::current_exception();
+        failed.store(true, std::memory_order_relaxed);
+      }
+    }
+  };
+#ifdef _OPENMP
+  const int team = static_cast<int>(usable_threads(threads, count));
+#pragma omp parallel num_threads(team)
+  {
+    omp_set_num_threads(
+        1);  // this task's setting only: what Eigen reads before it splits a product
+    work();
+  }
+#else
+  static_cast<void>(threads);
+  work();
+#endif
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace lazygumbel

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "lazygumbel/core/errors.hpp"
+
+namespace lazygumbel {
+
+/// Items are numbered 0 .. n-1, n <= 2^32 - 1.
+using item_id = std::uint32_t;
+
+/// n x d, one item (or one query) a row, rows contiguous.
+template <class Scalar>
+using RowMatrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <class Scalar>
+using Vector = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
+
+/// A view of an n x d row-major matrix with any distance between rows. Binds to RowMatrix, its
+/// blocks and Eigen::Map without a copy; a column-major matrix is copied into a temporary.
+template <class Scalar>
+using MatrixView = Eigen::Ref<const RowMatrix<Scalar>, 0, Eigen::OuterStride<>>;
+
+/// The same view made from a pointer only, so that it can never view a temporary:
+/// RowPointer<float>(data, n, d, Eigen::OuterStride<>(d)). What non-owning members hold.
+template <class Scalar>
+using RowPointer = Eigen::Map<const RowMatrix<Scalar>, 0, Eigen::OuterStride<>>;
+
+/// A view of d contiguous numbers. Binds to vectors and to the rows of a row-major matrix.
+template <class Scalar>
+using VectorView = Eigen::Ref<const Vector<Scalar>>;
+
+namespace detail {
+
+/// Throws std::invalid_argument unless `matrix` has 1 .. 2^32-1 rows, at least one column, and
+/// finite entries. O(n d).
+template <class Scalar>
+void require_rows(std::string_view name, const MatrixView<Scalar>& matrix) {
+  const std::string parameter(name);
+  if (matrix.rows() < 1) throw_invalid(parameter + ".rows()", matrix.rows(), "must be at least 1");
+  if (matrix.cols() < 1) throw_invalid(parameter + ".cols()", matrix.cols(), "must be at least 1");
+  if (matrix.rows() > static_cast<Eigen::Index>(std::numeric_limits<item_id>::max()))
+    throw_invalid(parameter + ".rows()", matrix.rows(), "must be below 2^32");
+  for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
+    if (matrix.row(i).allFinite()) continue;
+    for (Eigen::Index j = 0; j < matrix.cols(); ++j)
+      if (!(Eigen::numext::isfinite)(matrix(i, j)))
+        throw_invalid(parameter + "(" + text_of(i) + ", " + text_of(j) + ")", matrix(i, j),
+                      "must be finite");
+  }
+}
+
+/// Throws std::invalid_argument unless `query` has `dimension` finite entries. O(d).
+template <class Scalar>
+void require_query(std::string_view name, const VectorView<Scalar>& query, std::size_t dimension) {
+  if (static_cast<std::size_t>(query.size()) != dimension)
+    throw_invalid(std::string(name) + ".size()", query.size(),
+                  "must equal the index's dimension " + text_of(dimension));
+  if (query.allFinite()) return;
+  const std::string parameter(name);
+  for (Eigen::Index j = 0; j < query.size(); ++j)
+    if (!(Eigen::numext::isfinite)(query(j)))
+      throw_invalid(parameter + "(" + text_of(j) + ")", query(j), "must be finite");
+}
+
+/// max_i |x_i| in double. Throws std::invalid_argument when a norm does not fit Scalar. O(n d).
+template <class Scalar>
+double max_row_norm(std::string_view name, const MatrixView<Scalar>& matrix) {
+  double largest = 0.0;
+  for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
+    const double norm = matrix.row(i).template cast<double>().stableNorm();
+    if (!(norm <= static_cast<double>(std::numeric_limits<Scalar>::max())))
+      throw_invalid(std::string(name) + ".row(" + text_of(i) + ").norm()", norm, "overflows");
+    largest = norm > largest ? norm : largest;
+  }
+  return largest;
+}
+
+/// |query| max_norm, an upper bound on every |score|. Throws std::invalid_argument when that
+/// overflows Scalar, since a score could then be infinite. O(d).
+template <class Scalar>
+double require_scores_fit(std::string_view name, const VectorView<Scalar>& query, double max_norm) {
+  const double bound = query.template cast<double>().norm() * max_norm;
+  if (!(bound <= 0.5 * static_cast<double>(std::numeric_limits<Scalar>::max())))
+    throw_invalid(std::string(name) + ".norm() * max row norm", bound, "scores would overflow");
+  return bound;
+}
+
+}  // namespace detail
+}  // namespace lazygumbel

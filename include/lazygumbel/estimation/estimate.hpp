@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+
+#include "lazygumbel/core/parameters.hpp"
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/retrieval.hpp"
+
+namespace lazygumbel {
+
+/// What an estimate rests on.
+struct EstimateTrace {
+  std::size_t head_size = 0;  ///< items summed exactly
+  std::size_t samples = 0;    ///< tail items, or draws, that were sampled
+  bool exhaustive = false;    ///< all n items were summed: the value is exact up to rounding
+  bool target_met = true;     ///< false when an (epsilon, delta) target was not reached
+  /// Of the retrieval's bound. Head + tail estimates are unbiased sums whatever it is worth: it
+  /// only bounds their variance (and is the range in Interval::empirical_bernstein).
+  Guarantee guarantee{};
+};
+
+/// A number with its uncertainty.
+struct Estimate {
+  double value = 0.0;
+  double standard_error = 0.0;      ///< estimated; 0 when exhaustive
+  double lower = 0.0, upper = 0.0;  ///< two-sided interval
+  double confidence = 0.0;          ///< nominal coverage of the interval
+  EstimateTrace trace;
+};
+
+/// A vector with its uncertainty, coordinate by coordinate and in norm.
+struct VectorEstimate {
+  Vector<double> value;
+  Vector<double> standard_error;  ///< of each coordinate
+  /// |value - truth|_2 is at most this with about the stated confidence.
+  double error_norm = 0.0;
+  double confidence = 0.0;
+  EstimateTrace trace;
+};
+
+/// How a confidence interval for log Z is made.
+enum class Interval {
+  normal,              ///< central limit theorem: tight, right for large samples
+  empirical_bernstein  ///< for any sample size, given a true residual bound; several times wider
+};
+
+struct EstimatorOptions {
+  std::size_t k = 0;                     ///< items to retrieve; 0 means ceil(sqrt(n))
+  double confidence = 0.95;              ///< of intervals in fixed-budget mode
+  Interval interval = Interval::normal;  ///< LogPartition only
+};
+
+}  // namespace lazygumbel

@@ -1,0 +1,222 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <type_traits>
+
+#include "lazygumbel/estimation/detail/ratio_sums.hpp"
+#include "lazygumbel/estimation/estimate.hpp"
+#include "lazygumbel/estimation/head_tail.hpp"
+#include "lazygumbel/estimation/normal_quantile.hpp"
+#include "lazygumbel/estimation/sample_size.hpp"
+
+namespace lazygumbel {
+
+/// f: item -> number. (An Eigen matrix is callable with one index too, but means a matrix here.)
+template <class F>
+concept ScalarFunction =
+    !std::derived_from<F, Eigen::EigenBase<F>> && std::regular_invocable<const F&, item_id> &&
+    std::convertible_to<std::invoke_result_t<const F&, item_id>, double>;
+
+/// f: item -> Eigen vector, of the same size for every item.
+template <class F>
+concept VectorFunction =
+    !std::derived_from<F, Eigen::EigenBase<F>> && std::regular_invocable<const F&, item_id> &&
+    !ScalarFunction<F> && requires(const F& f, item_id id) {
+  f(id).template cast<double>().eval().size();
+};
+
+/// E_p[f] = sum_i p_i f(i) under the softmax p_i = exp(<theta, x_i>) / Z, by the ratio
+///   Fhat = (sum_S e^y f + (N / l) sum_T e^y f) / (sum_S e^y + (N / l) sum_T e^y),
+/// the same l uniform tail items T in both sums. Consistent, bias O(1 / l); the standard error is
+/// that of the delta method, N sd(e^y (f - Fhat)) / (sqrt(l) Zhat). f is given as a scalar
+/// function, a function that returns an Eigen vector, or an n x m matrix whose row i is f(i).
+///
+/// const and thread-safe when f is; the index must outlive it. Everywhere: throws
+/// std::invalid_argument on a bad theta or option, on f(i) that is NaN or infinite where it was
+/// looked at, and when every item is masked; index_error on a broken index. Source: Mussmann, Levy,
+/// Ermon 2017, section 3.4; docs/algorithms.md, section 4.
+template <MipsIndex Index>
+class SoftmaxExpectation {
+ public:
+  using scalar_type = typename Index::scalar_type;
+
+  explicit SoftmaxExpectation(const Index& index, EstimatorOptions options = {})
+      : index_(&index), options_(options), k_(detail::resolve_options(options, index.size())) {}
+  explicit SoftmaxExpectation(const Index&&, EstimatorOptions = {}) = delete;
+
+  /// Fixed budget: `tail_samples` >= 2 rows of the tail.
+  template <ScalarFunction F, BitGenerator Engine>
+  Estimate estimate(const VectorView<scalar_type>& theta, const F& f, std::size_t tail_samples,
+                    Engine& engine) const {
+    return scalar(fixed(theta, as_column(f), tail_samples, engine));
+  }
+
+  template <VectorFunction F, BitGenerator Engine>
+  VectorEstimate estimate(const VectorView<scalar_type>& theta, const F& f,
+                          std::size_t tail_samples, Engine& engine) const {
+    return fixed(theta, f, tail_samples, engine);
+  }
+
+  /// `values` (n x m): E_p of its rows, an m-vector.
+  template <class Derived, BitGenerator Engine>
+  VectorEstimate estimate(const VectorView<scalar_type>& theta,
+                          const Eigen::MatrixBase<Derived>& values, std::size_t tail_samples,
+                          Engine& engine) const {
+    return fixed(theta, as_rows(values), tail_samples, engine);
+  }
+
+  /// |Fhat - F| <= epsilon |Fhat| (relative scale) or <= epsilon (absolute), in the Euclidean norm
+  /// for vectors, with probability at least about 1 - delta; the exhaustive sum where that is
+  /// cheaper, which also serves a relative target on F = 0.
+  template <ScalarFunction F, BitGenerator Engine>
+  Estimate estimate(const VectorView<scalar_type>& theta, const F& f, Accuracy target,
+                    Engine& engine) const {
+    return scalar(adaptive(theta, as_column(f), target, engine));
+  }
+
+  template <VectorFunction F, BitGenerator Engine>
+  VectorEstimate estimate(const VectorView<scalar_type>& theta, const F& f, Accuracy target,
+                          Engine& engine) const {
+    return adaptive(theta, f, target, engine);
+  }
+
+  template <class Derived, BitGenerator Engine>
+  VectorEstimate estimate(const VectorView<scalar_type>& theta,
+                          const Eigen::MatrixBase<Derived>& values, Accuracy target,
+                          Engine& engine) const {
+    return adaptive(theta, as_rows(values), target, engine);
+  }
+
+  /// The exhaustive ratio: every item, O(n (d + m)).
+  template <ScalarFunction F>
+  Estimate exact(const VectorView<scalar_type>& theta, const F& f) const {
+    return scalar(exact_vector(theta, as_column(f)));
+  }
+
+  template <VectorFunction F>
+  VectorEstimate exact(const VectorView<scalar_type>& theta, const F& f) const {
+    return exact_vector(theta, f);
+  }
+
+  template <class Derived>
+  VectorEstimate exact(const VectorView<scalar_type>& theta,
+                       const Eigen::MatrixBase<Derived>& values) const {
+    return exact_vector(theta, as_rows(values));
+  }
+
+ private:
+  using Sums = detail::RatioSums;
+
+  template <ScalarFunction F>
+  static auto as_column(const F& f) {
+    return [&f](item_id id) {
+      return Eigen::Matrix<double, 1, 1>::Constant(static_cast<double>(f(id))).eval();
+    };
+  }
+
+  template <class Derived>
+  auto as_rows(const Eigen::MatrixBase<Derived>& values) const {
+    if (values.rows() != static_cast<Eigen::Index>(index_->size()))
+      detail::throw_invalid("values.rows()", values.rows(),
+                            "must equal the index's size " + detail::text_of(index_->size()));
+    if (values.cols() < 1)
+      detail::throw_invalid("values.cols()", values.cols(), "must be at least 1");
+    return [&values](item_id id) { return values.row(static_cast<Eigen::Index>(id)).transpose(); };
+  }
+
+  template <class F>
+  static void add_head(const HeadTail<Index>& parts, const F& f, Sums& sums) {
+    for (std::size_t i = 0; i < parts.head().ids.size(); ++i)
+      sums.add_head(parts.head().ids[i], parts.head().scores[i], f(parts.head().ids[i]));
+  }
+
+  template <class F, BitGenerator Engine>
+  static void extend(const HeadTail<Index>& parts, const F& f, std::size_t more, Engine& engine,
+                     Sums& sums) {
+    parts.sample_tail(more, engine, [&](item_id id, double y) { sums.add_tail(id, y, f(id)); });
+  }
+
+  template <class F, BitGenerator Engine>
+  VectorEstimate fixed(const VectorView<scalar_type>& theta, const F& f, std::size_t tail_samples,
+                       Engine& engine) const {
+    if (tail_samples < 2) detail::throw_invalid("tail_samples", tail_samples, "must be at least 2");
+    const HeadTail<Index> parts(*index_, theta, k_);
+    Sums sums(parts.tail_size());
+    add_head(parts, f, sums);
+    if (!parts.tail_is_empty()) extend(parts, f, tail_samples, engine, sums);
+    return report(parts, sums, 1.0 - options_.confidence);
+  }
+
+  template <class F, BitGenerator Engine>
+  VectorEstimate adaptive(const VectorView<scalar_type>& theta, const F& f, Accuracy target,
+                          Engine& engine) const {
+    const HeadTail<Index> parts(*index_, theta, k_);
+    Sums sums(parts.tail_size());
+    add_head(parts, f, sums);
+    if (parts.tail_is_empty()) return report(parts, sums, target.delta());
+    const SampleSize size(parts.tail_size());
+    if (size.prefers_exhaustive()) return exact_vector(parts, f, target.delta());
+    extend(parts, f, SampleSize::pilot, engine, sums);
+    for (;;) {
+      const VectorEstimate now = report(parts, sums, target.delta());
+      const double allowed = target.scale() == ErrorScale::absolute
+                                 ? target.epsilon()
+                                 : target.epsilon() * now.value.norm();
+      // The delta method needs a denominator that is itself known to about a tenth.
+      const double ratio = (std::max)(now.error_norm / allowed, sums.relative_error_of_z() / 0.1);
+      if (now.error_norm == 0.0 || ratio <= 1.0) return now;
+      const auto next = size.next(sums.count(), ratio);
+      if (!next) return exact_vector(parts, f, target.delta());
+      extend(parts, f, *next - sums.count(), engine, sums);
+    }
+  }
+
+  template <class F>
+  VectorEstimate exact_vector(const VectorView<scalar_type>& theta, const F& f) const {
+    return exact_vector(HeadTail<Index>(*index_, theta, k_), f, 1.0 - options_.confidence);
+  }
+
+  template <class F>
+  VectorEstimate exact_vector(const HeadTail<Index>& parts, const F& f, double delta) const {
+    Sums sums(0);
+    parts.scan([&](item_id id, double y) { sums.add_head(id, y, f(id)); });
+    VectorEstimate estimate = report(parts, sums, delta);
+    estimate.trace.exhaustive = true;
+    return estimate;
+  }
+
+  /// In one dimension the norm is an absolute value and the interval normal; in more, a Gaussian
+  /// vector of total variance s^2 stays within s (1 + sqrt(2 log(1 / delta))) (concentration of a
+  /// Lipschitz function of a Gaussian).
+  static VectorEstimate report(const HeadTail<Index>& parts, const Sums& sums, double delta) {
+    VectorEstimate estimate;
+    estimate.value = sums.mean();
+    estimate.standard_error = sums.standard_error();
+    const double factor = estimate.value.size() == 1 ? normal_quantile(1.0 - delta / 2.0)
+                                                     : 1.0 + std::sqrt(2.0 * std::log(1.0 / delta));
+    estimate.error_norm = factor * estimate.standard_error.norm();
+    estimate.confidence = 1.0 - delta;
+    estimate.trace = parts.trace();
+    estimate.trace.samples = sums.count();
+    return estimate;
+  }
+
+  static Estimate scalar(const VectorEstimate& vector) {
+    return {.value = vector.value[0],
+            .standard_error = vector.standard_error[0],
+            .lower = vector.value[0] - vector.error_norm,
+            .upper = vector.value[0] + vector.error_norm,
+            .confidence = vector.confidence,
+            .trace = vector.trace};
+  }
+
+  const Index* index_;
+  EstimatorOptions options_;
+  std::size_t k_;
+};
+
+}  // namespace lazygumbel

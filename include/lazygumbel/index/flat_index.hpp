@@ -1,0 +1,148 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/mips_index.hpp"
+#include "lazygumbel/index/row_store.hpp"
+#include "lazygumbel/index/top_k.hpp"
+
+namespace lazygumbel {
+
+/// Exhaustive scan: the exact k largest inner products, with a certified bound on the rest.
+///
+/// The scan (GEMV; GEMM for batches) may round differently from `score`. Any evaluation of a dot
+/// product in any order is within g |q|.|x|, g = d u / (1 - d u), u the unit roundoff [Higham,
+/// "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 3.1], so the k-th scanned
+/// score plus 2 g |q| max|x| bounds the *computed* score of every item that is not returned.
+///
+/// search: O(n d); search_batch: O(n d) a query at GEMM speed. const members are thread-safe.
+template <class Scalar = float>
+class FlatIndex {
+ public:
+  using scalar_type = Scalar;
+  static constexpr bool is_exact = true;
+
+  /// Owns `rows` (n x d; move it in to avoid the copy). Throws std::invalid_argument on an empty
+  /// matrix, NaN, infinity, or rows whose norm overflows.
+  explicit FlatIndex(RowMatrix<Scalar> rows) : rows_(std::move(rows)) {}
+
+  /// Reads the caller's rows where they are: no copy, they must stay alive and unchanged.
+  static FlatIndex over(const RowPointer<Scalar>& rows) {
+    return FlatIndex(RowStore<Scalar>(rows));
+  }
+
+  std::size_t size() const noexcept { return rows_.size(); }
+  std::size_t dimension() const noexcept { return rows_.dimension(); }
+  /// The rows, n x d.
+  auto rows() const noexcept { return rows_.matrix(); }
+
+  /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).
+  double score(const VectorView<Scalar>& query, item_id id) const noexcept {
+    return static_cast<double>(rows_.row(id).dot(query));
+  }
+
+  /// score() of each id, prefetching rows ahead.
+  void score_many(const VectorView<Scalar>& query, std::span<const item_id> ids,
+                  std::span<double> scores) const noexcept {
+    constexpr std::size_t ahead = 4;
+    for (std::size_t i = 0; i < (std::min)(ahead, ids.size()); ++i) rows_.prefetch(ids[i]);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i + ahead < ids.size()) rows_.prefetch(ids[i + ahead]);
+      scores[i] = score(query, ids[i]);
+    }
+  }
+
+  /// scores[i] = <query, x_(first+i)> by GEMV, equal to score() up to rounding.
+  void score_range(const VectorView<Scalar>& query, item_id first, std::span<double> scores) const {
+    const Vector<Scalar> values = rows_.block(first, scores.size()) * query;
+    for (std::size_t i = 0; i < scores.size(); ++i)
+      scores[i] = static_cast<double>(values[static_cast<Eigen::Index>(i)]);
+  }
+
+  /// The k best of all n; fewer only when k > n. Throws std::invalid_argument on a query of the
+  /// wrong dimension, with NaN or infinity, or so long that scores overflow, and on k == 0.
+  void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const {
+    const double slack = rows_.require_query("query", query, k);
+    TopK<Scalar> best((std::min)(k, size()));
+    Vector<Scalar> scores;
+    for (std::size_t first = 0; first < size(); first += block_rows) {
+      scores.noalias() = rows_.block(first, block_rows) * query;
+      collect(scores, first, best);
+    }
+    report(query, best, slack, found);
+  }
+
+  /// One search per row of `queries` (m x d) into retrievals[0 .. m-1], scores by GEMM.
+  void search_batch(const MatrixView<Scalar>& queries, std::size_t k,
+                    std::span<Retrieval> retrievals, std::size_t threads = 1) const {
+    constexpr std::size_t group = 64;
+    const auto count = static_cast<std::size_t>(queries.rows());
+    if (retrievals.size() != count)
+      detail::throw_invalid("retrievals.size()", retrievals.size(), "must equal queries.rows()");
+    parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
+      const std::size_t begin = part * group, end = (std::min)(count, begin + group);
+      search_group(queries.middleRows(static_cast<Eigen::Index>(begin),
+                                      static_cast<Eigen::Index>(end - begin)),
+                   k, retrievals.subspan(begin, end - begin));
+    });
+  }
+
+ private:
+  static constexpr std::size_t block_rows = 1024;  // x 64 queries of float: 256 KiB of scores
+
+  explicit FlatIndex(RowStore<Scalar> rows) : rows_(std::move(rows)) {}
+
+  static void collect(const Eigen::Ref<const Vector<Scalar>>& scores, std::size_t first,
+                      TopK<Scalar>& best) {
+    for (Eigen::Index i = 0; i < scores.size(); ++i)
+      if (scores[i] >= best.threshold())
+        best.push(scores[i], static_cast<item_id>(first + static_cast<std::size_t>(i)));
+  }
+
+  void search_group(const MatrixView<Scalar>& queries, std::size_t k,
+                    std::span<Retrieval> retrievals) const {
+    std::vector<double> slack;
+    for (Eigen::Index j = 0; j < queries.rows(); ++j)
+      slack.push_back(rows_.require_query("queries", queries.row(j).transpose(), k));
+    std::vector<TopK<Scalar>> best(slack.size(), TopK<Scalar>((std::min)(k, size())));
+    Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> scores;
+    for (std::size_t first = 0; first < size(); first += block_rows) {
+      scores.noalias() = rows_.block(first, block_rows) * queries.transpose();
+      for (Eigen::Index j = 0; j < queries.rows(); ++j)
+        collect(scores.col(j), first, best[static_cast<std::size_t>(j)]);
+    }
+    for (std::size_t j = 0; j < slack.size(); ++j)
+      report(queries.row(static_cast<Eigen::Index>(j)).transpose(), best[j], slack[j],
+             retrievals[j]);
+  }
+
+  void report(const VectorView<Scalar>& query, TopK<Scalar>& best, double slack,
+              Retrieval& found) const {
+    found.clear();
+    auto& kept = best.finish();
+    const double kth = static_cast<double>(kept.back().first);
+    for (auto& [value, id] : kept) value = static_cast<Scalar>(score(query, id));
+    std::sort(kept.begin(), kept.end(),
+              [](const auto& a, const auto& b) { return a.first > b.first; });
+    for (const auto& [value, id] : kept) {
+      found.ids.push_back(id);
+      found.scores.push_back(static_cast<double>(value));
+    }
+    found.residual_bound =
+        kept.size() < size() ? kth + slack : -std::numeric_limits<double>::infinity();
+    found.guarantee = Guarantee::certified();
+  }
+
+  RowStore<Scalar> rows_;
+};
+
+static_assert(BatchMipsIndex<FlatIndex<float>> && BatchMipsIndex<FlatIndex<double>>);
+
+}  // namespace lazygumbel

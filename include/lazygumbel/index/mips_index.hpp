@@ -1,0 +1,74 @@
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/retrieval.hpp"
+
+namespace lazygumbel {
+
+/// A maximum inner product index over items 0 .. size()-1. The page docs/concepts.md lists every
+/// requirement; in one breath: `search(query, k, retrieval)` overwrites `retrieval` with at most k
+/// items, best first, unique, and with a bound on the rest; `score(query, id)` is the exact inner
+/// product <query, x_id> in natural-log units, so that an engine's own distance never leaks (-inf
+/// masks an item: it is never drawn). const members may be called from many threads.
+///
+/// Optional members, found and used when present:
+/// - `score_many(query, ids, scores)`: scores[i] = score(query, ids[i]); worth it with prefetching;
+/// - `score_range(query, first, scores)`: scores[i] = score(query, first + i), up to rounding;
+/// - `search_batch(queries, k, retrievals)`: one search per row of `queries`.
+template <class Index>
+concept MipsIndex = std::floating_point<typename Index::scalar_type> &&
+    requires(const Index& index, const VectorView<typename Index::scalar_type>& query,
+             std::size_t k, Retrieval& retrieval, item_id id) {
+  { index.size() } -> std::convertible_to<std::size_t>;
+  { index.dimension() } -> std::convertible_to<std::size_t>;
+  index.search(query, k, retrieval);
+  { index.score(query, id) } -> std::convertible_to<double>;
+};
+
+/// A MipsIndex that answers many queries together faster than one by one.
+template <class Index>
+concept BatchMipsIndex = MipsIndex<Index> &&
+    requires(const Index& index, const MatrixView<typename Index::scalar_type>& queries,
+             std::size_t k, std::span<Retrieval> retrievals) {
+  index.search_batch(queries, k, retrievals);
+};
+
+/// scores[i] = index.score(query, ids[i]), through `score_many` where the index has it.
+template <MipsIndex Index>
+void score_many(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                std::span<const item_id> ids, std::span<double> scores) {
+  if constexpr (requires { index.score_many(query, ids, scores); }) {
+    index.score_many(query, ids, scores);
+  } else {
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      scores[i] = static_cast<double>(index.score(query, ids[i]));
+  }
+}
+
+/// Calls visit(first, scores) for blocks of consecutive items, first = 0, ..., that cover all n:
+/// scores[i] = index.score(query, first + i). O(n d), O(1) memory.
+template <MipsIndex Index, class Visit>
+void for_each_score(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                    Visit&& visit) {
+  constexpr std::size_t block = 4096;
+  const std::size_t n = index.size();
+  std::vector<double> scores((std::min)(block, n));
+  for (std::size_t first = 0; first < n; first += block) {
+    const std::span<double> part(scores.data(), (std::min)(block, n - first));
+    if constexpr (requires { index.score_range(query, item_id{}, part); }) {
+      index.score_range(query, static_cast<item_id>(first), part);
+    } else {
+      for (std::size_t i = 0; i < part.size(); ++i)
+        part[i] = static_cast<double>(index.score(query, static_cast<item_id>(first + i)));
+    }
+    visit(static_cast<item_id>(first), std::span<const double>(part));
+  }
+}
+
+}  // namespace lazygumbel

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "lazygumbel/core/types.hpp"
+
+namespace lazygumbel {
+
+/// n rows of d finite numbers, owned or viewed, with the largest norm. Movable, not copyable.
+template <class Scalar>
+class RowStore {
+ public:
+  using Rows = RowPointer<Scalar>;
+
+  /// Owns the rows. Throws std::invalid_argument as `require_rows` does, and when a norm overflows.
+  explicit RowStore(RowMatrix<Scalar>&& rows) : owned_(std::move(rows)) { attach(owned_); }
+
+  /// Views the caller's rows.
+  explicit RowStore(const Rows& rows) { attach(rows); }
+
+  RowStore(RowStore&&) noexcept = default;
+  RowStore& operator=(RowStore&&) noexcept = default;
+
+  std::size_t size() const noexcept { return static_cast<std::size_t>(count_); }
+  std::size_t dimension() const noexcept { return static_cast<std::size_t>(dimension_); }
+  double max_norm() const noexcept { return max_norm_; }
+
+  Rows matrix() const noexcept {
+    return Rows(data_, count_, dimension_, Eigen::OuterStride<>(stride_));
+  }
+
+  /// Rows first .. first + at_most - 1, fewer at the end.
+  Rows block(std::size_t first, std::size_t at_most) const noexcept {
+    const auto begin = static_cast<Eigen::Index>(first);
+    return Rows(data_ + begin * stride_,
+                (std::min)(static_cast<Eigen::Index>(at_most), count_ - begin), dimension_,
+                Eigen::OuterStride<>(stride_));
+  }
+
+  Eigen::Map<const Vector<Scalar>> row(item_id id) const noexcept {
+    return Eigen::Map<const Vector<Scalar>>(data_ + static_cast<Eigen::Index>(id) * stride_,
+                                            dimension_);
+  }
+
+  void prefetch(item_id id) const noexcept {
+    const auto* const begin =
+        reinterpret_cast<const char*>(data_ + static_cast<Eigen::Index>(id) * stride_);
+    const std::size_t bytes = (std::min)(dimension() * sizeof(Scalar), std::size_t{1024});
+    for (std::size_t at = 0; at < bytes; at += 64) LAZYGUMBEL_PREFETCH(begin + at);
+  }
+
+  /// Throws std::invalid_argument on a bad query or k == 0. Returns the largest difference that two
+  /// evaluations of one inner product of this query, in any order, can have: 2 g |query| max|x|.
+  double require_query(std::string_view name, const VectorView<Scalar>& query,
+                       std::size_t k) const {
+    detail::require_query<Scalar>(name, query, dimension());
+    if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
+    const double scale = detail::require_scores_fit<Scalar>(name, query, max_norm_);
+    const double roundings = static_cast<double>(dimension_) * 0.5 *
+                             static_cast<double>(std::numeric_limits<Scalar>::epsilon());
+    return 2.0 * roundings / (1.0 - roundings) * scale * (1.0 + 1e-12) +
+           static_cast<double>(dimension_) *
+               static_cast<double>(std::numeric_limits<Scalar>::min());
+  }
+
+ private:
+  void attach(const MatrixView<Scalar>& rows) {
+    detail::require_rows<Scalar>("rows", rows);
+    data_ = rows.data();
+    count_ = rows.rows();
+    dimension_ = rows.cols();
+    stride_ = rows.outerStride();
+    max_norm_ = detail::max_row_norm<Scalar>("rows", rows);
+  }
+
+  RowMatrix<Scalar> owned_;
+  const Scalar* data_ = nullptr;
+  Eigen::Index count_ = 0, dimension_ = 0, stride_ = 0;
+  double max_norm_ = 0.0;
+};
+
+}  // namespace lazygumbel

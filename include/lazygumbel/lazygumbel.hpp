@@ -1,0 +1,48 @@
+#pragma once
+
+/// \file
+/// Everything that needs no optional dependency: Eigen, hnswlib and Random123 only. It leaves
+/// nothing out today; adapters of optional components (FAISS, MPI, libsodium) will be headers of
+/// their own, to be included by name. The door is LazySampler:
+///
+///   lazygumbel::HnswIndex<float> index(rows);           // n x d, row-major
+///   lazygumbel::LazySampler sampler(index);
+///   lazygumbel::PhiloxEngine engine(42);
+///   auto draw = sampler.sample(theta, engine);          // p_i ~ exp(<theta, x_i>)
+
+#include "lazygumbel/core/config.hpp"
+#include "lazygumbel/core/errors.hpp"
+#include "lazygumbel/core/log_sum_exp.hpp"
+#include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/core/parameters.hpp"
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/core/version.hpp"
+#include "lazygumbel/estimation/estimate.hpp"
+#include "lazygumbel/estimation/from_draws.hpp"
+#include "lazygumbel/estimation/head_tail.hpp"
+#include "lazygumbel/estimation/log_partition.hpp"
+#include "lazygumbel/estimation/normal_quantile.hpp"
+#include "lazygumbel/estimation/sample_size.hpp"
+#include "lazygumbel/estimation/softmax_expectation.hpp"
+#include "lazygumbel/index/checked_search.hpp"
+#include "lazygumbel/index/complement.hpp"
+#include "lazygumbel/index/flat_index.hpp"
+#include "lazygumbel/index/hnsw_index.hpp"
+#include "lazygumbel/index/hnsw_parameters.hpp"
+#include "lazygumbel/index/mips_index.hpp"
+#include "lazygumbel/index/mips_to_l2.hpp"
+#include "lazygumbel/index/recall.hpp"
+#include "lazygumbel/index/retrieval.hpp"
+#include "lazygumbel/index/row_store.hpp"
+#include "lazygumbel/index/top_k.hpp"
+#include "lazygumbel/random/categorical.hpp"
+#include "lazygumbel/random/engine.hpp"
+#include "lazygumbel/random/gumbel.hpp"
+#include "lazygumbel/random/philox.hpp"
+#include "lazygumbel/random/poisson_race.hpp"
+#include "lazygumbel/random/uniform.hpp"
+#include "lazygumbel/sampling/draw.hpp"
+#include "lazygumbel/sampling/envelope.hpp"
+#include "lazygumbel/sampling/exhaustive.hpp"
+#include "lazygumbel/sampling/lazy_sampler.hpp"
+#include "lazygumbel/sampling/tune.hpp"

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <random>
+
+namespace lazygumbel {
+
+/// A source of uniform random bits: a standard uniform random bit generator whose values fill all
+/// 32 or all 64 bits (std::mt19937, std::mt19937_64, PhiloxEngine; not std::minstd_rand).
+template <class Engine>
+concept BitGenerator = std::uniform_random_bit_generator<Engine> &&(Engine::min)() == 0 &&
+                       ((Engine::max)() == (std::numeric_limits<std::uint32_t>::max)() ||
+                        (Engine::max)() == (std::numeric_limits<std::uint64_t>::max)());
+
+/// 64 uniform random bits: one call of a 64-bit engine, two of a 32-bit one (high half first).
+template <BitGenerator Engine>
+std::uint64_t uniform_bits(Engine& engine) {
+  if constexpr ((Engine::max)() == (std::numeric_limits<std::uint64_t>::max)()) {
+    return engine();
+  } else {
+    const auto high = static_cast<std::uint64_t>(engine());
+    return high << 32 | static_cast<std::uint64_t>(engine());
+  }
+}
+
+}  // namespace lazygumbel

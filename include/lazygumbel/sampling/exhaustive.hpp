@@ -1,0 +1,93 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+
+#include "lazygumbel/core/errors.hpp"
+#include "lazygumbel/index/top_k.hpp"
+#include "lazygumbel/random/gumbel.hpp"
+#include "lazygumbel/sampling/draw.hpp"
+
+/// \file
+/// The reference: every score gets its Gumbel. Scores may be -inf (masked items, never drawn); NaN
+/// and +inf are refused. O(n), no allocation but the answer. Source: the Gumbel-max trick [Gumbel
+/// 1954; Maddison, Tarlow, Minka, "A* Sampling", NIPS 2014], and for K items Vieira (2014).
+
+namespace lazygumbel {
+
+namespace detail {
+
+/// Calls visit(i, scores[i] + G_i) for all i in order, the G of a block drawn together.
+template <class Scalar, BitGenerator Engine, class Visit>
+void for_each_perturbed(std::span<const Scalar> scores, Engine& engine, Visit&& visit) {
+  constexpr std::size_t block = 256;
+  Eigen::Array<double, Eigen::Dynamic, 1, 0, block> noise;
+  for (std::size_t first = 0; first < scores.size(); first += block) {
+    noise.resize(static_cast<Eigen::Index>((std::min)(block, scores.size() - first)));
+    for (double& u : noise) u = standard_exponential(engine);
+    noise = -noise.log();
+    for (Eigen::Index j = 0; j < noise.size(); ++j) {
+      const std::size_t i = first + static_cast<std::size_t>(j);
+      if (!(scores[i] < std::numeric_limits<Scalar>::infinity()))
+        throw_invalid("scores[" + text_of(i) + "]", scores[i], "must be finite or -infinity");
+      visit(static_cast<item_id>(i), static_cast<double>(scores[i]) + noise[j]);
+    }
+  }
+}
+
+/// Throws std::invalid_argument for a count of scores that cannot be item ids.
+inline void require_item_count(std::size_t count) {
+  if (count == 0 || count > std::numeric_limits<item_id>::max())
+    throw_invalid("scores.size()", count, "must lie in 1 .. 2^32 - 1");
+}
+
+}  // namespace detail
+
+/// argmax_i (scores_i + G_i): an exact draw from p_i = exp(scores_i) / sum_j exp(scores_j).
+/// Throws std::invalid_argument on no scores, NaN, +inf, or when every score is -inf.
+template <class Scalar, BitGenerator Engine>
+Draw gumbel_max(std::span<const Scalar> scores, Engine& engine) {
+  detail::require_item_count(scores.size());
+  Draw best;
+  best.perturbed = -std::numeric_limits<double>::infinity();
+  detail::for_each_perturbed(scores, engine, [&](item_id id, double value) {
+    if (value > best.perturbed) best.id = id, best.perturbed = value;
+  });
+  if (best.perturbed == -std::numeric_limits<double>::infinity())
+    detail::throw_invalid("scores", best.perturbed, "every item is masked");
+  best.trace.head_size = scores.size();
+  best.trace.guarantee = Guarantee::certified();
+  return best;
+}
+
+/// The K largest of scores_i + G_i, in order: an exact draw of K items without replacement, with
+/// P(i_1, ..., i_K) = prod_r p_{i_r} / (1 - p_{i_1} - ... - p_{i_{r-1}}).
+/// Throws as gumbel_max does, and when K is 0 or exceeds the number of items above -inf.
+template <class Scalar, BitGenerator Engine>
+RankedDraws gumbel_top_k(std::span<const Scalar> scores, std::size_t K, Engine& engine) {
+  detail::require_item_count(scores.size());
+  if (K == 0 || K > scores.size())
+    detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(scores.size()));
+  TopK<double> best(K);
+  detail::for_each_perturbed(scores, engine, [&](item_id id, double value) {
+    if (value >= best.threshold() && value > -std::numeric_limits<double>::infinity())
+      best.push(value, id);
+  });
+  RankedDraws answer;
+  for (const auto& [value, id] : best.finish()) {
+    answer.ids.push_back(id);
+    answer.perturbed.push_back(value);
+  }
+  if (answer.ids.size() < K)
+    detail::throw_invalid("K", K,
+                          "only " + detail::text_of(answer.ids.size()) + " items are unmasked");
+  answer.trace.head_size = scores.size();
+  answer.trace.guarantee = Guarantee::certified();
+  return answer;
+}
+
+}  // namespace lazygumbel

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/random/philox.hpp"
+#include "lazygumbel/sampling/envelope.hpp"
+
+namespace lazygumbel {
+
+struct LazySamplerOptions {
+  /// Items to retrieve, at most n (more is an error); 0 means ceil(sqrt(n)). `tune` finds the best.
+  std::size_t k = 0;
+  /// Added to the index's residual bound, natural-log units, >= 0: how far the index may have
+  /// missed the true bound. Costs exp(gap) as many proposals.
+  double gap = 0.0;
+};
+
+/// Draws from the softmax p_i = exp(<theta, x_i>) / Z over the n items of a kNN index, looking at
+/// about k + n/k of them: the k largest scores by search, Gumbel noise for the rest only where it
+/// could matter. A temperature t is folded into theta: pass theta / t. Exact when the index's bound
+/// (plus gap) holds; see Trace::guarantee, Trace::violations and docs/guarantees.md.
+///
+/// Holds a reference to the index, which must outlive it. const and thread-safe: one sampler serves
+/// many threads, each with its own engine. Everywhere: throws std::invalid_argument on a theta of
+/// the wrong dimension or with NaN or infinity and on bad counts, index_error on an index that
+/// breaks its contract. Source: Mussmann, Levy, Ermon, UAI 2017, Algorithm 1, in the form of a
+/// race.
+template <MipsIndex Index>
+class LazySampler {
+ public:
+  using scalar_type = typename Index::scalar_type;
+
+  /// Throws std::invalid_argument when k > n, or the gap is negative, NaN or infinite.
+  explicit LazySampler(const Index& index, LazySamplerOptions options = {})
+      : index_(&index), options_(options) {
+    const std::size_t n = index.size();
+    if (n == 0) detail::throw_invalid("index.size()", n, "must be at least 1");
+    if (options.k > n) detail::throw_invalid("k", options.k, "exceeds n = " + detail::text_of(n));
+    if (options.k == 0)
+      options_.k = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+    if (!(options.gap >= 0.0 && options.gap < std::numeric_limits<double>::infinity()))
+      detail::throw_invalid("gap", options.gap, "must be finite and not negative");
+  }
+  explicit LazySampler(const Index&&, LazySamplerOptions = {}) = delete;
+
+  const Index& index() const noexcept { return *index_; }
+  /// The options in force; k is the number chosen when it was 0.
+  const LazySamplerOptions& options() const noexcept { return options_; }
+
+  /// One retrieval, ready to draw from many times.
+  Envelope<Index> prepare(const VectorView<scalar_type>& theta) const {
+    Envelope<Index> envelope(*index_);
+    envelope.assign(theta, options_.k, options_.gap);
+    return envelope;
+  }
+
+  /// One item ~ p, with its perturbed value. Search, then O(d) for each of about n/k proposals.
+  template <BitGenerator Engine>
+  Draw sample(const VectorView<scalar_type>& theta, Engine& engine) const {
+    return draw_from(prepare(theta), engine);
+  }
+
+  /// `count` independent items ~ p after one retrieval.
+  template <BitGenerator Engine>
+  Draws sample(const VectorView<scalar_type>& theta, std::size_t count, Engine& engine) const {
+    const Envelope<Index> envelope = prepare(theta);
+    Draws draws;
+    draws.trace = envelope.trace();
+    draws.ids.reserve(count);
+    draws.perturbed.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Draw draw = envelope.sample(engine, draws.trace);
+      draws.ids.push_back(draw.id);
+      draws.perturbed.push_back(draw.perturbed);
+    }
+    return draws;
+  }
+
+  /// K distinct items in order, as if drawn one by one without replacement, with their perturbed
+  /// values: the K largest of y_i + G_i over all n. Retrieves max(k, K) items.
+  template <BitGenerator Engine>
+  RankedDraws sample_without_replacement(const VectorView<scalar_type>& theta, std::size_t K,
+                                         Engine& engine) const {
+    Envelope<Index> envelope(*index_);
+    if (K == 0 || K > index_->size())
+      detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(index_->size()));
+    envelope.assign(theta, (std::max)(options_.k, K), options_.gap);
+    return envelope.sample_without_replacement(K, engine);
+  }
+
+  /// One draw for each row of `thetas` (m x d) on up to `threads` threads (0: all). Takes one
+  /// 64-bit seed from `engine`; row j draws from PhiloxEngine(seed, j), so the answer does not
+  /// depend on the number of threads. Uses the index's batch search where it has one.
+  template <BitGenerator Engine>
+  std::vector<Draw> sample_batch(const MatrixView<scalar_type>& thetas, Engine& engine,
+                                 std::size_t threads = 1) const {
+    const std::uint64_t seed = uniform_bits(engine);
+    const auto count = static_cast<std::size_t>(thetas.rows());
+    std::vector<Draw> draws(count);
+    constexpr std::size_t group = 64;
+    parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
+      const std::size_t begin = part * group, end = (std::min)(count, begin + group);
+      sample_group(thetas, begin, end, seed, draws);
+    });
+    return draws;
+  }
+
+ private:
+  template <BitGenerator Engine>
+  static Draw draw_from(const Envelope<Index>& envelope, Engine& engine) {
+    Trace trace = envelope.trace();
+    Draw draw = envelope.sample(engine, trace);
+    draw.trace = trace;
+    return draw;
+  }
+
+  void sample_group(const MatrixView<scalar_type>& thetas, std::size_t begin, std::size_t end,
+                    std::uint64_t seed, std::vector<Draw>& draws) const {
+    Envelope<Index> envelope(*index_);
+    std::vector<Retrieval> found;
+    if constexpr (BatchMipsIndex<Index>) {
+      found.resize(end - begin);
+      index_->search_batch(thetas.middleRows(static_cast<Eigen::Index>(begin),
+                                             static_cast<Eigen::Index>(end - begin)),
+                           options_.k, found);
+    }
+    for (std::size_t j = begin; j < end; ++j) {
+      const auto theta = thetas.row(static_cast<Eigen::Index>(j)).transpose();
+      if constexpr (BatchMipsIndex<Index>) {
+        envelope.assign(theta, options_.k, options_.gap, found[j - begin]);
+      } else {
+        envelope.assign(theta, options_.k, options_.gap);
+      }
+      PhiloxEngine stream(seed, j);
+      draws[j] = draw_from(envelope, stream);
+    }
+  }
+
+  const Index* index_;
+  LazySamplerOptions options_;
+};
+
+}  // namespace lazygumbel
