@@ -85,7 +85,7 @@ double max_row_norm(std::string_view name, const MatrixView<Scalar>& matrix) {
 /// overflows Scalar, since a score could then be infinite. O(d).
 template <class Scalar>
 double require_scores_fit(std::string_view name, const VectorView<Scalar>& query, double max_norm) {
-  const double bound = query.template cast<double>().norm() * max_norm;
+  const double bound = query.template cast<double>().stableNorm() * max_norm;
   if (!(bound <= 0.5 * static_cast<double>(std::numeric_limits<Scalar>::max())))
     throw_invalid(std::string(name) + ".norm() * max row norm", bound, "scores would overflow");
   return bound;

@@ -53,7 +53,8 @@ class HeadTail {
                                  head_.residual_bound == -std::numeric_limits<double>::infinity());
   }
 
-  /// visit(id, y) for `count` further uniform tail items. O(d + log k) each.
+  /// visit(id, y) for `count` further uniform tail items. O(d + log k) each. Throws index_error on
+  /// a score that is NaN, +inf or above a certified bound.
   template <BitGenerator Engine, class Visit>
   void sample_tail(std::size_t count, Engine& engine, Visit&& visit) const {
     std::array<item_id, 32> ids;
@@ -63,7 +64,14 @@ class HeadTail {
       for (std::size_t i = 0; i < block; ++i) ids[i] = tail_.draw(engine);
       score_many(index_, theta_, std::span<const item_id>(ids.data(), block),
                  std::span<double>(scores.data(), block));
-      for (std::size_t i = 0; i < block; ++i) visit(ids[i], require_score(ids[i], scores[i]));
+      for (std::size_t i = 0; i < block; ++i) {
+        const double score = require_score(ids[i], scores[i]);
+        if (head_.guarantee.kind == Guarantee::Kind::certified && score > head_.residual_bound)
+          detail::throw_index_error("the index certified the bound " +
+                                    detail::text_of(head_.residual_bound) + ", item " +
+                                    detail::text_of(ids[i]) + " scores " + detail::text_of(score));
+        visit(ids[i], score);
+      }
       count -= block;
     }
   }

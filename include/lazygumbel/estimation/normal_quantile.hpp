@@ -19,7 +19,10 @@ inline double normal_quantile(double p) {
   for (int step = 0; step < 20; ++step) {
     const double tail = 0.5 * std::erfc(-x / std::numbers::sqrt2);
     const double density = std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::numbers::pi);
-    const double change = (std::log(tail) - std::log(p)) * tail / density;
+    // Near 1/2 the logarithms cancel; p - 1/2 is exact there, and so is erf.
+    const double change = p > 0.25
+                              ? (0.5 * std::erf(x / std::numbers::sqrt2) - (p - 0.5)) / density
+                              : (std::log(tail) - std::log(p)) * tail / density;
     x -= change;
     if (std::abs(change) <= 1e-15 * std::abs(x)) break;
   }

@@ -19,7 +19,8 @@ void require_true_score(const Index& index, const VectorView<typename Index::sca
                         item_id id, double score) {
   const auto exact = static_cast<double>(index.score(query, id));
   if (exact == score) return;
-  if (!(std::abs(exact - score) <= 1e-3 * (std::max)({1.0, std::abs(exact), std::abs(score)})))
+  const double scale = (std::max)({1.0, std::abs(exact), std::abs(score)});
+  if (std::isinf(scale) || !(std::abs(exact - score) <= 1e-3 * scale))
     throw_index_error("search returned score " + text_of(score) + " for item " + text_of(id) +
                       ", whose score() is " + text_of(exact));
 }

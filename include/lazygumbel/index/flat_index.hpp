@@ -90,7 +90,7 @@ class FlatIndex {
       const std::size_t begin = part * group, end = (std::min)(count, begin + group);
       search_group(queries.middleRows(static_cast<Eigen::Index>(begin),
                                       static_cast<Eigen::Index>(end - begin)),
-                   k, retrievals.subspan(begin, end - begin));
+                   begin, k, retrievals.subspan(begin, end - begin));
     });
   }
 
@@ -106,11 +106,14 @@ class FlatIndex {
         best.push(scores[i], static_cast<item_id>(first + static_cast<std::size_t>(i)));
   }
 
-  void search_group(const MatrixView<Scalar>& queries, std::size_t k,
+  /// `begin`: the number of the group's first query in the batch, for messages.
+  void search_group(const MatrixView<Scalar>& queries, std::size_t begin, std::size_t k,
                     std::span<Retrieval> retrievals) const {
     std::vector<double> slack;
     for (Eigen::Index j = 0; j < queries.rows(); ++j)
-      slack.push_back(rows_.require_query("queries", queries.row(j).transpose(), k));
+      slack.push_back(rows_.require_query(
+          "queries.row(" + detail::text_of(begin + static_cast<std::size_t>(j)) + ")",
+          queries.row(j).transpose(), k));
     std::vector<TopK<Scalar>> best(slack.size(), TopK<Scalar>((std::min)(k, size())));
     Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> scores;
     for (std::size_t first = 0; first < size(); first += block_rows) {
@@ -128,13 +131,8 @@ class FlatIndex {
     found.clear();
     auto& kept = best.finish();
     const double kth = static_cast<double>(kept.back().first);
-    for (auto& [value, id] : kept) value = static_cast<Scalar>(score(query, id));
-    std::sort(kept.begin(), kept.end(),
-              [](const auto& a, const auto& b) { return a.first > b.first; });
-    for (const auto& [value, id] : kept) {
-      found.ids.push_back(id);
-      found.scores.push_back(static_cast<double>(value));
-    }
+    for (const auto& hit : kept) found.ids.push_back(hit.second);
+    rescore(*this, query, found);
     found.residual_bound =
         kept.size() < size() ? kth + slack : -std::numeric_limits<double>::infinity();
     found.guarantee = Guarantee::certified();

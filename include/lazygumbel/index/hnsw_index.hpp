@@ -49,12 +49,11 @@ class HnswIndex {
   void set_ef(std::size_t ef) {
     if (ef < 1) detail::throw_invalid("ef", ef, "must be at least 1");
     parameters_.ef = ef;
-    graph_.engine().setEf(ef);
   }
 
   /// Appends rows as items size() .. size() + rows.rows() - 1. Throws std::invalid_argument,
   /// leaving the index as it was, on bad rows and, under l2_reduction, on a row longer than the
-  /// norm_bound.
+  /// norm_bound. When `progress` throws, the rows inserted until then, the first ones, stay.
   void add(const MatrixView<Scalar>& rows, std::size_t threads = 1, const Progress& progress = {}) {
     detail::require_rows<Scalar>("rows", rows);
     if (static_cast<std::size_t>(rows.cols()) != dimension_)
@@ -72,16 +71,17 @@ class HnswIndex {
   void score_many(const VectorView<Scalar>& query, std::span<const item_id> ids,
                   std::span<double> scores) const noexcept {
     constexpr std::size_t ahead = 4;
-    for (std::size_t i = 0; i < (std::min)(ahead, ids.size()); ++i) prefetch(ids[i]);
+    for (std::size_t i = 0; i < (std::min)(ahead, ids.size()); ++i)
+      graph_.prefetch(graph_.place(ids[i]));
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (i + ahead < ids.size()) prefetch(ids[i + ahead]);
+      if (i + ahead < ids.size()) graph_.prefetch(graph_.place(ids[i + ahead]));
       scores[i] = score(query, ids[i]);
     }
   }
 
   /// The stored row of item `id`, d numbers.
   Eigen::Map<const Vector<Scalar>> row(item_id id) const noexcept {
-    return {graph_.row(id), static_cast<Eigen::Index>(dimension_)};
+    return {graph_.stored(graph_.place(id)).data(), static_cast<Eigen::Index>(dimension_)};
   }
 
   /// At most k items near the top; fewer when the graph reaches no more. Throws as FlatIndex does.
@@ -89,19 +89,15 @@ class HnswIndex {
     detail::require_query<Scalar>("query", query, dimension_);
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
     detail::require_scores_fit<Scalar>("query", query, max_norm_);
-    typename Graph::Point point(graph_.width());
-    std::copy_n(query.data(), dimension_, point.values());
-    std::vector<std::pair<Scalar, item_id>> near;
-    graph_.search(point, (std::min)(k, size()), near);
-    for (auto& [value, id] : near) value = static_cast<Scalar>(score(query, id));
-    std::sort(near.begin(), near.end(), [](const auto& a, const auto& b) {
-      return a.first != b.first ? a.first > b.first : a.second < b.second;
-    });
     found.clear();
-    for (const auto& [value, id] : near) {
-      found.ids.push_back(id);
-      found.scores.push_back(static_cast<double>(value));
+    if (graph_.width() == dimension_) {
+      graph_.search(query, ef(), (std::min)(k, size()), found.ids);
+    } else {  // the reduction's extra coordinate
+      Vector<Scalar> extended(query.size() + 1);
+      extended << query, Scalar{0};
+      graph_.search(extended, ef(), (std::min)(k, size()), found.ids);
     }
+    rescore(*this, query, found);
     found.residual_bound =
         found.scores.empty() ? std::numeric_limits<double>::quiet_NaN() : found.scores.back();
   }
@@ -156,6 +152,7 @@ class HnswIndex {
     const MipsToL2 reduction(parameters_.norm_bound);
     if (reduce)  // all rows before the first is inserted
       for (Eigen::Index i = 0; i < rows.rows(); ++i) reduction.extra_coordinate(rows.row(i));
+    max_norm_ = (std::max)(max_norm_, norm);
     graph_.append(static_cast<std::size_t>(rows.rows()), threads, progress,
                   [&](std::size_t i, Scalar* out) {
                     const auto source = rows.row(static_cast<Eigen::Index>(i));
@@ -163,13 +160,6 @@ class HnswIndex {
                     if (reduce)
                       out[dimension_] = static_cast<Scalar>(reduction.extra_coordinate(source));
                   });
-    max_norm_ = (std::max)(max_norm_, norm);
-  }
-
-  void prefetch(item_id id) const noexcept {
-    const auto* const begin = reinterpret_cast<const char*>(graph_.row(id));
-    const std::size_t bytes = (std::min)(dimension_ * sizeof(Scalar), std::size_t{1024});
-    for (std::size_t at = 0; at < bytes; at += 64) LAZYGUMBEL_PREFETCH(begin + at);
   }
 
   std::size_t dimension_;

@@ -31,7 +31,8 @@ struct HnswParameters {
   std::size_t threads = 1;
 };
 
-/// Called as (rows done, rows in all), at most about 100 times, never by two threads at once.
+/// Called as (rows done, rows in all) with growing numbers, the last time with all done, at most
+/// about 100 times, never by two threads at once.
 using Progress = std::function<void(std::size_t, std::size_t)>;
 
 namespace detail {

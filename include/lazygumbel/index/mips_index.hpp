@@ -4,6 +4,8 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
@@ -49,6 +51,22 @@ void score_many(const Index& index, const VectorView<typename Index::scalar_type
     for (std::size_t i = 0; i < ids.size(); ++i)
       scores[i] = static_cast<double>(index.score(query, ids[i]));
   }
+}
+
+/// Sets found.scores to the true scores of found.ids and sorts both, best first, ties by the
+/// smaller id: what an index does with the candidates that its engine proposed. O(k (d + log k)).
+template <class Index, class Query>
+void rescore(const Index& index, const Query& query, Retrieval& found) {
+  std::vector<double> scores(found.ids.size());
+  index.score_many(query, found.ids, scores);
+  std::vector<std::pair<double, item_id>> ranked(scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) ranked[i] = {scores[i], found.ids[i]};
+  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
+  found.scores.resize(scores.size());
+  for (std::size_t i = 0; i < ranked.size(); ++i)
+    std::tie(found.scores[i], found.ids[i]) = ranked[i];
 }
 
 /// Calls visit(first, scores) for blocks of consecutive items, first = 0, ..., that cover all n:

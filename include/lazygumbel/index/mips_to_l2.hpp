@@ -18,7 +18,7 @@ namespace lazygumbel {
 /// Transformation for Inner-Product Spaces", RecSys 2014.
 class MipsToL2 {
  public:
-  /// `norm_bound` = M > 0, finite. Throws std::invalid_argument otherwise.
+  /// `norm_bound` = M >= 0, at most 1e300. Throws std::invalid_argument otherwise.
   explicit MipsToL2(double norm_bound) : norm_bound_(norm_bound) {
     if (!(norm_bound >= 0.0 && norm_bound <= 1e300))
       detail::throw_invalid("norm_bound", norm_bound, "must be finite and not negative");
@@ -31,11 +31,12 @@ class MipsToL2 {
   /// wrong.
   template <class Row>
   double extra_coordinate(const Row& row) const {
-    const double norm = row.template cast<double>().norm();
+    const double norm = row.template cast<double>().stableNorm();
     if (!(norm <= norm_bound_ * (1.0 + 1e-6)))
       detail::throw_invalid("|row|", norm,
                             "exceeds the index's norm_bound " + detail::text_of(norm_bound_));
-    return std::sqrt((std::max)(0.0, (norm_bound_ - norm) * (norm_bound_ + norm)));
+    // Not the root of the product, which overflows for norms whose squares do.
+    return std::sqrt((std::max)(0.0, norm_bound_ - norm)) * std::sqrt(norm_bound_ + norm);
   }
 
  private:

@@ -38,6 +38,7 @@ class TopK {
   }
 
   void shrink() {
+    if (k_ == 0) kept_.clear();
     if (kept_.size() < k_ || k_ == 0) return;
     const auto kth = kept_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
     std::nth_element(kept_.begin(), kth, kept_.end(), before);

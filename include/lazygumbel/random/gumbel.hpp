@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -54,7 +55,8 @@ double gumbel_above(double bound, Engine& engine) {
     detail::throw_invalid("bound", bound, "must be below +infinity");
   const double u = open_uniform(engine);
   if (bound > 38.0) return bound - std::log(u);
-  return -std::log(-std::log1p(u * std::expm1(-std::exp(-bound))));
+  // Rounding may lead an ulp below the bound, never further.
+  return (std::max)(bound, -std::log(-std::log1p(u * std::expm1(-std::exp(-bound)))));
 }
 
 }  // namespace lazygumbel

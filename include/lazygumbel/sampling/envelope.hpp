@@ -186,7 +186,7 @@ class Envelope {
   /// Thinning: true with probability min(1, exp(score - U)).
   template <BitGenerator Engine>
   bool accepted(item_id id, double score, Engine& engine, Trace& trace) const {
-    if (score > bound_) {
+    if (!(score <= bound_)) {  // NaN too
       note_violation(id, score, trace);
       return true;
     }
@@ -206,8 +206,8 @@ class Envelope {
 
   /// The race after the arrival at time exp(-key), with every item of the tail that was not seen
   /// given an arrival of its own: the exponential law has no memory, so item i arrives
-  /// Exp(rate exp(y_i)) later. (`key` must be that of an arrival already dealt with: the next one
-  /// would be known to lie before the threshold, and restarting there would be biased.)
+  /// Exp(rate exp(min(y_i, U))) later. (`key` must be that of an arrival already dealt with: the
+  /// next one would be known to lie before the threshold, and restarting there would be biased.)
   template <class Accept, BitGenerator Engine>
   void finish_exhaustively(double key, const std::unordered_set<item_id>& seen, Accept&& accept,
                            Engine& engine, Trace& trace) const {
@@ -225,8 +225,10 @@ class Envelope {
           continue;
         }
         if (scores[i] == -infinity) continue;
-        if (scores[i] > bound_) note_violation(id, scores[i], trace);
-        const double log_delay = std::log(standard_exponential(engine)) - scores[i];
+        if (!(scores[i] <= bound_)) note_violation(id, scores[i], trace);
+        // Clipped as a proposal would be, so that a broken bound gives one law, not a mixture.
+        const double score = (std::min)(scores[i], bound_);
+        const double log_delay = std::log(standard_exponential(engine)) - score;
         accept(id, -log_add_exp(-key, log_delay));
       }
     });

@@ -26,9 +26,9 @@ concept BeamIndex = MipsIndex<Index> && requires(Index& index, std::size_t ef) {
 
 struct TuneOptions {
   /// Values of k to try; those above n are left out. Empty: 8, 16, ..., 1024 and ceil(sqrt(n)).
-  std::vector<std::size_t> k;
+  std::vector<std::size_t> k{};
   /// Beam widths to try with a BeamIndex, each with the k up to it. Empty: 16, 24, 32, ..., 512.
-  std::vector<std::size_t> ef;
+  std::vector<std::size_t> ef{};
   double gap = 0.0;                 ///< LazySamplerOptions::gap to tune for
   double max_clipped_mass = 1e-5;   ///< mean over the queries, see TuneTrial
   std::size_t draws_per_theta = 1;  ///< draws that share one retrieval

@@ -177,12 +177,13 @@ std::pair<HnswHeader, HnswGraph<Scalar>> load_hnsw(const std::filesystem::path& 
                      .template cast<double>()
                      .stableNorm());
   }
-  if (!(header.max_norm >= largest) || !(header.parameters.norm_bound >= 0.0) ||
+  // The norms were taken in another order of summation: equal up to rounding.
+  if (!(header.max_norm >= largest * (1.0 - 1e-9)) || !(header.parameters.norm_bound >= 0.0) ||
       !std::isfinite(header.max_norm) || !std::isfinite(header.parameters.norm_bound))
     in.fail("is corrupted: its norms do not match its rows");
   engine.enterpoint_node_ = entry;
   engine.maxlevel_ = top_level;
-  graph.index_labels();
+  graph.refresh();
   return {header, std::move(graph)};
 }
 

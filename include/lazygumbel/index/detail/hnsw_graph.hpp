@@ -1,17 +1,16 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/detail/beam_search.hpp"
 #include "lazygumbel/index/detail/hnswlib.hpp"
 #include "lazygumbel/index/hnsw_parameters.hpp"
 
@@ -44,18 +43,26 @@ class HnswGraph {
   HnswGraph(std::size_t width, std::size_t capacity, const HnswParameters& parameters)
       : space_(std::make_unique<Space>(width)),
         engine_(std::make_unique<Engine>(space_.get(), capacity, parameters.M,
-                                         parameters.ef_construction, parameters.seed)) {
-    engine_->setEf(parameters.ef);
-  }
+                                         parameters.ef_construction, parameters.seed)) {}
 
   std::size_t width() const noexcept { return space_->width; }
   std::size_t size() const noexcept { return place_.size(); }
   Engine& engine() noexcept { return *engine_; }
   const Engine& engine() const noexcept { return *engine_; }
 
-  /// The stored vector of item `id`.
-  const Scalar* row(item_id id) const noexcept {
-    return values(engine_->getDataByInternalId(place_[id]));
+  /// Where hnswlib keeps item `id`.
+  hnswlib::tableint place(item_id id) const noexcept { return place_[id]; }
+
+  /// The vector stored at a place, width() numbers.
+  Eigen::Map<const Vector<Scalar>> stored(hnswlib::tableint place) const noexcept {
+    return {values(engine_->getDataByInternalId(place)), static_cast<Eigen::Index>(width())};
+  }
+
+  /// Fetches (the beginning of) the vector at a place into the cache.
+  void prefetch(hnswlib::tableint place) const noexcept {
+    const char* const begin = engine_->getDataByInternalId(place);
+    const std::size_t bytes = (std::min)(width() * sizeof(Scalar), std::size_t{512});
+    for (std::size_t at = 0; at < bytes; at += 64) LAZYGUMBEL_PREFETCH(begin + at);
   }
 
   /// Inserts items size() .. size()+count-1; fill(i, out) writes the i-th new vector.
@@ -65,41 +72,48 @@ class HnswGraph {
     if (after > engine_->max_elements_)
       engine_->resizeIndex((std::max)(after, engine_->max_elements_ + engine_->max_elements_ / 2));
     std::mutex progress_guard;
-    std::atomic<std::size_t> done{0};
-    const std::size_t step = (std::max)(std::size_t{1}, count / 100);
+    std::size_t done = 0;
+    const std::size_t step = (count + 99) / 100;
     const auto insert = [&](std::size_t i) {
       Point point(width());
       fill(i, point.values());
       engine_->addPoint(point.data(), before + i);
-      const std::size_t finished = done.fetch_add(1) + 1;
-      if (progress && (finished % step == 0 || finished == count)) {
-        const std::lock_guard lock(progress_guard);
-        progress(finished, count);
-      }
+      if (!progress) return;
+      const std::lock_guard lock(progress_guard);
+      if (++done % step == 0 || done == count) progress(done, count);
     };
     // The first row of an empty graph becomes its entry point: alone, before the others look for
     // it.
     const std::size_t alone = before == 0 && count > 0 ? 1 : 0;
-    if (alone == 1) insert(0);
-    parallel_for(count - alone, threads, [&](std::size_t i) { insert(i + alone); });
-    index_labels();
+    try {
+      if (alone == 1) insert(0);
+      parallel_for(count - alone, threads, [&](std::size_t i) { insert(i + alone); });
+    } catch (...) {  // progress threw: every row that was begun is in, and those are the first ones
+      refresh();
+      throw;
+    }
+    refresh();
   }
 
-  /// Appends (distance, id) of the k nearest found, nearest last.
-  void search(const Point& query, std::size_t k,
-              std::vector<std::pair<Scalar, item_id>>& found) const {
-    auto queue = engine_->searchKnn(query.data(), k);
-    for (; !queue.empty(); queue.pop())
-      found.emplace_back(queue.top().first, static_cast<item_id>(queue.top().second));
+  /// Appends the ids of at most k items near the top, found with a beam of max(ef, k); `query` has
+  /// width() numbers.
+  void search(const VectorView<Scalar>& query, std::size_t ef, std::size_t k,
+              std::vector<item_id>& found) const {
+    std::vector<typename BeamSearch<Scalar>::Hit> beam;
+    beam_search_.run(*this, query, (std::max)(ef, k), beam);
+    for (std::size_t i = 0; i < (std::min)(k, beam.size()); ++i)
+      found.push_back(static_cast<item_id>(engine_->getExternalLabel(beam[i].place)));
   }
 
-  /// Rebuilds the map from labels to places after rows were inserted in any order.
-  void index_labels() {
+  /// What a change of the rows asks for: the map from labels to places, and the places to start
+  /// from.
+  void refresh() {
     const std::size_t count = engine_->cur_element_count;
     place_.resize(count);
     for (std::size_t i = 0; i < count; ++i)
       place_[engine_->getExternalLabel(static_cast<hnswlib::tableint>(i))] =
           static_cast<hnswlib::tableint>(i);
+    beam_search_.choose_pivots(*this);
   }
 
   static Scalar* values(char* stored) noexcept {
@@ -129,6 +143,7 @@ class HnswGraph {
   std::unique_ptr<Space> space_;
   std::unique_ptr<Engine> engine_;
   std::vector<hnswlib::tableint> place_;  // of item id
+  BeamSearch<Scalar> beam_search_;
 };
 
 }  // namespace lazygumbel::detail

@@ -3,20 +3,16 @@
 /// \file
 /// The one place that includes hnswlib (0.6.2 or later), with its warnings kept from the user.
 
-// Looking ahead to prefetch, hnswlib reads one link past a full list, up to 4 bytes past an upper
-// level's allocation (searchBaseLayer, 0.6.2 and 0.8). The value is not used, but AddressSanitizer
-// stops there, so programs under it do without the prefetching.
-#if defined(__SANITIZE_ADDRESS__)
-#define LAZYGUMBEL_UNDER_ADDRESS_SANITIZER
-#elif defined(__clang__)
-#if __has_feature(address_sanitizer)
-#define LAZYGUMBEL_UNDER_ADDRESS_SANITIZER
-#endif
-#endif
-#if defined(LAZYGUMBEL_UNDER_ADDRESS_SANITIZER) && !defined(NO_MANUAL_VECTORIZATION)
+// hnswlib's own SIMD is left out, as its distances are not used here (detail/hnsw_graph.hpp has one
+// for every scalar and width) and its price is high: 0.6.2 defines non-inline variables, so that two
+// files of a program compiled for AVX do not link; both versions put static functions into the
+// global namespace and, looking ahead to prefetch, read one link past the end of full lists, where
+// AddressSanitizer stops. A program that also uses hnswlib by itself, and wants its SIMD, includes
+// it before lazygumbel.
+#ifndef NO_MANUAL_VECTORIZATION
 #define NO_MANUAL_VECTORIZATION
+#define LAZYGUMBEL_DEFINED_NO_MANUAL_VECTORIZATION
 #endif
-
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wall"
@@ -31,4 +27,9 @@
 #include <hnswlib/hnswlib.h>
 #if defined(__GNUC__) || defined(__clang__)
 #pragma GCC diagnostic pop
+#endif
+
+#ifdef LAZYGUMBEL_DEFINED_NO_MANUAL_VECTORIZATION
+#undef NO_MANUAL_VECTORIZATION
+#undef LAZYGUMBEL_DEFINED_NO_MANUAL_VECTORIZATION
 #endif

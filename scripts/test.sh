@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Builds the tests and runs them all through ctest, on a fresh machine too.
+#
+# Usage: scripts/test.sh [options] [-- further ctest arguments]
+#   --preset NAME    test (default): optimised, because the laws need millions of draws, but with
+#                    assertions and self-checks compiled in; dev, asan-ubsan and tsan: see
+#                    CMakePresets.json
+#   --label REGEX    only tests with such a label: unit, concept, compile, law_fast, control,
+#                    integration, consumer, meta, example
+#   -D NAME=VALUE    a further CMake setting, such as LAZYGUMBEL_WARNINGS_AS_ERRORS=ON
+#   --no-install     install nothing; say what is missing
+#   --help           this text
+
+set -euo pipefail
+# shellcheck source=scripts/lib/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
+
+preset="test"
+label=()
+settings=()
+while (($#)); do
+  case $1 in
+    --preset) preset=${2:?--preset needs a name} && shift ;;
+    --label) label=(--label-regex "${2:?--label needs a regular expression}") && shift ;;
+    -D) settings+=(-D "${2:?-D needs NAME=VALUE}") && shift ;;
+    -D*) settings+=(-D "${1#-D}") ;;
+    --no-install) install_packages=no ;;
+    --help | -h) print_help "${BASH_SOURCE[0]}" && exit ;;
+    --) shift && break ;;
+    *) die "unknown option '$1' (see --help)" ;;
+  esac
+  shift
+done
+
+required_packages+=(libgtest-dev libboost-math-dev libcli11-dev)
+case $preset in
+  dev) required_packages+=(libbenchmark-dev) ;;
+  tsan) required_packages+=(clang libomp-dev) ;;
+esac
+optional_packages+=(dataset-fashion-mnist)
+provide_packages
+
+configure_and_build "$preset" "${settings[@]}"
+cd "$root"
+exec ctest --preset "$preset" --output-on-failure --parallel "$(nproc)" "${label[@]}" "$@"

@@ -1,0 +1,27 @@
+# lazygumbel.hpp reaches every header, but for those that tests/headers/optional_headers.txt lists.
+include("${CMAKE_CURRENT_LIST_DIR}/rule.cmake")
+
+set(optional "")
+if(EXISTS "${ROOT}/tests/headers/optional_headers.txt")
+  file(STRINGS "${ROOT}/tests/headers/optional_headers.txt" optional REGEX "^lazygumbel/")
+endif()
+
+set(reached "")
+set(pending lazygumbel/lazygumbel.hpp)
+while(pending)
+  list(POP_FRONT pending header)
+  if(NOT header IN_LIST reached AND EXISTS "${ROOT}/include/${header}")
+    list(APPEND reached ${header})
+    read_includes(${header} includes)
+    list(APPEND pending ${includes})
+  endif()
+endwhile()
+
+foreach(header IN LISTS headers)
+  if(header IN_LIST optional AND header IN_LIST reached)
+    complain("${header} is optional, yet lazygumbel.hpp reaches it")
+  elseif(NOT header IN_LIST optional AND NOT header IN_LIST reached)
+    complain("${header} is not reached from lazygumbel.hpp")
+  endif()
+endforeach()
+finish()

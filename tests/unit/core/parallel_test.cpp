@@ -1,0 +1,124 @@
+#include <gtest/gtest.h>
+
+#include <Eigen/Core>
+#include <atomic>
+#include <lazygumbel/core/parallel.hpp>
+#include <memory>
+#include <message_of.hpp>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using lazygumbel::parallel_for;
+using lazygumbel::usable_threads;
+
+TEST(ParallelFor, CallsEachIndexOnce) {
+  for (const std::size_t threads : {0, 1, 2, 8})
+    for (const std::size_t count : {1, 2, 7, 1000}) {
+      std::vector<std::atomic<int>> calls(count);
+      parallel_for(count, threads, [&](std::size_t i) { ++calls.at(i); });
+      for (std::size_t i = 0; i < count; ++i)
+        ASSERT_EQ(calls[i], 1) << i << " of " << count << ", " << threads << " threads";
+    }
+}
+
+TEST(ParallelFor, WithNothingToDoCallsNothing) {
+  for (const std::size_t threads : {0, 1, 8})
+    parallel_for(0, threads, [](std::size_t) { FAIL() << "called"; });
+}
+
+TEST(ParallelFor, OneThreadIsTheCallersAndInOrder) {
+  std::vector<std::size_t> order;
+  const auto caller = std::this_thread::get_id();
+  parallel_for(100, 1, [&](std::size_t i) {
+    order.push_back(i);
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+  });
+  ASSERT_EQ(order.size(), 100u);
+  for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(order[i], i);
+}
+
+TEST(ParallelFor, NeverUsesMoreThreadsThanAsked) {
+  std::mutex guard;
+  std::set<std::thread::id> seen;
+  parallel_for(200, 2, [&](std::size_t) {
+    const std::lock_guard lock(guard);
+    seen.insert(std::this_thread::get_id());
+  });
+  EXPECT_LE(seen.size(), 2u);
+}
+
+TEST(ParallelFor, RethrowsAnExceptionAndStopsTheRest) {
+  for (const std::size_t threads : {1, 2, 8}) {
+    std::atomic<std::size_t> calls{0};
+    EXPECT_EQ(lazygumbel::testing::message_of<std::runtime_error>([&] {
+                parallel_for(100000, threads, [&](std::size_t i) {
+                  ++calls;
+                  if (i == 10) throw std::runtime_error("at ten");
+                  // Others are kept from racing through everything before number 10 throws.
+                  if (i > 10) std::this_thread::yield();
+                });
+              }),
+              "at ten");
+    EXPECT_GE(calls, 1u);
+    if (threads == 1) {
+      EXPECT_EQ(calls, 11u);
+    }
+  }
+}
+
+TEST(ParallelFor, AllBodiesThrowingGivesOneException) {
+  for (const std::size_t threads : {1, 2, 8})
+    EXPECT_THROW(parallel_for(50, threads, [](std::size_t) { throw std::logic_error("each"); }),
+                 std::logic_error);
+}
+
+TEST(ParallelFor, IsUsableAgainAfterAnException) {
+  EXPECT_THROW(parallel_for(8, 8, [](std::size_t) { throw 1; }), int);
+  std::atomic<int> calls{0};
+  parallel_for(8, 8, [&](std::size_t) { ++calls; });
+  EXPECT_EQ(calls, 8);
+}
+
+TEST(ParallelFor, MayBeNested) {
+  std::atomic<int> calls{0};
+  parallel_for(4, 2, [&](std::size_t) { parallel_for(5, 2, [&](std::size_t) { ++calls; }); });
+  EXPECT_EQ(calls, 20);
+}
+
+TEST(ParallelFor, EigenUsesOneThreadInsideAndItsOwnNumberAgainAfterwards) {
+  const int before = Eigen::nbThreads();
+  std::atomic<int> most{0};
+  parallel_for(8, 2, [&](std::size_t) {
+    if (Eigen::nbThreads() > 1) most = Eigen::nbThreads();
+  });
+  EXPECT_EQ(most, 0);
+  EXPECT_EQ(Eigen::nbThreads(), before);
+}
+
+TEST(ParallelFor, TakesABodyThatCannotBeCopied) {
+  int sum = 0;
+  parallel_for(3, 1, [&sum, step = std::make_unique<int>(2)](std::size_t) { sum += *step; });
+  EXPECT_EQ(sum, 6);
+}
+
+TEST(UsableThreads, IsAtLeastOneAndAtMostTheWork) {
+  for (const std::size_t threads : {0, 1, 2, 8})
+    for (const std::size_t work : {0, 1, 5}) {
+      EXPECT_GE(usable_threads(threads, work), 1u);
+      EXPECT_LE(usable_threads(threads, work), work > 0 ? work : 1u);
+    }
+#ifdef _OPENMP
+  EXPECT_EQ(usable_threads(3, 100), 3u);
+  EXPECT_EQ(usable_threads(8, 2), 2u);
+#else
+  EXPECT_EQ(usable_threads(8, 100), 1u);
+#endif
+}
+
+}  // namespace

@@ -1,0 +1,44 @@
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <lazygumbel/random/engine.hpp>
+#include <random>
+#include <scripted_engine.hpp>
+
+namespace {
+
+using lazygumbel::BitGenerator;
+using lazygumbel::uniform_bits;
+using lazygumbel::testing::ScriptedEngine;
+
+static_assert(BitGenerator<std::mt19937> && BitGenerator<std::mt19937_64>);
+static_assert(BitGenerator<ScriptedEngine<std::uint32_t>>);
+static_assert(BitGenerator<ScriptedEngine<std::uint64_t>>);
+// Engines whose values leave some bit patterns out would bias every draw.
+static_assert(!BitGenerator<std::minstd_rand> && !BitGenerator<std::minstd_rand0>);
+static_assert(!BitGenerator<std::ranlux24> && !BitGenerator<std::ranlux48>);
+static_assert(!BitGenerator<std::knuth_b>);
+static_assert(!BitGenerator<ScriptedEngine<std::uint16_t>>);
+static_assert(!BitGenerator<int> && !BitGenerator<double (*)()>);
+
+TEST(UniformBits, AreOneWordOfA64BitEngine) {
+  ScriptedEngine<std::uint64_t> engine{0x0123456789abcdef, 7};
+  EXPECT_EQ(uniform_bits(engine), 0x0123456789abcdefu);
+  EXPECT_EQ(engine.used(), 1u);
+}
+
+TEST(UniformBits, AreTwoWordsOfA32BitEngineHighHalfFirst) {
+  ScriptedEngine<std::uint32_t> engine{0x01234567, 0x89abcdef, 7, 8};
+  EXPECT_EQ(uniform_bits(engine), 0x0123456789abcdefu);
+  EXPECT_EQ(engine.used(), 2u);
+}
+
+// The standard fixes the 10,000th output of mt19937 (default seed), so reproducibility over
+// standard libraries rests on nothing else.
+TEST(UniformBits, OfAStandardEngineAreTheSameEverywhere) {
+  std::mt19937 engine;
+  engine.discard(9999);
+  EXPECT_EQ(uniform_bits(engine) >> 32, 4123659995u);
+}
+
+}  // namespace
