@@ -110,8 +110,10 @@ void draw_one(benchmark::State& state, const std::string& method, const std::str
     PhiloxEngine engine(2);
     std::size_t i = 0;
     for (auto _ : state) {
-      const item_id id = method == "exhaustive" ? rival.draw(row(thetas, i++), engine)
-                                                : rival.draw_gumbel(row(thetas, i++), engine);
+      const Query theta = row(thetas, i++);
+      const item_id id = method == "exhaustive"        ? rival.draw(theta, engine)
+                         : method == "exhaustive_gemv" ? rival.draw_gemv(theta, engine)
+                                                       : rival.draw_gumbel(theta, engine);
       benchmark::DoNotOptimize(id);
     }
     state.counters["rows_scored"] = static_cast<double>(data->rows.rows());
@@ -177,7 +179,7 @@ void draw_again(benchmark::State& state, const std::string& method, const std::s
     }
     return;
   }
-  const auto& tuned = data->tuned(temperature);
+  const auto& tuned = data->tuned(temperature, together);
   lazygumbel::Envelope<lazygumbel::HnswIndex<float>> envelope(*data->hnsw);
   lazygumbel::Trace trace;
   double draws = 0.0;
@@ -203,7 +205,8 @@ const int registered = [] {
             [=](benchmark::State& state) { function(state, method, data, temperature); })
             ->Unit(benchmark::kMicrosecond);
       };
-      for (const char* method : {"exhaustive", "exhaustive_gumbel", "lazy_hnsw", "lazy_flat"})
+      for (const char* method :
+           {"exhaustive", "exhaustive_gemv", "exhaustive_gumbel", "lazy_hnsw", "lazy_flat"})
         add("draw_one", draw_one, method);
       for (const char* method : {"exhaustive", "lazy_hnsw"}) {
         add("draw_batch", draw_batch, method);

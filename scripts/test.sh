@@ -7,6 +7,7 @@
 #                    CMakePresets.json
 #   --label REGEX    only tests with such a label: unit, concept, compile, law_fast, control,
 #                    integration, consumer, meta, example
+#   --target NAME    build only this, such as tests_unit, to go with --label unit (may be repeated)
 #   -D NAME=VALUE    a further CMake setting, such as LAZYGUMBEL_WARNINGS_AS_ERRORS=ON
 #   --no-install     install nothing; say what is missing
 #   --help           this text
@@ -17,13 +18,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
 
 preset="test"
 label=()
-settings=()
+build_arguments=()
 while (($#)); do
   case $1 in
     --preset) preset=${2:?--preset needs a name} && shift ;;
     --label) label=(--label-regex "${2:?--label needs a regular expression}") && shift ;;
-    -D) settings+=(-D "${2:?-D needs NAME=VALUE}") && shift ;;
-    -D*) settings+=(-D "${1#-D}") ;;
+    --target) build_arguments+=(--target "${2:?--target needs a name}") && shift ;;
+    -D) build_arguments+=(-D "${2:?-D needs NAME=VALUE}") && shift ;;
+    -D*) build_arguments+=(-D "${1#-D}") ;;
     --no-install) install_packages=no ;;
     --help | -h) print_help "${BASH_SOURCE[0]}" && exit ;;
     --) shift && break ;;
@@ -40,6 +42,6 @@ esac
 optional_packages+=(dataset-fashion-mnist)
 provide_packages
 
-configure_and_build "$preset" "${settings[@]}"
+configure_and_build "$preset" "${build_arguments[@]}"
 cd "$root"
 exec ctest --preset "$preset" --output-on-failure --parallel "$(nproc)" "${label[@]}" "$@"

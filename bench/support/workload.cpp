@@ -21,8 +21,6 @@ std::unique_ptr<Workload> indexed(std::string name, Rows rows) {
   made->name = std::move(name);
   made->rows = std::move(rows);
   lazygumbel::HnswParameters parameters;
-  parameters.M = 24;
-  parameters.ef_construction = 300;
   parameters.threads = 0;
   made->build_threads = lazygumbel::usable_threads(0, 1000);
   std::fprintf(stderr, "%s: indexing %td x %td ...", made->name.c_str(), made->rows.rows(),
@@ -72,16 +70,17 @@ Queries Workload::thetas(std::size_t count, double temperature, std::uint64_t st
   return queries;
 }
 
-const lazygumbel::TuneResult& Workload::tuned(double temperature) {
-  const auto known = tuned_.find(temperature);
+const lazygumbel::TuneResult& Workload::tuned(double temperature, std::size_t draws_per_theta) {
+  const auto known = tuned_.find({temperature, draws_per_theta});
   if (known != tuned_.end()) {
     hnsw->set_ef(known->second.best.ef);
     return known->second;
   }
   lazygumbel::TuneOptions options;
   options.max_clipped_mass = 5e-5;  // half the target: the queries to come are others
+  options.draws_per_theta = draws_per_theta;
   const Queries queries = thetas(quick() ? 100 : 1000, temperature, 1);
-  return tuned_[temperature] = lazygumbel::tune(*hnsw, queries, options);
+  return tuned_[{temperature, draws_per_theta}] = lazygumbel::tune(*hnsw, queries, options);
 }
 
 Workload* workload(const std::string& name, std::string& why) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "lazygumbel/index/flat_index.hpp"
 #include "lazygumbel/index/hnsw_index.hpp"
@@ -27,12 +28,12 @@ struct Workload {
   /// `count` random rows divided by `temperature`; different `stream`s give different rows.
   Queries thetas(std::size_t count, double temperature, std::uint64_t stream) const;
 
-  /// Index settings tuned on rows that no benchmark queries, for a mean clipped mass <= 1e-4.
-  /// Sets the index's ef. Remembered for each temperature.
-  const lazygumbel::TuneResult& tuned(double temperature);
+  /// Index settings tuned on rows that no benchmark queries, for a mean clipped mass <= 1e-4 and so
+  /// many draws a theta. Sets the index's ef. Remembered.
+  const lazygumbel::TuneResult& tuned(double temperature, std::size_t draws_per_theta = 1);
 
  private:
-  std::map<double, lazygumbel::TuneResult> tuned_;
+  std::map<std::pair<double, std::size_t>, lazygumbel::TuneResult> tuned_;
 };
 
 /// The names that `workload` knows: glove100k, fashion_mnist, clusters.

@@ -12,8 +12,9 @@
 
 namespace demo {
 
-/// The rival: one score for every row (Eigen's GEMV, several rows at a time), then one draw. Made
-/// as fast as we know how, on one thread: no index can be worth less than what it is compared with.
+/// The rival: one score for every row, each read once and in order (at memory speed; Eigen's GEMV
+/// takes twice as long), then one draw. Made as fast as we know how, on one thread: no index can be
+/// worth less than what it is compared with.
 class ExhaustiveScan {
  public:
   /// Over the first n rows, which are viewed.
@@ -22,7 +23,8 @@ class ExhaustiveScan {
               Eigen::OuterStride<>(rows.cols())) {}
 
   const lazygumbel::Vector<float>& score(const lazygumbel::VectorView<float>& theta) {
-    scores_.noalias() = rows_ * theta;
+    scores_.resize(rows_.rows());
+    for (Eigen::Index i = 0; i < rows_.rows(); ++i) scores_[i] = rows_.row(i).dot(theta);
     return scores_;
   }
 

@@ -156,7 +156,7 @@ void print(std::ostream& out, const Input& input, const Options& options, const 
         "n^" + number(r.lazy_growth.exponent, 2));
   out << rule << '\n';
 
-  out << "Exhaustive: blocked GEMV over all rows, then "
+  out << "Exhaustive: one vectorised dot product for every row, then "
       << (r.race.by_inversion ? "inversion of the cumulative sum" : "Gumbel-max")
       << " (the faster of the two ways).\n"
       << "Guarantee, " << meaning(r) << '\n'

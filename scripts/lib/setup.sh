@@ -123,13 +123,13 @@ run_logged() {
   fi
 }
 
-# configure_and_build PRESET [--target NAME] [-D NAME=VALUE]...
+# configure_and_build PRESET [--target NAME]... [-D NAME=VALUE]...
 configure_and_build() {
-  local preset=$1 build=$root/build/$1 target=() settings=()
+  local preset=$1 build=$root/build/$1 targets=() settings=()
   shift
   while (($#)); do
     case $1 in
-      --target) target=(--target "$2") ;;
+      --target) targets+=(--target "$2") ;;
       -D) settings+=("-D$2") ;;
     esac
     shift 2
@@ -137,5 +137,5 @@ configure_and_build() {
   run_logged "configuring $preset" "$build/configure.log" \
     cmake -S "$root" --preset "$preset" "${settings[@]}"
   run_logged "building $preset" "$build/build.log" \
-    cmake --build "$build" --parallel "$(nproc)" "${target[@]}"
+    cmake --build "$build" --parallel "$(nproc)" "${targets[@]}"
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/complement.hpp"
@@ -51,6 +52,15 @@ class HeadTail {
   bool tail_is_empty() const noexcept {
     return tail_.size() == 0 || (head_.guarantee.kind == Guarantee::Kind::certified &&
                                  head_.residual_bound == -std::numeric_limits<double>::infinity());
+  }
+
+  /// N exp(U) / Z_S: how large the tail could be, relative to the head, if the bound holds. +inf
+  /// when the head has no weight.
+  double range() const {
+    const double log_head = log_sum_exp(std::span<const double>(head_.scores));
+    if (log_head == -std::numeric_limits<double>::infinity())
+      return std::numeric_limits<double>::infinity();
+    return static_cast<double>(tail_.size()) * std::exp(head_.residual_bound - log_head);
   }
 
   /// visit(id, y) for `count` further uniform tail items. O(d + log k) each. Throws index_error on

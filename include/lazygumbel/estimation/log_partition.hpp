@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <optional>
 
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
@@ -47,27 +48,12 @@ class LogPartition {
   /// cheaper.
   template <BitGenerator Engine>
   Estimate estimate(const VectorView<scalar_type>& theta, Accuracy target, Engine& engine) const {
-    const HeadTail<Index> parts(*index_, theta, k_);
-    const double confidence = 1.0 - target.delta();
-    Sums sums(parts);
-    if (parts.tail_is_empty())
-      return sums.report(parts, confidence, options_.interval, target.delta());
-    const double epsilon =
-        target.scale() == ErrorScale::relative ? target.epsilon() : -std::expm1(-target.epsilon());
-    const SampleSize size(parts.tail_size());
-    if (size.prefers_exhaustive()) return exact(parts, confidence);
-    sums.extend(parts, SampleSize::pilot, engine);
-    for (double look = 1.0;; look += 1.0) {
-      // Bernstein intervals hold at all looks together: delta / (look (look + 1)) sums to delta.
-      const double delta = options_.interval == Interval::normal
-                               ? target.delta()
-                               : target.delta() / (look * (look + 1.0));
-      const double ratio = sums.half_width(parts, options_.interval, delta) * (1.0 + epsilon) /
-                           (epsilon * sums.total(parts));
-      if (ratio <= 1.0) return sums.report(parts, confidence, options_.interval, delta);
-      const auto next = size.next(sums.count, ratio);
-      if (!next) return exact(parts, confidence);
-      sums.extend(parts, *next - sums.count, engine);
+    for (std::size_t k = k_;;) {
+      const HeadTail<Index> parts(*index_, theta, k);
+      const SampleSize size(index_->size(), k);
+      if (const auto estimate = sequential(parts, size, target, engine)) return *estimate;
+      if (size.larger_head() == 0) return exact(parts, 1.0 - target.delta());
+      k = size.larger_head();
     }
   }
 
@@ -152,6 +138,33 @@ class LogPartition {
     double unit, head = 0.0, sum = 0.0, squares = 0.0;
     std::size_t count = 0;
   };
+
+  /// The (epsilon, delta) rule with one head; nothing when it would take too many rows.
+  template <BitGenerator Engine>
+  std::optional<Estimate> sequential(const HeadTail<Index>& parts, const SampleSize& size,
+                                     Accuracy target, Engine& engine) const {
+    const double confidence = 1.0 - target.delta();
+    Sums sums(parts);
+    if (parts.tail_is_empty())
+      return sums.report(parts, confidence, options_.interval, target.delta());
+    const double epsilon =
+        target.scale() == ErrorScale::relative ? target.epsilon() : -std::expm1(-target.epsilon());
+    const std::size_t pilot = SampleSize::pilot(parts.range(), epsilon);
+    if (pilot > size.limit()) return std::nullopt;
+    sums.extend(parts, pilot, engine);
+    for (double look = 1.0;; look += 1.0) {
+      // Bernstein intervals hold at all looks together: delta / (look (look + 1)) sums to delta.
+      const double delta = options_.interval == Interval::normal
+                               ? target.delta()
+                               : target.delta() / (look * (look + 1.0));
+      const double ratio = sums.half_width(parts, options_.interval, delta) * (1.0 + epsilon) /
+                           (epsilon * sums.total(parts));
+      if (ratio <= 1.0) return sums.report(parts, confidence, options_.interval, delta);
+      const auto next = size.next(sums.count, ratio);
+      if (!next) return std::nullopt;
+      sums.extend(parts, *next - sums.count, engine);
+    }
+  }
 
   Estimate exact(const HeadTail<Index>& parts, double confidence) const {
     LogSumExp sum;

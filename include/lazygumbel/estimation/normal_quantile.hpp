@@ -20,9 +20,8 @@ inline double normal_quantile(double p) {
     const double tail = 0.5 * std::erfc(-x / std::numbers::sqrt2);
     const double density = std::exp(-0.5 * x * x) / std::sqrt(2.0 * std::numbers::pi);
     // Near 1/2 the logarithms cancel; p - 1/2 is exact there, and so is erf.
-    const double change = p > 0.25
-                              ? (0.5 * std::erf(x / std::numbers::sqrt2) - (p - 0.5)) / density
-                              : (std::log(tail) - std::log(p)) * tail / density;
+    const double change = p > 0.25 ? (0.5 * std::erf(x / std::numbers::sqrt2) - (p - 0.5)) / density
+                                   : (std::log(tail) - std::log(p)) * tail / density;
     x -= change;
     if (std::abs(change) <= 1e-15 * std::abs(x)) break;
   }

@@ -7,31 +7,54 @@
 
 namespace lazygumbel {
 
-/// The sequential rule of the (epsilon, delta) modes. A pilot of 256 tail rows, then the variance
-/// is taken from all rows so far and the sample grown, by at least a quarter and at most fourfold,
+/// The sequential rule of the (epsilon, delta) modes. A pilot of tail rows, then the variance is
+/// taken from all rows so far and the sample grown, by at least a quarter and at most fourfold,
 /// until the half-width meets the target. On Gaussian and clustered scores this misses as often as
-/// delta says, where a single resizing from a small pilot misses about twice as often. Past N / 4
-/// rows the exhaustive sum is cheaper (a random row costs about four streamed ones).
+/// delta says, where a single resizing from a small pilot misses about twice as often.
+///
+/// The pilot has at least 256 rows, and so many that no single tail item, met or not, can move Zhat
+/// by more than epsilon: a variance cannot be trusted before the heaviest items could show in it.
+///
+/// When more rows than `limit()` are wanted, the search is repeated once for a head 16 times as
+/// large (`larger_head`), which costs less than the exhaustive sum where n is large and takes the
+/// heaviest items out of the tail; if that does not do, all items are summed. Each stage samples
+/// afresh, so that what is reported never depends on the sample that was given up.
 class SampleSize {
  public:
-  explicit SampleSize(std::size_t tail_size) noexcept : limit_(tail_size / 4) {}
+  /// For a tail of N = n - k items: more than N / 3 rows cost as much as the exhaustive sum (a
+  /// random row costs about three streamed ones); more than 256 k as much as a larger head.
+  SampleSize(std::size_t n, std::size_t k) noexcept
+      : limit_((n - k) / 3), larger_head_(16 * k <= n / 256 ? 16 * k : 0) {
+    if (larger_head_ > 0) limit_ = (std::min)(limit_, 256 * k);
+  }
 
-  static constexpr std::size_t pilot = 256;
+  /// The first sample, for a tail whose weights reach at most exp(U) each: N exp(U) / (l Z_S) <=
+  /// epsilon. `range` = N exp(U) / Z_S; infinite when nothing is known. May exceed limit().
+  static std::size_t pilot(double range, double epsilon) noexcept {
+    const double rows = range / epsilon;
+    return rows < 1e15 ? (std::max)(std::size_t{256}, static_cast<std::size_t>(std::ceil(rows)))
+                       : static_cast<std::size_t>(1e15);
+  }
 
-  /// True when even the pilot costs more than the exhaustive sum.
-  bool prefers_exhaustive() const noexcept { return pilot > limit_; }
+  std::size_t limit() const noexcept { return limit_; }
+
+  /// The k of the next stage; 0 when that is the exhaustive sum.
+  std::size_t larger_head() const noexcept { return larger_head_; }
 
   /// The total number of rows to go on with, after `now` rows gave a half-width `ratio` times the
-  /// target (> 1); nothing when the exhaustive sum is cheaper.
+  /// target (> 1); nothing when that passes the limit. Below 4,096 rows, where one heavy row can
+  /// inflate the variance, only when it passes four times the limit.
   std::optional<std::size_t> next(std::size_t now, double ratio) const noexcept {
-    const double current = static_cast<double>(now);
+    const double current = static_cast<double>(now), limit = static_cast<double>(limit_);
     const double wanted = 1.05 * current * ratio * ratio;
-    if (!(wanted <= static_cast<double>(limit_))) return std::nullopt;
-    return static_cast<std::size_t>(std::ceil(std::clamp(wanted, 1.25 * current, 4.0 * current)));
+    if (!(wanted <= (now < 4096 ? 4.0 * limit : limit))) return std::nullopt;
+    const double total = std::ceil(std::clamp(wanted, 1.25 * current, 4.0 * current));
+    if (total > limit) return std::nullopt;
+    return static_cast<std::size_t>(total);
   }
 
  private:
-  std::size_t limit_;
+  std::size_t limit_, larger_head_;
 };
 
 }  // namespace lazygumbel

@@ -5,7 +5,9 @@
 #include <concepts>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <type_traits>
+#include <utility>
 
 #include "lazygumbel/estimation/detail/ratio_sums.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
@@ -154,14 +156,28 @@ class SoftmaxExpectation {
   template <class F, BitGenerator Engine>
   VectorEstimate adaptive(const VectorView<scalar_type>& theta, const F& f, Accuracy target,
                           Engine& engine) const {
-    const HeadTail<Index> parts(*index_, theta, k_);
+    for (std::size_t k = k_;;) {
+      const HeadTail<Index> parts(*index_, theta, k);
+      const SampleSize size(index_->size(), k);
+      if (auto estimate = sequential(parts, size, f, target, engine)) return *std::move(estimate);
+      if (size.larger_head() == 0) return exact_vector(parts, f, target.delta());
+      k = size.larger_head();
+    }
+  }
+
+  /// The (epsilon, delta) rule with one head; nothing when it would take too many rows, or when
+  /// everything looked at is masked.
+  template <class F, BitGenerator Engine>
+  std::optional<VectorEstimate> sequential(const HeadTail<Index>& parts, const SampleSize& size,
+                                           const F& f, Accuracy target, Engine& engine) const {
     Sums sums(parts.tail_size());
     add_head(parts, f, sums);
     if (parts.tail_is_empty()) return report(parts, sums, target.delta());
-    const SampleSize size(parts.tail_size());
-    if (size.prefers_exhaustive()) return exact_vector(parts, f, target.delta());
-    extend(parts, f, SampleSize::pilot, engine, sums);
-    for (;;) {
+    const double epsilon = target.scale() == ErrorScale::relative ? target.epsilon() : 0.1;
+    const std::size_t pilot = SampleSize::pilot(parts.range(), epsilon);
+    if (pilot > size.limit()) return std::nullopt;
+    extend(parts, f, pilot, engine, sums);
+    while (sums.total() > 0.0) {
       const VectorEstimate now = report(parts, sums, target.delta());
       const double allowed = target.scale() == ErrorScale::absolute
                                  ? target.epsilon()
@@ -170,9 +186,10 @@ class SoftmaxExpectation {
       const double ratio = (std::max)(now.error_norm / allowed, sums.relative_error_of_z() / 0.1);
       if (now.error_norm == 0.0 || ratio <= 1.0) return now;
       const auto next = size.next(sums.count(), ratio);
-      if (!next) return exact_vector(parts, f, target.delta());
+      if (!next) break;
       extend(parts, f, *next - sums.count(), engine, sums);
     }
+    return std::nullopt;
   }
 
   template <class F>

@@ -17,10 +17,12 @@ namespace lazygumbel {
 
 /// Exhaustive scan: the exact k largest inner products, with a certified bound on the rest.
 ///
-/// The scan (GEMV; GEMM for batches) may round differently from `score`. Any evaluation of a dot
-/// product in any order is within g |q|.|x|, g = d u / (1 - d u), u the unit roundoff [Higham,
-/// "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 3.1], so the k-th scanned
-/// score plus 2 g |q| max|x| bounds the *computed* score of every item that is not returned.
+/// The scan reads each row once, in order (on wide matrices of few columns that runs at memory
+/// speed, twice as fast as a GEMV); batches use GEMM, which may round differently from `score`. Any
+/// evaluation of a dot product in any order is within g |q|.|x|, g = d u / (1 - d u), u the unit
+/// roundoff [Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 3.1], so
+/// the k-th scanned score plus 2 g |q| max|x| bounds the *computed* score of every item that is not
+/// returned.
 ///
 /// search: O(n d); search_batch: O(n d) a query at GEMM speed. const members are thread-safe.
 template <class Scalar = float>
@@ -59,22 +61,14 @@ class FlatIndex {
     }
   }
 
-  /// scores[i] = <query, x_(first+i)> by GEMV, equal to score() up to rounding.
-  void score_range(const VectorView<Scalar>& query, item_id first, std::span<double> scores) const {
-    const Vector<Scalar> values = rows_.block(first, scores.size()) * query;
-    for (std::size_t i = 0; i < scores.size(); ++i)
-      scores[i] = static_cast<double>(values[static_cast<Eigen::Index>(i)]);
-  }
-
   /// The k best of all n; fewer only when k > n. Throws std::invalid_argument on a query of the
   /// wrong dimension, with NaN or infinity, or so long that scores overflow, and on k == 0.
   void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const {
     const double slack = rows_.require_query("query", query, k);
     TopK<Scalar> best((std::min)(k, size()));
-    Vector<Scalar> scores;
-    for (std::size_t first = 0; first < size(); first += block_rows) {
-      scores.noalias() = rows_.block(first, block_rows) * query;
-      collect(scores, first, best);
+    for (std::size_t i = 0; i < size(); ++i) {
+      const Scalar value = rows_.row(static_cast<item_id>(i)).dot(query);
+      if (value >= best.threshold()) best.push(value, static_cast<item_id>(i));
     }
     report(query, best, slack, found);
   }

@@ -19,8 +19,8 @@ enum class HnswGeometry : std::uint32_t {
 /// What HnswIndex is built with. Source of M and the ef: Malkov, Yashunin, "Efficient and Robust
 /// Approximate Nearest Neighbor Search Using Hierarchical Navigable Small World Graphs", 2018.
 struct HnswParameters {
-  std::size_t M = 16;                 ///< links a row above level 0 (twice that on it), 2 .. 10000
-  std::size_t ef_construction = 200;  ///< beam width while building, >= 1
+  std::size_t M = 24;                 ///< links a row above level 0 (twice that on it), 2 .. 10000
+  std::size_t ef_construction = 300;  ///< beam width while building, >= 1
   std::size_t ef = 64;                ///< beam width of a search, >= 1; a search uses max(ef, k)
   std::uint64_t seed = 1;             ///< of the random levels
   HnswGeometry geometry = HnswGeometry::automatic;

@@ -21,7 +21,6 @@ namespace lazygumbel {
 ///
 /// Optional members, found and used when present:
 /// - `score_many(query, ids, scores)`: scores[i] = score(query, ids[i]); worth it with prefetching;
-/// - `score_range(query, first, scores)`: scores[i] = score(query, first + i), up to rounding;
 /// - `search_batch(queries, k, retrievals)`: one search per row of `queries`.
 template <class Index>
 concept MipsIndex = std::floating_point<typename Index::scalar_type> &&
@@ -79,12 +78,8 @@ void for_each_score(const Index& index, const VectorView<typename Index::scalar_
   std::vector<double> scores((std::min)(block, n));
   for (std::size_t first = 0; first < n; first += block) {
     const std::span<double> part(scores.data(), (std::min)(block, n - first));
-    if constexpr (requires { index.score_range(query, item_id{}, part); }) {
-      index.score_range(query, static_cast<item_id>(first), part);
-    } else {
-      for (std::size_t i = 0; i < part.size(); ++i)
-        part[i] = static_cast<double>(index.score(query, static_cast<item_id>(first + i)));
-    }
+    for (std::size_t i = 0; i < part.size(); ++i)
+      part[i] = static_cast<double>(index.score(query, static_cast<item_id>(first + i)));
     visit(static_cast<item_id>(first), std::span<const double>(part));
   }
 }

@@ -24,7 +24,7 @@ class PhiloxEngine {
       : seed_(seed), stream_(stream) {}
 
   static constexpr result_type(min)() noexcept { return 0; }
-  static constexpr result_type(max)() noexcept { return std::numeric_limits<result_type>::max(); }
+  static constexpr result_type(max)() noexcept { return (std::numeric_limits<result_type>::max)(); }
 
   result_type operator()() noexcept {
     if (half_ == 0) {

@@ -41,7 +41,7 @@ void for_each_perturbed(std::span<const Scalar> scores, Engine& engine, Visit&& 
 
 /// Throws std::invalid_argument for a count of scores that cannot be item ids.
 inline void require_item_count(std::size_t count) {
-  if (count == 0 || count > std::numeric_limits<item_id>::max())
+  if (count == 0 || count > (std::numeric_limits<item_id>::max)())
     throw_invalid("scores.size()", count, "must lie in 1 .. 2^32 - 1");
 }
 

@@ -6,25 +6,40 @@
 namespace lazygumbel {
 namespace {
 
-TEST(SampleSize, ThePilotMustCostLessThanTheSum) {
-  EXPECT_TRUE(SampleSize(0).prefers_exhaustive());
-  EXPECT_TRUE(SampleSize(4 * 256 - 1).prefers_exhaustive());
-  EXPECT_FALSE(SampleSize(4 * 256).prefers_exhaustive());
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+TEST(SampleSize, ThePilotShowsTheHeaviestItems) {
+  EXPECT_EQ(SampleSize::pilot(0.0, 0.01), 256U);
+  EXPECT_EQ(SampleSize::pilot(1.0, 0.01), 256U);  // wants 100
+  EXPECT_EQ(SampleSize::pilot(10.0, 0.01), 1000U);
+  EXPECT_GT(SampleSize::pilot(infinity, 0.01), SampleSize(1'000'000'000, 1000).limit());
 }
 
 TEST(SampleSize, GrowsByTheSquareOfTheRatioWithinLimits) {
-  const SampleSize size(1'000'000);
+  const SampleSize size(1'000'000, 1000);
   EXPECT_EQ(size.next(1000, 1.0001).value(), 1250U);  // at least a quarter
   EXPECT_EQ(size.next(1000, 1.5).value(), 2363U);     // 1.05 x 2.25, rounded up
   EXPECT_EQ(size.next(1000, 3.0).value(), 4000U);     // at most fourfold
 }
 
-TEST(SampleSize, GivesUpPastAQuarterOfTheTail) {
-  const SampleSize size(40'000);
-  EXPECT_EQ(size.next(256, 6.0).value(), 1024U);  // wants 9,677
-  EXPECT_FALSE(size.next(256, 6.2).has_value());  // wants 10,333 > 10,000
-  EXPECT_FALSE(size.next(256, std::numeric_limits<double>::infinity()).has_value());
+TEST(SampleSize, GivesUpPastAThirdOfTheTail) {
+  const SampleSize size(30'100, 100);
+  EXPECT_EQ(size.limit(), 10'000U);
+  EXPECT_TRUE(size.next(4096, 1.5).has_value());   // wants 9,677
+  EXPECT_FALSE(size.next(4096, 1.6).has_value());  // wants 11,010
+  // A small sample's variance is not trusted that far.
+  EXPECT_EQ(size.next(256, 12.0).value(), 1024U);  // wants 38,707
+  EXPECT_FALSE(size.next(256, 12.3).has_value());  // wants 40,667
+  EXPECT_FALSE(size.next(256, infinity).has_value());
   EXPECT_FALSE(size.next(256, std::numeric_limits<double>::quiet_NaN()).has_value());
+}
+
+TEST(SampleSize, OffersALargerHeadOnceWhereNIsLarge) {
+  const SampleSize first(100'000, 16);
+  EXPECT_EQ(first.larger_head(), 256U);
+  EXPECT_EQ(first.limit(), 256U * 16U);
+  EXPECT_EQ(SampleSize(100'000, 256).larger_head(), 0U);
+  EXPECT_EQ(SampleSize(10'000, 16).larger_head(), 0U);
 }
 
 }  // namespace

@@ -46,10 +46,10 @@ class Flat : public ::testing::Test {
   static void expect_bounded(const RowMatrix<Scalar>& rows, const Vector<Scalar>& query) {
     const Index index = index_over(rows);
     const std::size_t n = index.size();
-    std::vector<double> by_range(n), by_many(n);
+    std::vector<double> by_many(n);
+    const Vector<Scalar> by_gemv = rows * query;  // rounds in another order
     std::vector<item_id> ids(n);
     std::iota(ids.begin(), ids.end(), item_id{0});
-    index.score_range(query, 0, by_range);
     index.score_many(query, ids, by_many);
     const auto exact = true_scores(rows, query);
     for (const std::size_t k : {std::size_t{1}, std::size_t{2}, n / 2, n - 1}) {
@@ -62,7 +62,7 @@ class Flat : public ::testing::Test {
       for (item_id id = 0; id < n; ++id) {
         if (returned[id]) continue;
         ASSERT_LE(index.score(query, id), found.residual_bound) << k << " " << id;
-        ASSERT_LE(by_range[id], found.residual_bound) << k << " " << id;
+        ASSERT_LE(static_cast<double>(by_gemv[id]), found.residual_bound) << k << " " << id;
         ASSERT_LE(by_many[id], found.residual_bound) << k << " " << id;
         ASSERT_LE(exact[id], static_cast<long double>(found.residual_bound)) << k << " " << id;
       }
@@ -145,11 +145,15 @@ TYPED_TEST(Flat, ScoresOfAllKindsAgree) {
   const auto index = this->index_over(rows);
   const auto query = gaussian_query<TypeParam>(9, 95);
   const std::vector<item_id> ids = {3, 3, 49, 0, 17, 18, 19};
-  std::vector<double> many(ids.size()), range(20);
+  std::vector<double> many(ids.size());
   index.score_many(query, ids, many);
   for (std::size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(many[i], index.score(query, ids[i]));
-  index.score_range(query, 30, range);
-  for (item_id i = 0; i < 20; ++i) EXPECT_NEAR(range[i], index.score(query, 30 + i), 1e-5);
+  std::size_t next = 0;
+  for_each_score(index, query, [&](item_id first, std::span<const double> scores) {
+    EXPECT_EQ(first, next);
+    for (const double y : scores) EXPECT_EQ(y, index.score(query, static_cast<item_id>(next++)));
+  });
+  EXPECT_EQ(next, rows.rows());
   index.score_many(query, {}, {});
   EXPECT_EQ(index.rows(), rows);
 }

@@ -19,8 +19,8 @@ const std::string accepted = "(nothing was thrown)";
 
 TEST(HnswParameters, DefaultsAreTheDocumentedOnes) {
   const HnswParameters p;
-  EXPECT_EQ(p.M, 16u);
-  EXPECT_EQ(p.ef_construction, 200u);
+  EXPECT_EQ(p.M, 24u);
+  EXPECT_EQ(p.ef_construction, 300u);
   EXPECT_EQ(p.ef, 64u);
   EXPECT_EQ(p.seed, 1u);
   EXPECT_EQ(p.geometry, HnswGeometry::automatic);

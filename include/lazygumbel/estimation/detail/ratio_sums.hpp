@@ -55,7 +55,7 @@ class RatioSums {
     const Eigen::ArrayXd f = shifted_mean(z);
     const Eigen::ArrayXd squares = sum_wwff_ - 2.0 * f * sum_wwf_ + f.square() * sum_ww_;
     const Eigen::ArrayXd variance = (squares - (sum_wf_ - f * sum_w_).square() / l) / (l - 1.0);
-    return (n_ / z * (variance.max(0.0) / l).sqrt()).matrix();
+    return (n_ / z * ((variance.max)(0.0) / l).sqrt()).matrix();
   }
 
   /// The standard error of Zhat over Zhat.
@@ -66,11 +66,12 @@ class RatioSums {
     return variance > 0.0 ? n_ * std::sqrt(variance / l) / total() : 0.0;
   }
 
- private:
+  /// Zhat in units of exp(largest score seen); 0 when every item was masked.
   double total() const {
     return head_z_ + (count_ > 0 ? n_ * sum_w_ / static_cast<double>(count_) : 0.0);
   }
 
+ private:
   Eigen::ArrayXd shifted_mean(double z) const {
     const double scale = count_ > 0 ? n_ / static_cast<double>(count_) : 0.0;
     return (head_f_ + scale * sum_wf_) / z;

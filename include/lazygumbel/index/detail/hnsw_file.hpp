@@ -90,7 +90,7 @@ std::pair<HnswHeader, std::uint64_t> read_header(BinaryReader& in) {
   // Everything is held against the file's size before memory is taken for it.
   if (header.dimension == 0 || count == 0 || header.dimension > in.left() / sizeof(Scalar) ||
       count > in.left() / (header.dimension * sizeof(Scalar) + 12) ||
-      count > std::numeric_limits<item_id>::max())
+      count > (std::numeric_limits<item_id>::max)())
     in.fail("is corrupted: " + text_of(count) + " rows of dimension " + text_of(header.dimension) +
             " do not fit it");
   if (p.M < 2 || p.M > 10000 || p.ef_construction < 1 || p.ef < 1 ||

@@ -4,8 +4,8 @@
 /// The one place that includes hnswlib (0.6.2 or later), with its warnings kept from the user.
 
 // hnswlib's own SIMD is left out, as its distances are not used here (detail/hnsw_graph.hpp has one
-// for every scalar and width) and its price is high: 0.6.2 defines non-inline variables, so that two
-// files of a program compiled for AVX do not link; both versions put static functions into the
+// for every scalar and width) and its price is high: 0.6.2 defines non-inline variables, so that
+// two files of a program compiled for AVX do not link; both versions put static functions into the
 // global namespace and, looking ahead to prefetch, read one link past the end of full lists, where
 // AddressSanitizer stops. A program that also uses hnswlib by itself, and wants its SIMD, includes
 // it before lazygumbel.
