@@ -79,7 +79,9 @@ const lazygumbel::TuneResult& Workload::tuned(double temperature, std::size_t dr
   lazygumbel::TuneOptions options;
   options.max_clipped_mass = 5e-5;  // half the target: the queries to come are others
   options.draws_per_theta = draws_per_theta;
-  const Queries queries = thetas(quick() ? 100 : 1000, temperature, 1);
+  options.k = {8, 16, 32, 64, 128};
+  options.ef = {16, 24, 32, 48, 64, 96, 128, 256};
+  const Queries queries = thetas(quick() ? 100 : 500, temperature, 1);
   return tuned_[{temperature, draws_per_theta}] = lazygumbel::tune(*hnsw, queries, options);
 }
 

@@ -44,7 +44,7 @@ void require_rows(std::string_view name, const MatrixView<Scalar>& matrix) {
   const std::string parameter(name);
   if (matrix.rows() < 1) throw_invalid(parameter + ".rows()", matrix.rows(), "must be at least 1");
   if (matrix.cols() < 1) throw_invalid(parameter + ".cols()", matrix.cols(), "must be at least 1");
-  if (matrix.rows() > static_cast<Eigen::Index>(std::numeric_limits<item_id>::max()))
+  if (matrix.rows() > static_cast<Eigen::Index>((std::numeric_limits<item_id>::max)()))
     throw_invalid(parameter + ".rows()", matrix.rows(), "must be below 2^32");
   for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
     if (matrix.row(i).allFinite()) continue;
@@ -74,7 +74,7 @@ double max_row_norm(std::string_view name, const MatrixView<Scalar>& matrix) {
   double largest = 0.0;
   for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
     const double norm = matrix.row(i).template cast<double>().stableNorm();
-    if (!(norm <= static_cast<double>(std::numeric_limits<Scalar>::max())))
+    if (!(norm <= static_cast<double>((std::numeric_limits<Scalar>::max)())))
       throw_invalid(std::string(name) + ".row(" + text_of(i) + ").norm()", norm, "overflows");
     largest = norm > largest ? norm : largest;
   }
@@ -86,7 +86,7 @@ double max_row_norm(std::string_view name, const MatrixView<Scalar>& matrix) {
 template <class Scalar>
 double require_scores_fit(std::string_view name, const VectorView<Scalar>& query, double max_norm) {
   const double bound = query.template cast<double>().stableNorm() * max_norm;
-  if (!(bound <= 0.5 * static_cast<double>(std::numeric_limits<Scalar>::max())))
+  if (!(bound <= 0.5 * static_cast<double>((std::numeric_limits<Scalar>::max)())))
     throw_invalid(std::string(name) + ".norm() * max row norm", bound, "scores would overflow");
   return bound;
 }

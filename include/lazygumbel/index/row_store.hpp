@@ -64,7 +64,7 @@ class RowStore {
                              static_cast<double>(std::numeric_limits<Scalar>::epsilon());
     return 2.0 * roundings / (1.0 - roundings) * scale * (1.0 + 1e-12) +
            static_cast<double>(dimension_) *
-               static_cast<double>(std::numeric_limits<Scalar>::min());
+               static_cast<double>((std::numeric_limits<Scalar>::min)());
   }
 
  private:

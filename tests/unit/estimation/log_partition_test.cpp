@@ -50,7 +50,7 @@ TEST(LogPartition, ExactSumsEverything) {
 
 TEST(LogPartition, FallsBackToTheSumWhenThatIsCheaper) {
   PhiloxEngine engine(1);
-  const ScoreIndex small(ramp(1000));  // the pilot alone would cost more
+  const ScoreIndex small(ramp(700));  // the pilot alone would cost more
   EXPECT_TRUE(
       LogPartition(small).estimate(unit_query(), Accuracy(0.1, 0.1), engine).trace.exhaustive);
   // A target that no sample below N / 3 rows reaches.

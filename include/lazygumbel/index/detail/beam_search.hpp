@@ -13,7 +13,7 @@ namespace lazygumbel::detail {
 /// Best-first search on level 0 of a graph that hnswlib built. Compared with hnswlib's own search
 /// it starts from several places, which is what decides whether an isolated row is found, and keeps
 /// its candidates in one sorted array with all rows of a neighbourhood prefetched; measured side by
-/// side in bench/results/hnsw_search.md. Stateless but for the starting places: const is
+/// side in bench/results/README.md. Stateless but for the starting places: const is
 /// thread-safe.
 template <class Scalar>
 class BeamSearch {
