@@ -17,12 +17,12 @@ namespace lazygumbel {
 
 /// Exhaustive scan: the exact k largest inner products, with a certified bound on the rest.
 ///
-/// The scan reads each row once, in order (on wide matrices of few columns that runs at memory
-/// speed, twice as fast as a GEMV); batches use GEMM, which may round differently from `score`. Any
-/// evaluation of a dot product in any order is within g |q|.|x|, g = d u / (1 - d u), u the unit
-/// roundoff [Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section 3.1], so
-/// the k-th scanned score plus 2 g |q| max|x| bounds the *computed* score of every item that is not
-/// returned.
+/// The scan reads each row once, in order: at memory speed, where Eigen's GEMV takes two to three
+/// times as long (bench/results/README.md). Batches use GEMM, which may round differently from
+/// `score`. Any evaluation of a dot product in any order is within g |q|.|x|, g = d u / (1 - d u),
+/// u the unit roundoff [Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., section
+/// 3.1], so the k-th scanned score plus 2 g |q| max|x| bounds the *computed* score of every item
+/// that is not returned.
 ///
 /// search: O(n d); search_batch: O(n d) a query at GEMM speed. const members are thread-safe.
 template <class Scalar = float>
