@@ -34,6 +34,7 @@
 #include "lazygumbel/index/recall.hpp"
 #include "lazygumbel/index/retrieval.hpp"
 #include "lazygumbel/index/row_store.hpp"
+#include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/index/top_k.hpp"
 #include "lazygumbel/random/categorical.hpp"
 #include "lazygumbel/random/engine.hpp"
