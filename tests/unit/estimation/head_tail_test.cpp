@@ -79,7 +79,7 @@ TEST(HeadTail, TailScoresThatAreNotNumbersAreTheIndexsError) {
     PhiloxEngine engine(1);
     expect_throws<index_error>(
         [&] { parts.sample_tail(3, engine, [](item_id, double, double) {}); }, {"score(theta, "});
-    expect_throws<index_error>([&] { parts.scan([](item_id, double, double) {}); },
+    expect_throws<index_error>([&] { parts.scan([](item_id, double) {}); },
                                {"score(theta, 1)"});
   }
 }
