@@ -24,11 +24,20 @@ concept BeamIndex = MipsIndex<Index> && requires(Index& index, std::size_t ef) {
   index.set_ef(ef);
 };
 
+/// An index of inverted lists, of which a search scans as many as its probes say.
+template <class Index>
+concept ProbingIndex = MipsIndex<Index> && requires(Index& index, std::size_t probes) {
+  { index.probes() } -> std::convertible_to<std::size_t>;
+  index.set_probes(probes);
+};
+
 struct TuneOptions {
   /// Values of k to try; those above n are left out. Empty: 8, 16, ..., 1024 and ceil(sqrt(n)).
   std::vector<std::size_t> k{};
   /// Beam widths to try with a BeamIndex, each with the k up to it. Empty: 16, 24, 32, ..., 512.
   std::vector<std::size_t> ef{};
+  /// Numbers of probes to try with a ProbingIndex. Empty: 4, 8, 16, 24, 32, 48, ..., 256.
+  std::vector<std::size_t> probes{};
   Gap gap{};                        ///< LazySamplerOptions::gap to tune for
   double max_clipped_mass = 1e-5;   ///< mean over the queries, see TuneTrial
   std::size_t draws_per_theta = 1;  ///< draws that share one retrieval
@@ -36,13 +45,17 @@ struct TuneOptions {
 
 /// What one setting measured, means over the queries.
 struct TuneTrial {
-  std::size_t k = 0, ef = 0;  ///< ef = 0: the index has no beam width
+  std::size_t k = 0;
+  std::size_t ef = 0;      ///< 0: the index has no beam width
+  std::size_t probes = 0;  ///< 0: the index does not probe
   double seconds_search = 0.0;
   double proposals = 0.0;  ///< expected tail proposals of a draw, N exp(U) / Z
   /// sum over missed items above U of (exp(y_i) - exp(U)) / Z: bounds the total variation distance
   /// between the law drawn and the softmax (docs/guarantees.md).
   double clipped_mass = 0.0;
-  double seconds_per_draw = 0.0;  ///< search / draws_per_theta + proposals x time per proposal
+  /// search / draws_per_theta + proposals x time per proposal; as measured for a TailIndex, whose
+  /// proposals are not alike.
+  double seconds_per_draw = 0.0;
 };
 
 struct TuneResult {
@@ -137,14 +150,40 @@ void measure(const Index& index, const MatrixView<typename Index::scalar_type>& 
   }
 }
 
+/// Seconds of a draw, `draws` for each query, by drawing; proposals and search time too.
+template <MipsIndex Index>
+void measure_draws(const Index& index, const MatrixView<typename Index::scalar_type>& queries,
+                   Gap gap, std::size_t draws, TuneTrial& trial) {
+  Envelope<Index> envelope(index);
+  const auto m = static_cast<double>(queries.rows());
+  trial.seconds_per_draw = trial.seconds_search = std::numeric_limits<double>::infinity();
+  for (int repetition = 0; repetition < 2; ++repetition) {
+    PhiloxEngine engine(0);
+    Trace trace;
+    double search = 0.0, all = 0.0;
+    for (Eigen::Index j = 0; j < queries.rows(); ++j) {
+      const auto start = std::chrono::steady_clock::now();
+      envelope.assign(queries.row(j).transpose(), trial.k, gap, draws);
+      search += seconds_since(start);
+      for (std::size_t i = 0; i < draws; ++i) envelope.sample(engine, trace);
+      all += seconds_since(start);
+    }
+    trial.seconds_search = (std::min)(trial.seconds_search, search / m);
+    trial.seconds_per_draw =
+        (std::min)(trial.seconds_per_draw, all / m / static_cast<double>(draws));
+    trial.proposals = static_cast<double>(trace.proposals) / m / static_cast<double>(draws);
+  }
+}
+
 }  // namespace detail
 
-/// Picks k (and, for a BeamIndex, the beam width, which it sets on `index`) by measuring on
-/// `queries` (m x d, drawn as later thetas will be, temperature included): the fastest draw whose
-/// mean clipped mass is at most max_clipped_mass. Scans all n items once per query, so the clipped
-/// masses and proposals are exact for these queries; a mean below 1e-4 wants more than 1e4 / m of
-/// luck to hold elsewhere, so take hundreds. Times vary from run to run, and the answer with them.
-/// Memory O(m n) doubles. Throws std::invalid_argument on no queries, NaN, infinity or bad options.
+/// Picks k (and the beam width of a BeamIndex or the probes of a ProbingIndex, which it sets on
+/// `index`) by measuring on `queries` (m x d, drawn as later thetas will be, temperature included):
+/// the fastest draw whose mean clipped mass is at most max_clipped_mass. Scans all n items once per
+/// query, unless the index certifies, so the clipped masses and proposals are exact for these
+/// queries; a mean below 1e-4 wants more than 1e4 / m of luck to hold elsewhere, so take hundreds.
+/// Times vary from run to run, and the answer with them. Memory O(m n) doubles. Throws
+/// std::invalid_argument on no queries, NaN, infinity or bad options.
 template <MipsIndex Index>
 TuneResult tune(Index& index, const MatrixView<typename Index::scalar_type>& queries,
                 TuneOptions options = {}) {
@@ -159,37 +198,47 @@ TuneResult tune(Index& index, const MatrixView<typename Index::scalar_type>& que
     options.k.push_back(static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n)))));
   }
   if (options.ef.empty()) options.ef = {16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512};
+  if (options.probes.empty()) options.probes = {4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
   std::sort(options.k.begin(), options.k.end());
   std::erase_if(options.k, [&](std::size_t k) { return k > n; });
   if (options.k.empty()) options.k = {n};
   for (const std::size_t k : options.k)
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
 
-  std::vector<detail::ExactTail> exact;
-  for (Eigen::Index j = 0; j < queries.rows(); ++j)
-    exact.emplace_back(index, queries.row(j).transpose());
   TuneResult result;
+  std::vector<detail::ExactTail> exact;  // a TailIndex certifies: nothing can be clipped
+  if constexpr (!TailIndex<Index>)
+    for (Eigen::Index j = 0; j < queries.rows(); ++j)
+      exact.emplace_back(index, queries.row(j).transpose());
   result.seconds_per_proposal = detail::seconds_per_proposal(index, queries.row(0).transpose());
 
-  const auto try_setting = [&](std::size_t k, std::size_t ef) {
-    TuneTrial trial{.k = k, .ef = ef};
-    detail::measure(index, queries, exact, options.gap.value, trial);
-    trial.seconds_per_draw = trial.seconds_search / static_cast<double>(options.draws_per_theta) +
-                             trial.proposals * result.seconds_per_proposal;
+  const auto try_setting = [&](TuneTrial trial) {
+    if constexpr (TailIndex<Index>) {
+      detail::measure_draws(index, queries, options.gap, options.draws_per_theta, trial);
+    } else {
+      detail::measure(index, queries, exact, options.gap.value, trial);
+      trial.seconds_per_draw = trial.seconds_search / static_cast<double>(options.draws_per_theta) +
+                               trial.proposals * result.seconds_per_proposal;
+    }
     result.trials.push_back(trial);
   };
   if constexpr (BeamIndex<Index>) {
     for (const std::size_t ef : options.ef) {
       index.set_ef(ef);
       for (const std::size_t k : options.k)
-        if (k <= ef) try_setting(k, ef);
+        if (k <= ef) try_setting({.k = k, .ef = ef});
     }
     if (result.trials.empty()) {  // every k was above every ef
       index.set_ef(options.k.front());
-      try_setting(options.k.front(), options.k.front());
+      try_setting({.k = options.k.front(), .ef = options.k.front()});
+    }
+  } else if constexpr (ProbingIndex<Index>) {
+    for (const std::size_t probes : options.probes) {
+      index.set_probes(probes);
+      for (const std::size_t k : options.k) try_setting({.k = k, .probes = probes});
     }
   } else {
-    for (const std::size_t k : options.k) try_setting(k, 0);
+    for (const std::size_t k : options.k) try_setting({.k = k});
   }
 
   const auto better = [&](const TuneTrial& a, const TuneTrial& b) {
@@ -202,6 +251,7 @@ TuneResult tune(Index& index, const MatrixView<typename Index::scalar_type>& que
   result.target_met = result.best.clipped_mass <= options.max_clipped_mass;
   result.options = {.k = result.best.k, .gap = options.gap};
   if constexpr (BeamIndex<Index>) index.set_ef(result.best.ef);
+  if constexpr (ProbingIndex<Index>) index.set_probes(result.best.probes);
   return result;
 }
 
