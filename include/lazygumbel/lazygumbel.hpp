@@ -27,6 +27,8 @@
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/complement.hpp"
 #include "lazygumbel/index/flat_index.hpp"
+#include "lazygumbel/index/gap.hpp"
+#include "lazygumbel/index/gap_calibration.hpp"
 #include "lazygumbel/index/hnsw_index.hpp"
 #include "lazygumbel/index/hnsw_parameters.hpp"
 #include "lazygumbel/index/mips_index.hpp"
