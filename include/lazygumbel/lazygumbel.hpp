@@ -33,6 +33,7 @@
 #include "lazygumbel/index/hnsw_parameters.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/index/mips_to_l2.hpp"
+#include "lazygumbel/index/projected_index.hpp"
 #include "lazygumbel/index/recall.hpp"
 #include "lazygumbel/index/retrieval.hpp"
 #include "lazygumbel/index/row_store.hpp"
