@@ -1,9 +1,9 @@
 #pragma once
 
 /// \file
-/// Everything that needs no optional dependency: Eigen, hnswlib and Random123 only. It leaves
-/// nothing out today; adapters of optional components (FAISS, MPI, libsodium) will be headers of
-/// their own, to be included by name. The door is LazySampler:
+/// Everything that needs no optional dependency: Eigen, hnswlib and Random123 only. Headers of
+/// optional components are left out, to be included by name: index/faiss_index.hpp (component
+/// faiss). The door is LazySampler:
 ///
 ///   lazygumbel::HnswIndex<float> index(rows);           // n x d, row-major
 ///   lazygumbel::LazySampler sampler(index);

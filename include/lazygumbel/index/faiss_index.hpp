@@ -40,9 +40,9 @@ namespace lazygumbel {
 /// a thin graph. The pads are dropped and the fewer items returned, still with U = smallest score.
 ///
 /// const members are thread-safe as far as FAISS's `search` is: flat, HNSW, IVF and PQ indexes may
-/// be searched from many threads (their global statistics counters are then off), but not while nprobe, efSearch or the index are changed. With
-/// OpenMP every search runs on the calling thread alone (a BLAS with threads of its own is not
-/// held back); without, FAISS's own setting rules.
+/// be searched from many threads (their global statistics counters are then off), but not while
+/// nprobe, efSearch or the index are changed. With OpenMP every search runs on the calling thread
+/// alone (a BLAS with threads of its own is not held back); without, FAISS's own setting rules.
 class FaissIndex {
  public:
   using scalar_type = float;
