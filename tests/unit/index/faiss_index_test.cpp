@@ -217,7 +217,7 @@ TEST(FaissIndex, PadsAreRemovedAndTheBoundStaysThatOfTheSmallestScore) {
 }
 
 TEST(FaissIndex, NothingFoundIsAnErrorThatNamesNprobe) {
-  // A list that no row is in: its centre is the one row that is not added.
+  // Two lists, and no row in the second.
   const RowMatrix<float> rows{{1, 0}, {0.9F, 0}};
   faiss::IndexFlatIP centres(2);
   const RowMatrix<float> two{{1, 0}, {0, 1}};
@@ -362,12 +362,12 @@ TEST(FaissIndex, WhatFaissThrowsIsAnIndexError) {
             "lazygumbel: FAISS: out of luck");
 }
 
-// Laws: 200 items, 300,000 draws; chi-square, refused (and false alarm) at p < 1e-6; detects with
-// probability >= 0.9 an rms relative error of 2.4%. The gap covers what the kind misses for this
+// Laws: 200 items, 100,000 draws; chi-square, refused (and false alarm) at p < 1e-6; detects with
+// probability >= 0.9 an rms relative error of 4.2%. The gap covers what the kind misses for this
 // theta, as measured.
 TEST(FaissIndex, DrawsFollowTheSoftmax) {
-  constexpr std::size_t n = 200, draws = 300'000, k = 20;
-  EXPECT_LT(smallest_defect(n, draws), 0.024);
+  constexpr std::size_t n = 200, draws = 100'000, k = 20;
+  EXPECT_LT(smallest_defect(n, draws), 0.042);
   const RowMatrix<float> rows = unit_rows(n, 8, 20);
   const Vector<float> theta = gaussian_query<float>(8, 21);
   for_each_kind(rows, [&](const FaissIndex& index, const std::string& name) {
@@ -385,7 +385,7 @@ TEST(FaissIndex, DrawsFollowTheSoftmax) {
     EXPECT_EQ(answer.trace.violations, 0U) << name;
     EXPECT_EQ(answer.trace.guarantee, head.guarantee) << name;
     for (const Draw& draw :
-         sampler.sample_batch(theta.transpose().replicate(100'000, 1).eval(), engine, 2))
+         sampler.sample_batch(theta.transpose().replicate(20'000, 1).eval(), engine, 2))
       batch.add(draw.id);
     expect_law(batch, law, name + ", batch");
   });
