@@ -180,14 +180,18 @@ void check_batch(const Index& index, const RowMatrix<typename Index::scalar_type
 }
 
 TYPED_TEST(Projected, BatchesAgreeForAnyThreads) {
-  const auto rows = gaussian_rows<TypeParam>(1000, 30, 14);
+  const auto rows = gaussian_rows<TypeParam>(400, 30, 14);
+  const ProjectedIndex<FlatIndex<TypeParam>> flat(rows, {.dimension = 10});
+  const ProjectedIndex<HnswIndex<TypeParam>> graph(
+      rows, {.dimension = 10}, [](const RowMatrix<TypeParam>& projected) {
+        return HnswIndex<TypeParam>(projected, {.M = 8, .ef_construction = 40});
+      });
   for (const std::size_t m : {1, 64, 65, 150}) {  // around a group of queries
     const auto queries = gaussian_rows<TypeParam>(m, 30, 15);
-    check_batch(ProjectedIndex<FlatIndex<TypeParam>>(rows, {.dimension = 10}), queries);
-    check_batch(ProjectedIndex<HnswIndex<TypeParam>>(rows, {.dimension = 10}), queries);
+    check_batch(flat, queries);
+    check_batch(graph, queries);
   }
-  const ProjectedIndex<FlatIndex<TypeParam>> index(rows, {.dimension = 10});
-  index.search_batch(RowMatrix<TypeParam>(0, 30), 3, {}, 2);  // of nothing is nothing
+  flat.search_batch(RowMatrix<TypeParam>(0, 30), 3, {}, 2);  // of nothing is nothing
 }
 
 TYPED_TEST(Projected, TheIndexIsTheSameForAnyThreads) {
