@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 #include "lazygumbel/core/parameters.hpp"
 #include "lazygumbel/core/types.hpp"
@@ -25,6 +26,10 @@ struct Estimate {
   double standard_error = 0.0;      ///< estimated; 0 when exhaustive
   double lower = 0.0, upper = 0.0;  ///< two-sided interval
   double confidence = 0.0;          ///< nominal coverage of the interval
+  /// What the index proves, whatever was sampled (LogPartition over coded rows); the interval above
+  /// never leaves it.
+  double certified_lower = -std::numeric_limits<double>::infinity();
+  double certified_upper = std::numeric_limits<double>::infinity();
   EstimateTrace trace;
 };
 

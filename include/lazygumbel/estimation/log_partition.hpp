@@ -14,11 +14,14 @@
 
 namespace lazygumbel {
 
-/// log Z = log sum_i exp(<theta, x_i>), from the k largest terms and l uniform samples of the rest:
-///   Zhat = sum_S exp(y_i) + (N / l) sum_T exp(y_j),  N = n - |S|.
-/// Zhat is unbiased for any S; with an exact top-k Var Zhat <= Z^2 n / (k l) [Mussmann, Levy, Ermon
-/// 2017, Theorem 3.4; docs/algorithms.md, section 4]. `value` is log Zhat, `standard_error` that of
-/// Zhat relative to Zhat. const and thread-safe; the index must outlive it.
+/// log Z = log sum_i exp(<theta, x_i>), from the terms of a head S and l samples T of the rest,
+/// item j with probability q_j:
+///   Zhat = sum_S exp(y_i) + (1 / l) sum_T exp(y_j) / q_j.
+/// q is the index's own (ProposingIndex: near the softmax, so that few samples do) or uniform. Zhat
+/// is unbiased for any S; with an exact top-k and uniform samples Var Zhat <= Z^2 n / (k l)
+/// [Mussmann, Levy, Ermon 2017, Theorem 3.4; docs/algorithms.md, section 4]. `value` is log Zhat,
+/// `standard_error` that of Zhat relative to Zhat. const and thread-safe; the index must outlive
+/// it.
 ///
 /// Everywhere: throws std::invalid_argument on a bad theta or option, index_error on a broken
 /// index. A theta for which every item is masked gives -inf.
@@ -31,7 +34,7 @@ class LogPartition {
       : index_(&index), options_(options), k_(detail::resolve_options(options, index.size())) {}
   explicit LogPartition(const Index&&, EstimatorOptions = {}) = delete;
 
-  /// Fixed budget: exactly `tail_samples` >= 2 rows of the tail (none when the head is everything).
+  /// Fixed budget: exactly `tail_samples` >= 2 samples of the tail (none when the head is all).
   template <BitGenerator Engine>
   Estimate estimate(const VectorView<scalar_type>& theta, std::size_t tail_samples,
                     Engine& engine) const {
@@ -50,7 +53,7 @@ class LogPartition {
   Estimate estimate(const VectorView<scalar_type>& theta, Accuracy target, Engine& engine) const {
     for (std::size_t k = k_;;) {
       const HeadTail<Index> parts(*index_, theta, k);
-      const SampleSize size(index_->size(), k);
+      const SampleSize size(index_->size(), k, HeadTail<Index>::has_proposals);
       if (const auto estimate = sequential(parts, size, target, engine)) return *estimate;
       if (size.larger_head() == 0) return exact(parts, 1.0 - target.delta());
       k = size.larger_head();
@@ -73,9 +76,9 @@ class LogPartition {
 
     template <BitGenerator Engine>
     void extend(const HeadTail<Index>& parts, std::size_t more, Engine& engine) {
-      parts.sample_tail(more, engine, [&](item_id, double y) {
+      parts.sample_tail(more, engine, [&](item_id, double y, double log_weight) {
         if (y > unit) rescale(y);
-        const double w = weight(y);
+        const double w = weight(y + log_weight);
         sum += w;
         squares += w * w;
       });
@@ -94,41 +97,40 @@ class LogPartition {
       unit = y;
     }
 
-    double total(const HeadTail<Index>& parts) const {
-      return head + (count > 0 ? static_cast<double>(parts.tail_size()) * sum / l() : 0.0);
-    }
+    double total() const { return head + (count > 0 ? sum / l() : 0.0); }
 
     double variance() const {  // of one tail weight
       return count < 2 ? 0.0 : (std::max)(0.0, (squares - sum * sum / l()) / (l() - 1.0));
     }
 
-    double standard_error(const HeadTail<Index>& parts) const {
-      return count == 0 ? 0.0
-                        : static_cast<double>(parts.tail_size()) * std::sqrt(variance() / l());
-    }
+    double standard_error() const { return count == 0 ? 0.0 : std::sqrt(variance() / l()); }
 
     /// Half the width of the interval for Z. Empirical Bernstein: Audibert, Munos, Szepesvari,
     /// "Exploration-exploitation tradeoff using variance estimates in multi-armed bandits", TCS
-    /// 2009, Theorem 1, for weights in [0, exp(U)].
+    /// 2009, Theorem 1, for weights in [0, largest].
     double half_width(const HeadTail<Index>& parts, Interval interval, double delta) const {
       if (count == 0) return 0.0;
       if (interval == Interval::normal)
-        return normal_quantile(1.0 - delta / 2.0) * standard_error(parts);
+        return normal_quantile(1.0 - delta / 2.0) * standard_error();
       const double x = std::log(3.0 / delta) / l();
-      return static_cast<double>(parts.tail_size()) *
-             (std::sqrt(2.0 * variance() * x) + 3.0 * weight(parts.head().residual_bound) * x);
+      return std::sqrt(2.0 * variance() * x) + 3.0 * weight(parts.log_largest_weight()) * x;
     }
 
     Estimate report(const HeadTail<Index>& parts, double confidence, Interval interval,
                     double delta) const {
-      const double z = total(parts), half = half_width(parts, interval, delta);
+      const double z = total(), half = half_width(parts, interval, delta);
       Estimate estimate{.value = unit + std::log(z),
-                        .standard_error = z > 0.0 ? standard_error(parts) / z : 0.0,
+                        .standard_error = z > 0.0 ? standard_error() / z : 0.0,
                         .confidence = confidence,
                         .trace = parts.trace()};
       estimate.lower = unit + std::log((std::max)(head, z - half));  // Z is at least its head
       estimate.upper = unit + std::log(z + half);
       if (z == 0.0) estimate.value = estimate.lower = estimate.upper = unit;
+      const auto [least, most] = parts.log_sum_bounds();
+      estimate.certified_lower = least;
+      estimate.certified_upper = most;
+      estimate.lower = std::clamp(estimate.lower, least, most);
+      estimate.upper = std::clamp(estimate.upper, least, most);
       estimate.trace.samples = count;
       return estimate;
     }
@@ -149,7 +151,8 @@ class LogPartition {
       return sums.report(parts, confidence, options_.interval, target.delta());
     const double epsilon =
         target.scale() == ErrorScale::relative ? target.epsilon() : -std::expm1(-target.epsilon());
-    const std::size_t pilot = SampleSize::pilot(parts.range(), epsilon);
+    const std::size_t pilot = SampleSize::pilot(
+        parts.range(), epsilon, SampleSize::least_pilot(HeadTail<Index>::knows_sum));
     if (pilot > size.limit()) return std::nullopt;
     sums.extend(parts, pilot, engine);
     for (double look = 1.0;; look += 1.0) {
@@ -158,7 +161,7 @@ class LogPartition {
                                ? target.delta()
                                : target.delta() / (look * (look + 1.0));
       const double ratio = sums.half_width(parts, options_.interval, delta) * (1.0 + epsilon) /
-                           (epsilon * sums.total(parts));
+                           (epsilon * sums.total());
       if (ratio <= 1.0) return sums.report(parts, confidence, options_.interval, delta);
       const auto next = size.next(sums.count, ratio);
       if (!next) return std::nullopt;
@@ -173,6 +176,8 @@ class LogPartition {
                       .lower = sum.value(),
                       .upper = sum.value(),
                       .confidence = confidence,
+                      .certified_lower = sum.value(),
+                      .certified_upper = sum.value(),
                       .trace = parts.trace()};
     estimate.trace.exhaustive = true;
     return estimate;

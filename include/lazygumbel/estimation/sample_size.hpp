@@ -12,7 +12,7 @@ namespace lazygumbel {
 /// until the half-width meets the target. On Gaussian and clustered scores this misses as often as
 /// delta says, where a single resizing from a small pilot misses about twice as often.
 ///
-/// The pilot has at least 256 rows, and so many that no single tail item, met or not, can move Zhat
+/// The pilot has a least size, and so many rows that no single tail item, met or not, can move Zhat
 /// by more than epsilon: a variance cannot be trusted before the heaviest items could show in it.
 ///
 /// When more rows than `limit()` are wanted, the search is repeated once for a head 16 times as
@@ -21,19 +21,28 @@ namespace lazygumbel {
 /// afresh, so that what is reported never depends on the sample that was given up.
 class SampleSize {
  public:
-  /// For a tail of N = n - k items: more than N / 3 rows cost as much as the exhaustive sum (a
-  /// random row costs about three streamed ones); more than 256 k as much as a larger head.
-  SampleSize(std::size_t n, std::size_t k) noexcept
-      : limit_((n - k) / 3), larger_head_(16 * k <= n / 256 ? 16 * k : 0) {
+  /// For a uniform sample of N = n - k items: more than N / 3 rows cost as much as the exhaustive
+  /// sum (a random row costs about three streamed ones); more than 256 k as much as a larger head.
+  /// For an index's own proposals: more than N / 8, as each has also to be found, and no larger
+  /// head, since a sample is worth more.
+  SampleSize(std::size_t n, std::size_t k, bool own_proposals) noexcept
+      : limit_((n - k) / (own_proposals ? 8 : 3)),
+        larger_head_(!own_proposals && 16 * k <= n / 256 ? 16 * k : 0) {
     if (larger_head_ > 0) limit_ = (std::min)(limit_, 256 * k);
   }
 
-  /// The first sample, for a tail whose weights reach at most exp(U) each: N exp(U) / (l Z_S) <=
-  /// epsilon. `range` = N exp(U) / Z_S; infinite when nothing is known. May exceed limit().
-  static std::size_t pilot(double range, double epsilon) noexcept {
+  /// The first sample, at least `least`, for weights of which each reaches at most `range` times
+  /// the sum: range / l <= epsilon. May exceed limit(), and is huge for an infinite range.
+  static std::size_t pilot(double range, double epsilon, std::size_t least) noexcept {
     const double rows = range / epsilon;
-    return rows < 1e15 ? (std::max)(std::size_t{256}, static_cast<std::size_t>(std::ceil(rows)))
+    return rows < 1e15 ? (std::max)(least, static_cast<std::size_t>(std::ceil(rows)))
                        : static_cast<std::size_t>(1e15);
+  }
+
+  /// The least pilot: 256 where rare heavy weights may hide, 64 where the index bounds every weight
+  /// to within a few times their mean.
+  static constexpr std::size_t least_pilot(bool bounded_weights) noexcept {
+    return bounded_weights ? 64 : 256;
   }
 
   std::size_t limit() const noexcept { return limit_; }

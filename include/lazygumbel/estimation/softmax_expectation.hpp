@@ -32,9 +32,10 @@ concept VectorFunction =
 };
 
 /// E_p[f] = sum_i p_i f(i) under the softmax p_i = exp(<theta, x_i>) / Z, by the ratio
-///   Fhat = (sum_S e^y f + (N / l) sum_T e^y f) / (sum_S e^y + (N / l) sum_T e^y),
-/// the same l uniform tail items T in both sums. Consistent, bias O(1 / l); the standard error is
-/// that of the delta method, N sd(e^y (f - Fhat)) / (sqrt(l) Zhat). f is given as a scalar
+///   Fhat = (sum_S e^y f + (1 / l) sum_T e^y f / q) / (sum_S e^y + (1 / l) sum_T e^y / q),
+/// the same l tail items T in both sums, drawn with probabilities q: the index's own proposals or
+/// uniform, q = 1 / N. Consistent, bias O(1 / l); the standard error is that of the delta method,
+/// sd(e^y (f - Fhat) / q) / (sqrt(l) Zhat). f is given as a scalar
 /// function, a function that returns an Eigen vector, or an n x m matrix whose row i is f(i).
 ///
 /// const and thread-safe when f is; the index must outlive it. Everywhere: throws
@@ -139,7 +140,9 @@ class SoftmaxExpectation {
   template <class F, BitGenerator Engine>
   static void extend(const HeadTail<Index>& parts, const F& f, std::size_t more, Engine& engine,
                      Sums& sums) {
-    parts.sample_tail(more, engine, [&](item_id id, double y) { sums.add_tail(id, y, f(id)); });
+    parts.sample_tail(more, engine, [&](item_id id, double y, double log_weight) {
+      sums.add_tail(id, y + log_weight, f(id));
+    });
   }
 
   template <class F, BitGenerator Engine>
@@ -147,7 +150,7 @@ class SoftmaxExpectation {
                        Engine& engine) const {
     if (tail_samples < 2) detail::throw_invalid("tail_samples", tail_samples, "must be at least 2");
     const HeadTail<Index> parts(*index_, theta, k_);
-    Sums sums(parts.tail_size());
+    Sums sums;
     add_head(parts, f, sums);
     if (!parts.tail_is_empty()) extend(parts, f, tail_samples, engine, sums);
     return report(parts, sums, 1.0 - options_.confidence);
@@ -158,7 +161,7 @@ class SoftmaxExpectation {
                           Engine& engine) const {
     for (std::size_t k = k_;;) {
       const HeadTail<Index> parts(*index_, theta, k);
-      const SampleSize size(index_->size(), k);
+      const SampleSize size(index_->size(), k, HeadTail<Index>::has_proposals);
       if (auto estimate = sequential(parts, size, f, target, engine)) return *std::move(estimate);
       if (size.larger_head() == 0) return exact_vector(parts, f, target.delta());
       k = size.larger_head();
@@ -170,11 +173,12 @@ class SoftmaxExpectation {
   template <class F, BitGenerator Engine>
   std::optional<VectorEstimate> sequential(const HeadTail<Index>& parts, const SampleSize& size,
                                            const F& f, Accuracy target, Engine& engine) const {
-    Sums sums(parts.tail_size());
+    Sums sums;
     add_head(parts, f, sums);
     if (parts.tail_is_empty()) return report(parts, sums, target.delta());
     const double epsilon = target.scale() == ErrorScale::relative ? target.epsilon() : 0.1;
-    const std::size_t pilot = SampleSize::pilot(parts.range(), epsilon);
+    const std::size_t pilot = SampleSize::pilot(
+        parts.range(), epsilon, SampleSize::least_pilot(HeadTail<Index>::knows_sum));
     if (pilot > size.limit()) return std::nullopt;
     extend(parts, f, pilot, engine, sums);
     while (sums.total() > 0.0) {
@@ -199,7 +203,7 @@ class SoftmaxExpectation {
 
   template <class F>
   VectorEstimate exact_vector(const HeadTail<Index>& parts, const F& f, double delta) const {
-    Sums sums(0);
+    Sums sums;
     parts.scan([&](item_id id, double y) { sums.add_head(id, y, f(id)); });
     VectorEstimate estimate = report(parts, sums, delta);
     estimate.trace.exhaustive = true;

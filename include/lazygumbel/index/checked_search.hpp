@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lazygumbel/index/mips_index.hpp"
+#include "lazygumbel/index/tail.hpp"
 
 namespace lazygumbel {
 
@@ -74,6 +75,13 @@ void require_retrieval(const Index& index, const VectorView<typename Index::scal
 #endif
 }
 
+/// Throws index_error unless the bound is certified, as bounds that come with a tail have to be.
+inline void require_certified(const Retrieval& found) {
+  if (found.guarantee.kind != Guarantee::Kind::certified)
+    throw_index_error(std::string("search_with_tail left bounds that are only ") +
+                      name_of(found.guarantee));
+}
+
 }  // namespace detail
 
 /// index.search(query, k, found), with the contract of MipsIndex enforced: at most k items, ids in
@@ -92,6 +100,32 @@ void search_checked(const Index& index, const VectorView<typename Index::scalar_
   if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
   found.clear();
   index.search(query, k, found);
+  detail::require_retrieval(index, query, k, found, sorted);
+}
+
+/// The same with the index's own account of the tail, for about `draws` draws: a bound for every
+/// item, which the index has to certify.
+template <TailIndex Index>
+void search_checked(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                    std::size_t k, Retrieval& found, std::vector<item_id>& sorted,
+                    typename Index::tail_type& tail, std::size_t draws) {
+  detail::require_query<typename Index::scalar_type>("query", query, index.dimension());
+  if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
+  found.clear();
+  index.search_with_tail(query, k, found, tail, draws);
+  detail::require_retrieval(index, query, k, found, sorted);
+  detail::require_certified(found);
+}
+
+/// The same with the index's proposals for estimators.
+template <ProposingIndex Index>
+void search_checked(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                    std::size_t k, Retrieval& found, std::vector<item_id>& sorted,
+                    typename Index::proposals_type& proposals) {
+  detail::require_query<typename Index::scalar_type>("query", query, index.dimension());
+  if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
+  found.clear();
+  index.search_with_proposals(query, k, found, proposals);
   detail::require_retrieval(index, query, k, found, sorted);
 }
 

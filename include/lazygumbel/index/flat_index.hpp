@@ -53,12 +53,7 @@ class FlatIndex {
   /// score() of each id, prefetching rows ahead.
   void score_many(const VectorView<Scalar>& query, std::span<const item_id> ids,
                   std::span<double> scores) const noexcept {
-    constexpr std::size_t ahead = 4;
-    for (std::size_t i = 0; i < (std::min)(ahead, ids.size()); ++i) rows_.prefetch(ids[i]);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (i + ahead < ids.size()) rows_.prefetch(ids[i + ahead]);
-      scores[i] = score(query, ids[i]);
-    }
+    rows_.score_many(query, ids, scores);
   }
 
   /// The k best of all n; fewer only when k > n. Throws std::invalid_argument on a query of the

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -10,7 +11,8 @@
 
 namespace lazygumbel {
 
-/// n rows of d finite numbers, owned or viewed, with the largest norm. Movable, not copyable.
+/// n rows of d finite numbers, owned or viewed, with the largest norm. Movable, not copyable; owned
+/// rows can grow.
 template <class Scalar>
 class RowStore {
  public:
@@ -44,6 +46,40 @@ class RowStore {
   Eigen::Map<const Vector<Scalar>> row(item_id id) const noexcept {
     return Eigen::Map<const Vector<Scalar>>(data_ + static_cast<Eigen::Index>(id) * stride_,
                                             dimension_);
+  }
+
+  /// Copies `rows` behind those that are there, in amortised O(d) a row. Throws
+  /// std::invalid_argument, changing nothing, as the constructor does, on another number of
+  /// columns, on more than 2^32 - 1 rows in all, and when rows are viewed.
+  void append(const MatrixView<Scalar>& rows) {
+    detail::require_rows<Scalar>("rows", rows);
+    if (rows.cols() != dimension_)
+      detail::throw_invalid("rows.cols()", rows.cols(),
+                            "must equal the index's dimension " + detail::text_of(dimension_));
+    if (owned_.size() == 0)
+      detail::throw_invalid("rows", "views of the caller's", "only an index that owns rows grows");
+    if (rows.rows() > static_cast<Eigen::Index>((std::numeric_limits<item_id>::max)()) - count_)
+      detail::throw_invalid("rows.rows()", rows.rows(),
+                            "with the index's " + detail::text_of(count_) + " passes 2^32 - 1");
+    const double norm = detail::max_row_norm<Scalar>("rows", rows);
+    const Eigen::Index wanted = count_ + rows.rows();
+    if (wanted > owned_.rows())
+      owned_.conservativeResize((std::max)(wanted, owned_.rows() + owned_.rows() / 2), dimension_);
+    owned_.middleRows(count_, rows.rows()) = rows;
+    data_ = owned_.data();
+    count_ = wanted;
+    max_norm_ = (std::max)(max_norm_, norm);
+  }
+
+  /// scores[i] = <query, row(ids[i])>, prefetching rows ahead.
+  void score_many(const VectorView<Scalar>& query, std::span<const item_id> ids,
+                  std::span<double> scores) const noexcept {
+    constexpr std::size_t ahead = 4;
+    for (std::size_t i = 0; i < (std::min)(ahead, ids.size()); ++i) prefetch(ids[i]);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (i + ahead < ids.size()) prefetch(ids[i + ahead]);
+      scores[i] = static_cast<double>(row(ids[i]).dot(query));
+    }
   }
 
   void prefetch(item_id id) const noexcept {

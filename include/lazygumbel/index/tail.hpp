@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <limits>
+#include <span>
 
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/complement.hpp"
@@ -56,6 +57,15 @@ concept TailIndex = MipsIndex<Index> && DominatingTail<typename Index::tail_type
     requires(const Index& index, const VectorView<typename Index::scalar_type>& query,
              std::size_t k, Retrieval& found, typename Index::tail_type& tail) {
   index.search_with_tail(query, k, found, tail, std::size_t{1});
+};
+
+/// A TailIndex that answers many queries together faster than one by one.
+template <class Index>
+concept BatchTailIndex = TailIndex<Index> &&
+    requires(const Index& index, const MatrixView<typename Index::scalar_type>& queries,
+             std::size_t k, std::span<Retrieval> retrievals,
+             std::span<typename Index::tail_type> tails) {
+  index.search_batch_with_tail(queries, k, retrievals, tails);
 };
 
 /// A MipsIndex whose search also leaves TailProposals for estimators.

@@ -14,21 +14,39 @@
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/complement.hpp"
+#include "lazygumbel/index/gap.hpp"
+#include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/random/categorical.hpp"
 #include "lazygumbel/random/poisson_race.hpp"
 #include "lazygumbel/sampling/draw.hpp"
 
 namespace lazygumbel {
 
-/// One theta after its retrieval: the head S with its scores, and the bound U on the other N =
-/// n-|S| items. Draws from p_i = exp(y_i) / Z by a lazy exponential race. Item i would arrive first
-/// at a time Exp(rate exp(y_i)); the head's first arrival is one Exp(Z_S) with a categorical
-/// winner; the tail's arrivals are proposed at rate L = N exp(U), each naming a uniform item that
-/// is accepted with probability exp(y_i - U), and only those before the head's first are ever made.
-/// Exact when y_i <= U for all of the tail (thinning of a Poisson process; docs/algorithms.md,
-/// section 1); otherwise the law is that of the scores clipped at U, and each clipped proposal is
-/// counted. About L / Z proposals a draw: n/k or fewer with an exact top-k [Mussmann, Levy, Ermon
-/// 2017].
+namespace detail {
+
+template <class Index>
+struct OwnTail {
+  struct type {};
+};
+template <TailIndex Index>
+struct OwnTail<Index> {
+  using type = typename Index::tail_type;
+};
+
+}  // namespace detail
+
+/// One theta after its retrieval: the head S with its scores, and bounds b_i on the scores of the N
+/// = n-|S| other items. Draws from p_i = exp(y_i) / Z by a lazy exponential race. Item i would
+/// arrive first at a time Exp(rate exp(y_i)); the head's first arrival is one Exp(Z_S) with a
+/// categorical winner; the tail's arrivals are proposed at rate L = sum exp(b_i), item i with
+/// probability exp(b_i) / L, and accepted with probability exp(y_i - b_i); only those before the
+/// head's first are ever made. Exact when y_i <= b_i for all of the tail (thinning of a Poisson
+/// process; docs/algorithms.md, section 1); otherwise the law is that of the scores clipped at b_i,
+/// and each clipped proposal is counted. About L / Z proposals a draw: n/k or fewer with an exact
+/// top-k [Mussmann, Levy, Ermon 2017].
+///
+/// The bounds are those of the index's tail where it is a TailIndex, certified then, and otherwise
+/// the retrieval's one residual bound U, gap included, for every item.
 ///
 /// Holds a copy of theta and a reference to the index, which must outlive it. Sampling is const:
 /// many threads may share an Envelope, each with its own engine.
@@ -36,25 +54,37 @@ template <MipsIndex Index>
 class Envelope {
  public:
   using scalar_type = typename Index::scalar_type;
+  /// What the index tells of the tail: its tail_type, or nothing.
+  using own_tail_type = typename detail::OwnTail<Index>::type;
 
   explicit Envelope(const Index& index) : index_(&index) {}
   explicit Envelope(const Index&&) = delete;
 
-  /// Retrieves the k best for theta and prepares to draw; `gap` >= 0 is added to the index's bound.
-  /// Keeps the memory of the last theta. O(search + k log k). Throws as search_checked does, and
-  /// std::invalid_argument on a gap that is negative, NaN or infinite.
-  void assign(const VectorView<scalar_type>& theta, std::size_t k, double gap = 0.0) {
-    search_checked(*index_, theta, k, retrieval_, sorted_);
+  /// Retrieves the head for theta, k items at most, and prepares to draw about `draws` times; `gap`
+  /// >= 0 is added to the bounds. Keeps the memory of the last theta. O(search + k log k). Throws
+  /// as search_checked does, and std::invalid_argument on a gap that is negative, NaN or infinite.
+  void assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap = 0.0,
+              std::size_t draws = 1) {
+    if constexpr (TailIndex<Index>)
+      search_checked(*index_, theta, k, retrieval_, sorted_, tail_, draws);
+    else
+      search_checked(*index_, theta, k, retrieval_, sorted_);
     prepare(theta, gap);
   }
 
   /// The same with a retrieval made elsewhere (a batch search), which is checked, then taken over:
-  /// `retrieval` is left with memory of an earlier one.
-  void assign(const VectorView<scalar_type>& theta, std::size_t k, double gap,
-              Retrieval& retrieval) {
-    detail::require_query<scalar_type>("theta", theta, index_->dimension());
-    std::swap(retrieval_, retrieval);
-    detail::require_retrieval(*index_, theta, k, retrieval_, sorted_);
+  /// `retrieval` is left with memory of an earlier one, and so is `tail`.
+  void assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap,
+              Retrieval& retrieval) requires(!TailIndex<Index>) {
+    take(theta, k, retrieval);
+    prepare(theta, gap);
+  }
+
+  void assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap, Retrieval& retrieval,
+              own_tail_type& tail) requires TailIndex<Index> {
+    take(theta, k, retrieval);
+    detail::require_certified(retrieval_);
+    std::swap(tail_, tail);
     prepare(theta, gap);
   }
 
@@ -66,16 +96,16 @@ class Envelope {
   Complement tail() const noexcept { return {index_->size(), sorted_}; }
   /// log Z_S = log sum over the head of exp(y_i).
   double log_head() const noexcept { return categorical_.log_total(); }
-  /// U, gap included; -inf when the tail is empty.
+  /// U, gap included: no score of the tail exceeds it if the bound holds; -inf when it is empty.
   double residual_bound() const noexcept { return bound_; }
-  /// log L = log N + U: the largest that the tail's sum can be if the bound holds.
+  /// log L: the log of the largest that the tail's sum can be if the bounds hold.
   double log_tail_bound() const noexcept { return log_tail_bound_; }
   /// The trace of no draw yet.
   Trace trace() const noexcept {
     return {.head_size = retrieval_.ids.size(),
             .rows_scored = retrieval_.ids.size(),
             .residual_bound = bound_,
-            .guarantee = retrieval_.guarantee};
+            .guarantee = guarantee_};
   }
 
   /// One draw with its perturbed value; adds its counts to `trace`. O(log k) and O(d) a proposal.
@@ -138,67 +168,102 @@ class Envelope {
  private:
   static constexpr double infinity = std::numeric_limits<double>::infinity();
 
-  void prepare(const VectorView<scalar_type>& theta, double gap) {
-    if (!(gap >= 0.0 && gap < infinity))
-      detail::throw_invalid("gap", gap, "must be finite and not negative");
+  void take(const VectorView<scalar_type>& theta, std::size_t k, Retrieval& retrieval) {
+    detail::require_query<scalar_type>("theta", theta, index_->dimension());
+    std::swap(retrieval_, retrieval);
+    detail::require_retrieval(*index_, theta, k, retrieval_, sorted_);
+  }
+
+  void prepare(const VectorView<scalar_type>& theta, Gap gap) {
     theta_ = theta;
     categorical_.assign(retrieval_.scores);
-    bound_ = retrieval_.residual_bound + gap;
-    log_tail_bound_ = std::log(static_cast<double>(tail().size())) + bound_;
-    if (tail().size() == 0) bound_ = log_tail_bound_ = -infinity;
+    gap_ = gap.value;
+    bound_ = retrieval_.residual_bound + gap.value;
+    guarantee_ = guarantee_of_sum(retrieval_.guarantee, gap);
+    const bool empty = index_->size() == sorted_.size();
+    if (empty) bound_ = -infinity;
+    log_tail_bound_ = empty ? -infinity : process().log_rate() + gap_;
   }
+
+  /// The index's own tail, or a uniform one at the residual bound (without the gap).
+  decltype(auto) process() const noexcept {
+    if constexpr (TailIndex<Index>)
+      return (tail_);
+    else
+      return UniformTail(tail(), retrieval_.residual_bound);
+  }
+
+  struct Pending {
+    double key;        // -log of the arrival time
+    double bound;      // b_i, gap included
+    double threshold;  // accepted when the score exceeds it: b_i + log(uniform)
+    item_id id;
+  };
 
   /// Runs the tail's arrivals in time order (falling keys) while their key exceeds threshold(), and
   /// calls accept(id, key) at the first acceptance of each item. Proposals come in growing blocks
-  /// so that their rows are fetched together.
+  /// so that the rows of those that may be accepted are fetched together.
   template <class Threshold, class Accept, BitGenerator Engine>
   void race_tail(Threshold&& threshold, Accept&& accept, Engine& engine, Trace& trace) const {
     if (log_tail_bound_ == -infinity) return;
-    constexpr std::size_t largest_block = 32;
+    // Bounds of the index's own are near the scores: a proposal or two will do.
+    constexpr std::size_t first_block = TailIndex<Index> ? 1 : 4, largest_block = 32;
+    std::array<Pending, largest_block> pending;
     std::array<double, largest_block> keys, scores;
     std::array<item_id, largest_block> ids;
     std::unordered_set<item_id> seen;  // accepted so far
     PoissonRace race(log_tail_bound_);
-    const Complement complement = tail();
+    const auto& proposals = process();
     double key = race.next(engine);
     std::size_t proposed = 0;
-    for (std::size_t block = 4; key > threshold(); block = (std::min)(2 * block, largest_block)) {
+    for (std::size_t block = first_block; key > threshold();
+         block = (std::min)(2 * block, largest_block)) {
       const bool last = proposed >= index_->size();
       if (last) block = 1;
-      std::size_t count = 0;
-      for (; count < block && key > threshold(); ++count, key = race.next(engine)) {
-        keys[count] = key;
-        ids[count] = complement.draw(engine);
+      std::size_t drawn = 0, count = 0;
+      for (; drawn < block && key > threshold(); key = race.next(engine)) {
+        keys[drawn++] = key;
+        const Proposal proposal = proposals.propose(engine);
+        const double bound = proposal.log_intensity + gap_;
+        pending[count] = {key, bound, bound + std::log(open_uniform(engine)), proposal.id};
+        if (may_win(proposals, pending[count])) ids[count++] = proposal.id;
       }
       score_many(*index_, theta_, std::span<const item_id>(ids.data(), count),
                  std::span<double>(scores.data(), count));
-      proposed += count;
+      proposed += drawn;
       trace.rows_scored += count;
-      for (std::size_t i = 0; i < count && keys[i] > threshold(); ++i) {
-        ++trace.proposals;
-        if (accepted(ids[i], scores[i], engine, trace) && seen.insert(ids[i]).second)
-          accept(ids[i], keys[i]);
-      }
+      for (std::size_t i = 0; i < count && pending[i].key > threshold(); ++i)
+        if (accepted(pending[i], scores[i], trace) && seen.insert(ids[i]).second)
+          accept(ids[i], pending[i].key);
+      while (drawn > 0 && keys[drawn - 1] < threshold()) --drawn;  // made for nothing
+      trace.proposals += drawn;
       if (last) return finish_exhaustively(keys[0], seen, accept, engine, trace);
     }
   }
 
-  /// Thinning: true with probability min(1, exp(score - U)).
-  template <BitGenerator Engine>
-  bool accepted(item_id id, double score, Engine& engine, Trace& trace) const {
-    if (!(score <= bound_)) {  // NaN too
-      note_violation(id, score, trace);
+  /// False when the proposal is known to fail without its row.
+  template <class Tail>
+  bool may_win(const Tail& proposals, const Pending& proposal) const {
+    if constexpr (TailIndex<Index>)
+      return proposals.may_exceed(proposal.id, proposal.threshold) &&
+             !std::binary_search(sorted_.begin(), sorted_.end(), proposal.id);
+    else
       return true;
-    }
-    return open_uniform(engine) < std::exp(score - bound_);
   }
 
-  void note_violation(item_id id, double score, Trace& trace) const {
+  /// Thinning: true with probability min(1, exp(score - b_i)).
+  bool accepted(const Pending& proposal, double score, Trace& trace) const {
+    if (score <= proposal.bound) return score > proposal.threshold;
+    note_violation(proposal.id, score, proposal.bound, trace);  // NaN too
+    return true;
+  }
+
+  void note_violation(item_id id, double score, double bound, Trace& trace) const {
     if (!(score < infinity))
       detail::throw_index_error("score(theta, " + detail::text_of(id) + ") is " +
                                 detail::text_of(score));
     if (retrieval_.guarantee.kind == Guarantee::Kind::certified)
-      detail::throw_index_error("the index certified the bound " + detail::text_of(bound_) +
+      detail::throw_index_error("the index certified the bound " + detail::text_of(bound) +
                                 ", item " + detail::text_of(id) + " scores " +
                                 detail::text_of(score));
     ++trace.violations;
@@ -225,7 +290,7 @@ class Envelope {
           continue;
         }
         if (scores[i] == -infinity) continue;
-        if (!(scores[i] <= bound_)) note_violation(id, scores[i], trace);
+        if (!(scores[i] <= bound_)) note_violation(id, scores[i], bound_, trace);
         // Clipped as a proposal would be, so that a broken bound gives one law, not a mixture.
         const double score = (std::min)(scores[i], bound_);
         const double log_delay = std::log(standard_exponential(engine)) - score;
@@ -239,7 +304,9 @@ class Envelope {
   Retrieval retrieval_;
   std::vector<item_id> sorted_;
   Categorical categorical_;
-  double bound_ = -infinity, log_tail_bound_ = -infinity;
+  own_tail_type tail_;
+  double gap_ = 0.0, bound_ = -infinity, log_tail_bound_ = -infinity;
+  Guarantee guarantee_{};
 };
 
 }  // namespace lazygumbel

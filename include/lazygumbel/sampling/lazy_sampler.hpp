@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/random/philox.hpp"
 #include "lazygumbel/sampling/envelope.hpp"
@@ -16,9 +17,9 @@ namespace lazygumbel {
 struct LazySamplerOptions {
   /// Items to retrieve, at most n (more is an error); 0 means ceil(sqrt(n)). `tune` finds the best.
   std::size_t k = 0;
-  /// Added to the index's residual bound, natural-log units, >= 0: how far the index may have
-  /// missed the true bound. Costs exp(gap) as many proposals.
-  double gap = 0.0;
+  /// Added to the index's bounds, natural-log units: how far the index may have missed the true
+  /// one. Costs exp(gap) as many proposals. A number is an assumed gap; calibrate_gap measures one.
+  Gap gap{};
 };
 
 /// Draws from the softmax p_i = exp(<theta, x_i>) / Z over the n items of a kNN index, looking at
@@ -36,7 +37,7 @@ class LazySampler {
  public:
   using scalar_type = typename Index::scalar_type;
 
-  /// Throws std::invalid_argument when k > n, or the gap is negative, NaN or infinite.
+  /// Throws std::invalid_argument when k > n.
   explicit LazySampler(const Index& index, LazySamplerOptions options = {})
       : index_(&index), options_(options) {
     const std::size_t n = index.size();
@@ -44,8 +45,6 @@ class LazySampler {
     if (options.k > n) detail::throw_invalid("k", options.k, "exceeds n = " + detail::text_of(n));
     if (options.k == 0)
       options_.k = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n))));
-    if (!(options.gap >= 0.0 && options.gap < std::numeric_limits<double>::infinity()))
-      detail::throw_invalid("gap", options.gap, "must be finite and not negative");
   }
   explicit LazySampler(const Index&&, LazySamplerOptions = {}) = delete;
 
@@ -53,33 +52,38 @@ class LazySampler {
   /// The options in force; k is the number chosen when it was 0.
   const LazySamplerOptions& options() const noexcept { return options_; }
 
-  /// One retrieval, ready to draw from many times.
-  Envelope<Index> prepare(const VectorView<scalar_type>& theta) const {
+  /// One retrieval, ready to draw from, best from about `draws` times.
+  Envelope<Index> prepare(const VectorView<scalar_type>& theta, std::size_t draws = 1) const {
     Envelope<Index> envelope(*index_);
-    envelope.assign(theta, options_.k, options_.gap);
+    envelope.assign(theta, options_.k, options_.gap, draws);
     return envelope;
   }
 
   /// One item ~ p, with its perturbed value. Search, then O(d) for each of about n/k proposals.
   template <BitGenerator Engine>
   Draw sample(const VectorView<scalar_type>& theta, Engine& engine) const {
-    return draw_from(prepare(theta), engine);
+    return with_work([&](Work& work) {
+      work.envelope.assign(theta, options_.k, options_.gap);
+      return draw_from(work.envelope, engine);
+    });
   }
 
   /// `count` independent items ~ p after one retrieval.
   template <BitGenerator Engine>
   Draws sample(const VectorView<scalar_type>& theta, std::size_t count, Engine& engine) const {
-    const Envelope<Index> envelope = prepare(theta);
-    Draws draws;
-    draws.trace = envelope.trace();
-    draws.ids.reserve(count);
-    draws.perturbed.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Draw draw = envelope.sample(engine, draws.trace);
-      draws.ids.push_back(draw.id);
-      draws.perturbed.push_back(draw.perturbed);
-    }
-    return draws;
+    return with_work([&](Work& work) {
+      work.envelope.assign(theta, options_.k, options_.gap, count);
+      Draws draws;
+      draws.trace = work.envelope.trace();
+      draws.ids.reserve(count);
+      draws.perturbed.reserve(count);
+      for (std::size_t i = 0; i < count; ++i) {
+        const Draw draw = work.envelope.sample(engine, draws.trace);
+        draws.ids.push_back(draw.id);
+        draws.perturbed.push_back(draw.perturbed);
+      }
+      return draws;
+    });
   }
 
   /// K distinct items in order, as if drawn one by one without replacement, with their perturbed
@@ -87,11 +91,12 @@ class LazySampler {
   template <BitGenerator Engine>
   RankedDraws sample_without_replacement(const VectorView<scalar_type>& theta, std::size_t K,
                                          Engine& engine) const {
-    Envelope<Index> envelope(*index_);
     if (K == 0 || K > index_->size())
       detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(index_->size()));
-    envelope.assign(theta, (std::max)(options_.k, K), options_.gap);
-    return envelope.sample_without_replacement(K, engine);
+    return with_work([&](Work& work) {
+      work.envelope.assign(theta, (std::max)(options_.k, K), options_.gap, K);
+      return work.envelope.sample_without_replacement(K, engine);
+    });
   }
 
   /// One draw for each row of `thetas` (m x d) on up to `threads` threads (0: all). Takes one
@@ -103,11 +108,16 @@ class LazySampler {
     const std::uint64_t seed = uniform_bits(engine);
     const auto count = static_cast<std::size_t>(thetas.rows());
     std::vector<Draw> draws(count);
-    constexpr std::size_t group = 64;
-    parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
-      const std::size_t begin = part * group, end = (std::min)(count, begin + group);
-      sample_group(thetas, begin, end, seed, draws);
-    });
+    constexpr std::size_t group = queries_together();
+    if constexpr (group > 64) {  // the index spreads a search over threads itself
+      for (std::size_t begin = 0; begin < count; begin += group)
+        sample_large_group(thetas, begin, (std::min)(count, begin + group), seed, draws, threads);
+    } else {
+      parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
+        const std::size_t begin = part * group;
+        sample_group(thetas, begin, (std::min)(count, begin + group), seed, draws);
+      });
+    }
     return draws;
   }
 
@@ -120,30 +130,80 @@ class LazySampler {
     return draw;
   }
 
+  /// Work memory of one thread.
+  struct Work {
+    Envelope<Index> envelope;
+    std::vector<Retrieval> found;
+    std::vector<typename Envelope<Index>::own_tail_type> tails;
+  };
+
+  template <class Use>
+  auto with_work(Use&& use) const {
+    return pool_.borrow(
+        [&] {
+          return Work{Envelope<Index>(*index_), {}, {}};
+        },
+        std::forward<Use>(use));
+  }
+
+  /// How many queries of a batch the index wants to see at once: Index::queries_together, or few
+  /// enough for their retrievals to stay in cache.
+  static constexpr std::size_t queries_together() {
+    if constexpr (requires { Index::queries_together; })
+      return Index::queries_together;
+    else
+      return 64;
+  }
+
+  Draw draw_from_stream(const Envelope<Index>& envelope, std::uint64_t seed, std::size_t j) const {
+    PhiloxEngine stream(seed, j);
+    return draw_from(envelope, stream);
+  }
+
   void sample_group(const MatrixView<scalar_type>& thetas, std::size_t begin, std::size_t end,
                     std::uint64_t seed, std::vector<Draw>& draws) const {
-    Envelope<Index> envelope(*index_);
-    std::vector<Retrieval> found;
-    if constexpr (BatchMipsIndex<Index>) {
-      found.resize(end - begin);
-      index_->search_batch(thetas.middleRows(static_cast<Eigen::Index>(begin),
-                                             static_cast<Eigen::Index>(end - begin)),
-                           options_.k, found);
-    }
-    for (std::size_t j = begin; j < end; ++j) {
-      const auto theta = thetas.row(static_cast<Eigen::Index>(j)).transpose();
-      if constexpr (BatchMipsIndex<Index>) {
-        envelope.assign(theta, options_.k, options_.gap, found[j - begin]);
-      } else {
-        envelope.assign(theta, options_.k, options_.gap);
+    with_work([&](Work& work) {
+      const auto part = thetas.middleRows(static_cast<Eigen::Index>(begin),
+                                          static_cast<Eigen::Index>(end - begin));
+      work.found.resize(end - begin);
+      if constexpr (BatchTailIndex<Index>) {
+        work.tails.resize(end - begin);
+        index_->search_batch_with_tail(part, options_.k, work.found, work.tails);
+      } else if constexpr (BatchMipsIndex<Index> && !TailIndex<Index>) {
+        index_->search_batch(part, options_.k, work.found);
       }
-      PhiloxEngine stream(seed, j);
-      draws[j] = draw_from(envelope, stream);
-    }
+      for (std::size_t j = begin; j < end; ++j) {
+        const auto theta = thetas.row(static_cast<Eigen::Index>(j)).transpose();
+        if constexpr (BatchTailIndex<Index>)
+          work.envelope.assign(theta, options_.k, options_.gap, work.found[j - begin],
+                               work.tails[j - begin]);
+        else if constexpr (BatchMipsIndex<Index> && !TailIndex<Index>)
+          work.envelope.assign(theta, options_.k, options_.gap, work.found[j - begin]);
+        else
+          work.envelope.assign(theta, options_.k, options_.gap);
+        draws[j] = draw_from_stream(work.envelope, seed, j);
+      }
+    });
+  }
+
+  void sample_large_group(const MatrixView<scalar_type>& thetas, std::size_t begin, std::size_t end,
+                          std::uint64_t seed, std::vector<Draw>& draws, std::size_t threads) const {
+    std::vector<Retrieval> found(end - begin);
+    index_->search_batch(
+        thetas.middleRows(static_cast<Eigen::Index>(begin), static_cast<Eigen::Index>(end - begin)),
+        options_.k, found, threads);
+    parallel_for(end - begin, threads, [&](std::size_t i) {
+      with_work([&](Work& work) {
+        work.envelope.assign(thetas.row(static_cast<Eigen::Index>(begin + i)).transpose(),
+                             options_.k, options_.gap, found[i]);
+        draws[begin + i] = draw_from_stream(work.envelope, seed, begin + i);
+      });
+    });
   }
 
   const Index* index_;
   LazySamplerOptions options_;
+  detail::Pool<Work> pool_;
 };
 
 }  // namespace lazygumbel

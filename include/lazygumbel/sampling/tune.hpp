@@ -29,7 +29,7 @@ struct TuneOptions {
   std::vector<std::size_t> k{};
   /// Beam widths to try with a BeamIndex, each with the k up to it. Empty: 16, 24, 32, ..., 512.
   std::vector<std::size_t> ef{};
-  double gap = 0.0;                 ///< LazySamplerOptions::gap to tune for
+  Gap gap{};                        ///< LazySamplerOptions::gap to tune for
   double max_clipped_mass = 1e-5;   ///< mean over the queries, see TuneTrial
   std::size_t draws_per_theta = 1;  ///< draws that share one retrieval
 };
@@ -150,8 +150,6 @@ TuneResult tune(Index& index, const MatrixView<typename Index::scalar_type>& que
                 TuneOptions options = {}) {
   const std::size_t n = index.size();
   detail::require_rows<typename Index::scalar_type>("queries", queries);
-  if (!(options.gap >= 0.0 && options.gap < std::numeric_limits<double>::infinity()))
-    detail::throw_invalid("gap", options.gap, "must be finite and not negative");
   if (!(options.max_clipped_mass >= 0.0))
     detail::throw_invalid("max_clipped_mass", options.max_clipped_mass, "must not be negative");
   if (options.draws_per_theta == 0)
@@ -175,7 +173,7 @@ TuneResult tune(Index& index, const MatrixView<typename Index::scalar_type>& que
 
   const auto try_setting = [&](std::size_t k, std::size_t ef) {
     TuneTrial trial{.k = k, .ef = ef};
-    detail::measure(index, queries, exact, options.gap, trial);
+    detail::measure(index, queries, exact, options.gap.value, trial);
     trial.seconds_per_draw = trial.seconds_search / static_cast<double>(options.draws_per_theta) +
                              trial.proposals * result.seconds_per_proposal;
     result.trials.push_back(trial);

@@ -9,21 +9,21 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(SampleSize, ThePilotShowsTheHeaviestItems) {
-  EXPECT_EQ(SampleSize::pilot(0.0, 0.01), 256U);
-  EXPECT_EQ(SampleSize::pilot(1.0, 0.01), 256U);  // wants 100
-  EXPECT_EQ(SampleSize::pilot(10.0, 0.01), 1000U);
-  EXPECT_GT(SampleSize::pilot(infinity, 0.01), SampleSize(1'000'000'000, 1000).limit());
+  EXPECT_EQ(SampleSize::pilot(0.0, 0.01, 256), 256U);
+  EXPECT_EQ(SampleSize::pilot(1.0, 0.01, 256), 256U);  // wants 100
+  EXPECT_EQ(SampleSize::pilot(10.0, 0.01, 256), 1000U);
+  EXPECT_GT(SampleSize::pilot(infinity, 0.01, 256), SampleSize(1'000'000'000, 1000, false).limit());
 }
 
 TEST(SampleSize, GrowsByTheSquareOfTheRatioWithinLimits) {
-  const SampleSize size(1'000'000, 1000);
+  const SampleSize size(1'000'000, 1000, false);
   EXPECT_EQ(size.next(1000, 1.0001).value(), 1250U);  // at least a quarter
   EXPECT_EQ(size.next(1000, 1.5).value(), 2363U);     // 1.05 x 2.25, rounded up
   EXPECT_EQ(size.next(1000, 3.0).value(), 4000U);     // at most fourfold
 }
 
 TEST(SampleSize, GivesUpPastAThirdOfTheTail) {
-  const SampleSize size(30'100, 100);
+  const SampleSize size(30'100, 100, false);
   EXPECT_EQ(size.limit(), 10'000U);
   EXPECT_TRUE(size.next(4096, 1.5).has_value());   // wants 9,677
   EXPECT_FALSE(size.next(4096, 1.6).has_value());  // wants 11,010
@@ -38,8 +38,8 @@ TEST(SampleSize, OffersALargerHeadOnceWhereNIsLarge) {
   const SampleSize first(100'000, 16);
   EXPECT_EQ(first.larger_head(), 256U);
   EXPECT_EQ(first.limit(), 256U * 16U);
-  EXPECT_EQ(SampleSize(100'000, 256).larger_head(), 0U);
-  EXPECT_EQ(SampleSize(10'000, 16).larger_head(), 0U);
+  EXPECT_EQ(SampleSize(100'000, 256, false).larger_head(), 0U);
+  EXPECT_EQ(SampleSize(10'000, 16, false).larger_head(), 0U);
 }
 
 }  // namespace

@@ -14,9 +14,6 @@ namespace lazygumbel::detail {
 /// constant f does not cancel.
 class RatioSums {
  public:
-  /// `tail_size` = N.
-  explicit RatioSums(std::size_t tail_size) noexcept : n_(static_cast<double>(tail_size)) {}
-
   std::size_t count() const noexcept { return count_; }
 
   /// Adds an item whose weight counts once.
@@ -28,7 +25,7 @@ class RatioSums {
     head_f_ += w * shifted_;
   }
 
-  /// Adds one of the uniform draws from the tail.
+  /// Adds one of the draws from the tail, y its score minus the log probability of drawing it.
   template <class Value>
   void add_tail(item_id id, double y, const Value& f) {
     const double w = weight(id, y, f);
@@ -48,14 +45,14 @@ class RatioSums {
     return (origin_ + shifted_mean(z)).matrix();
   }
 
-  /// N sqrt(Var(w (f - Fhat)) / l) / Zhat for each coordinate; 0 without a tail sample.
+  /// sqrt(Var(w (f - Fhat)) / l) / Zhat for each coordinate; 0 without a tail sample.
   Vector<double> standard_error() const {
     if (count_ < 2) return Vector<double>::Zero(origin_.size());
     const double z = total(), l = static_cast<double>(count_);
     const Eigen::ArrayXd f = shifted_mean(z);
     const Eigen::ArrayXd squares = sum_wwff_ - 2.0 * f * sum_wwf_ + f.square() * sum_ww_;
     const Eigen::ArrayXd variance = (squares - (sum_wf_ - f * sum_w_).square() / l) / (l - 1.0);
-    return (n_ / z * ((variance.max)(0.0) / l).sqrt()).matrix();
+    return (((variance.max)(0.0) / l).sqrt() / z).matrix();
   }
 
   /// The standard error of Zhat over Zhat.
@@ -63,17 +60,17 @@ class RatioSums {
     if (count_ < 2) return 0.0;
     const double l = static_cast<double>(count_);
     const double variance = (sum_ww_ - sum_w_ * sum_w_ / l) / (l - 1.0);
-    return variance > 0.0 ? n_ * std::sqrt(variance / l) / total() : 0.0;
+    return variance > 0.0 ? std::sqrt(variance / l) / total() : 0.0;
   }
 
   /// Zhat in units of exp(largest score seen); 0 when every item was masked.
   double total() const {
-    return head_z_ + (count_ > 0 ? n_ * sum_w_ / static_cast<double>(count_) : 0.0);
+    return head_z_ + (count_ > 0 ? sum_w_ / static_cast<double>(count_) : 0.0);
   }
 
  private:
   Eigen::ArrayXd shifted_mean(double z) const {
-    const double scale = count_ > 0 ? n_ / static_cast<double>(count_) : 0.0;
+    const double scale = count_ > 0 ? 1.0 / static_cast<double>(count_) : 0.0;
     return (head_f_ + scale * sum_wf_) / z;
   }
 
@@ -105,7 +102,6 @@ class RatioSums {
     unit_ = y;
   }
 
-  double n_;
   double unit_ = -std::numeric_limits<double>::infinity();
   double head_z_ = 0.0, sum_w_ = 0.0, sum_ww_ = 0.0;
   Eigen::ArrayXd origin_, shifted_, head_f_, sum_wf_, sum_wwf_, sum_wwff_;
