@@ -4,7 +4,7 @@
 # Set FETCHCONTENT_SOURCE_DIR_<NAME> to use a checkout of your own in place of the download.
 
 set(LAZYGUMBEL_LINKS "")
-list(PREPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")  # Findhnswlib, FindRandom123
+list(PREPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")  # Findfaiss, Findhnswlib, FindRandom123
 
 # Downloads a header-only package and makes `target` of it. SOURCE_SUBDIR names a folder that does
 # not exist, so that none of the package's own CMake code (tests, install rules, flags) is run.
@@ -59,4 +59,22 @@ if(LAZYGUMBEL_OPENMP AND NOT TARGET OpenMP::OpenMP_CXX)
 endif()
 if(LAZYGUMBEL_OPENMP AND TARGET OpenMP::OpenMP_CXX)
   list(APPEND LAZYGUMBEL_LINKS OpenMP::OpenMP_CXX)
+endif()
+
+# Optional components: which to build, in LAZYGUMBEL_COMPONENTS.
+set(LAZYGUMBEL_COMPONENTS "")
+if(LAZYGUMBEL_FAISS OR LAZYGUMBEL_FAISS STREQUAL "AUTO")
+  find_package(faiss MODULE QUIET)
+  if(TARGET faiss)
+    list(APPEND LAZYGUMBEL_COMPONENTS faiss)
+    get_target_property(imported faiss IMPORTED)
+    if(imported)
+      set_target_properties(faiss PROPERTIES IMPORTED_GLOBAL TRUE)
+    endif()
+  elseif(LAZYGUMBEL_FAISS STREQUAL "AUTO")
+    message(STATUS "lazygumbel: FAISS not found, no component faiss")
+  else()
+    message(FATAL_ERROR "LAZYGUMBEL_FAISS=ON, but find_package did not find FAISS and OpenMP"
+      " (Debian: libfaiss-dev).")
+  endif()
 endif()

@@ -18,6 +18,14 @@ else()
 endif()
 install(EXPORT lazygumbelTargets NAMESPACE lazygumbel:: DESTINATION "${package_folder}")
 
+# A component has an export set of its own: who does not ask for it needs none of its dependencies.
+foreach(component IN LISTS LAZYGUMBEL_COMPONENTS)
+  set(targets lazygumbel_${component}Targets)
+  install(TARGETS lazygumbel_${component} EXPORT ${targets})
+  install(EXPORT ${targets} NAMESPACE lazygumbel:: DESTINATION "${package_folder}")
+  install(FILES cmake/Find${component}.cmake DESTINATION "${package_folder}")
+endforeach()
+
 set(find_openmp "")
 if("OpenMP::OpenMP_CXX" IN_LIST LAZYGUMBEL_LINKS)
   set(find_openmp "find_dependency(OpenMP COMPONENTS CXX)")

@@ -1,9 +1,9 @@
 #pragma once
 
 /// \file
-/// Everything that needs no optional dependency: Eigen, hnswlib and Random123 only. It leaves
-/// nothing out today; adapters of optional components (FAISS, MPI, libsodium) will be headers of
-/// their own, to be included by name. The door is LazySampler:
+/// Everything that needs no optional dependency: Eigen, hnswlib and Random123 only. Headers of
+/// optional components are left out, to be included by name: index/faiss_index.hpp (component
+/// faiss). The door is LazySampler:
 ///
 ///   lazygumbel::HnswIndex<float> index(rows);           // n x d, row-major
 ///   lazygumbel::LazySampler sampler(index);
@@ -29,12 +29,14 @@
 #include "lazygumbel/index/complement.hpp"
 #include "lazygumbel/index/flat_index.hpp"
 #include "lazygumbel/index/gap.hpp"
+#include "lazygumbel/index/gap_calibration.hpp"
 #include "lazygumbel/index/hnsw_index.hpp"
 #include "lazygumbel/index/hnsw_parameters.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/index/mips_to_l2.hpp"
-#include "lazygumbel/index/recall.hpp"
+#include "lazygumbel/index/projected_index.hpp"
 #include "lazygumbel/index/quantized_tail.hpp"
+#include "lazygumbel/index/recall.hpp"
 #include "lazygumbel/index/retrieval.hpp"
 #include "lazygumbel/index/row_store.hpp"
 #include "lazygumbel/index/scalar_quantized_index.hpp"

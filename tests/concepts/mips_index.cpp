@@ -2,6 +2,7 @@
 #include <lazygumbel/index/checked_search.hpp>
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/index/hnsw_index.hpp>
+#include <lazygumbel/index/projected_index.hpp>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,8 @@ static_assert(MipsIndex<FlatIndex<float>> && BatchMipsIndex<FlatIndex<float>>);
 static_assert(MipsIndex<FlatIndex<double>> && BatchMipsIndex<FlatIndex<double>>);
 static_assert(MipsIndex<HnswIndex<float>> && !BatchMipsIndex<HnswIndex<float>>);
 static_assert(MipsIndex<HnswIndex<double>> && !BatchMipsIndex<HnswIndex<double>>);
+static_assert(BatchMipsIndex<ProjectedIndex<FlatIndex<double>>>);
+static_assert(BatchMipsIndex<ProjectedIndex<HnswIndex<float>>>);
 static_assert(FlatIndex<float>::is_exact && !HnswIndex<float>::is_exact);
 
 static_assert(MipsIndex<testing::MinimalIndex> && !BatchMipsIndex<testing::MinimalIndex>);
