@@ -57,8 +57,8 @@ Scalar unit_scale(double largest) noexcept {
   return std::ldexp(Scalar{1}, std::clamp(-std::ilogb(largest), -limit, limit));
 }
 
-/// Writes for each row of `rows` the number of its nearest centroid (ties: the smallest number) to
-/// `nearest` and its squared distance times scale^2 to `distances`. `scale` as from unit_scale.
+/// Writes for each row of `rows` the number of its nearest centroid, up to rounding, to `nearest`
+/// and its squared distance times scale^2 to `distances`. `scale` as from unit_scale.
 template <class Scalar>
 void assign_nearest(const MatrixView<Scalar>& rows, const MatrixView<Scalar>& centroids,
                     Scalar scale, std::size_t threads, std::span<std::uint32_t> nearest,
@@ -156,16 +156,17 @@ RowMatrix<Scalar> kmeans(const MatrixView<Scalar>& rows, const KmeansParameters&
     for (const std::uint32_t g : nearest) ++counts[g];
     detail::fill_empty_clusters<Scalar>(nearest, distances, counts);
     RowMatrix<double> means = detail::cluster_means<Scalar>(sample, nearest, counts, 1.0);
-    if (parameters.spherical) means.rowwise().normalize();
+    if (parameters.spherical)
+      for (auto mean : means.rowwise()) mean.normalize();  // a mean of 0 stays
     centroids = means.template cast<Scalar>();
   }
   if (!parameters.spherical) centroids /= scale;
   return centroids;
 }
 
-/// nearest[i] = the number of the centroid closest to row i (Euclidean; up to rounding), ties to
-/// the smallest number. The result does not depend on `threads` (0: all). O(n m d) as matrix
-/// products. Throws std::invalid_argument on bad matrices or sizes that do not match.
+/// nearest[i] = the number of the centroid closest to row i (Euclidean, up to rounding). The result
+/// does not depend on `threads` (0: all). O(n m d) as matrix products. Throws std::invalid_argument
+/// on bad matrices or sizes that do not match.
 template <class Scalar>
 void assign_to_centroids(const MatrixView<Scalar>& rows, const MatrixView<Scalar>& centroids,
                          std::span<std::uint32_t> nearest, std::size_t threads = 1) {
