@@ -29,10 +29,11 @@ template <class Scalar>
 class CertifiedIvfView;
 
 /// Inverted file index: k-means lists, of which a search scans those that promise the largest
-/// scores. Built in seconds, best for batches, whose queries share the lists as matrix products.
-/// Approximate; a retrieval's bound is certified when the bounds of all lists left out allow it
-/// and otherwise its smallest score, `assumed`. `certified()` gives the same index with certified
-/// bounds for every list, for exact draws; `search_with_proposals` serves estimators.
+/// scores. Quick to build, best for batches (thousands of queries at once), which share the lists
+/// as matrix products. Approximate; a retrieval's bound is certified when the bounds of all lists
+/// left out allow it and otherwise its smallest score, `assumed`. `certified()` gives the same
+/// index with certified bounds for every list, for exact draws; `search_with_proposals` serves
+/// estimators.
 ///
 /// List g has a centroid c_g and a radius r_g, so its scores are at most <q, c_g> + |q| r_g. Lists
 /// are ranked by <q, c_g> + 1.5 |q| s_g, where s_g is the spread of the list in one direction:
@@ -99,7 +100,7 @@ class IvfIndex {
     const QueryScale scale = lists_.require_query("query", query, k);
     const Plan plan = make_plan(scale, centroid_scores(query), k);
     Candidates best((std::min)(k, size()), scale.slack);
-    for (const std::uint32_t g : plan.scanned) detail::scan_list(lists_, g, query, best);
+    detail::scan_lists<Scalar>(lists_, plan.scanned, query, best);
     report(query, plan.left_out_bound, scale, best, found);
   }
 
@@ -112,10 +113,11 @@ class IvfIndex {
     const auto count = static_cast<std::size_t>(queries.rows());
     if (retrievals.size() != count)
       detail::throw_invalid("retrievals.size()", retrievals.size(), "must equal queries.rows()");
-    const std::size_t team = usable_threads(threads, (count + block_queries - 1) / block_queries);
-    const std::size_t share = (count + team - 1) / team;  // in whole blocks: see search_group
-    const std::size_t group =
-        (std::min)(batch_queries, (share + block_queries - 1) / block_queries * block_queries);
+    // Groups of whole blocks: a query's products with the centroids must not depend on `threads`.
+    const std::size_t blocks =
+        (std::max)(std::size_t{1}, (count + block_queries - 1) / block_queries);
+    const std::size_t team = usable_threads(threads, blocks);
+    const std::size_t group = (std::min)(batch_queries, (blocks + team - 1) / team * block_queries);
     parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
       const std::size_t begin = part * group, size = (std::min)(count - begin, group);
       search_group(
@@ -180,7 +182,6 @@ class IvfIndex {
   double report(const VectorView<Scalar>& query, double left_out_bound, const QueryScale& scale,
                 Candidates& best, Retrieval& found) const {
     found.clear();
-
     for (const auto& hit : best.shrink()) found.ids.push_back(hit.second);
     rescore(*this, query, found);
     found.ids.resize((std::min)(best.k(), found.ids.size()));
@@ -199,8 +200,9 @@ class IvfIndex {
 };
 
 /// IvfIndex with certified bounds: every list that is left out keeps the bound of its ball, so that
-/// draws are exact whatever the search misses. What that costs depends on |query|: proposals grow
-/// like exp(|query| radius) until scanning is cheaper, and the search then scans nearly all lists.
+/// draws are exact whatever the search misses. What that costs depends on |query|: where
+/// exp(|query| radius) is small against Z / N, little; otherwise the search scans nearly all lists,
+/// and FlatIndex is faster.
 /// Refers to the index, which must stay where and as it is; cheap to copy. Thread-safe.
 template <class Scalar>
 class CertifiedIvfView {
@@ -241,8 +243,7 @@ class CertifiedIvfView {
   const IvfIndex<Scalar>* index_;
 };
 
-/// `begin`: the number of the group's first query in the batch, a multiple of block_queries, so
-/// that a query's centroid scores do not depend on the grouping.
+/// `begin`: the number of the group's first query in the batch.
 template <class Scalar>
 void IvfIndex<Scalar>::search_group(const MatrixView<Scalar>& queries, std::size_t begin,
                                     std::size_t k, std::span<Retrieval> retrievals) const {
@@ -269,8 +270,9 @@ void IvfIndex<Scalar>::search_group(const MatrixView<Scalar>& queries, std::size
     const Plan plan = make_plan(scales[j], scores.col(static_cast<Eigen::Index>(in_block)), k);
     left_out_bounds.push_back(plan.left_out_bound);
     best.emplace_back((std::min)(k, size()), scales[j].slack);
-    detail::scan_list<Scalar>(lists_, plan.scanned.front(), query(j), best[j]);  // a threshold
-    for (const std::uint32_t g : std::span(plan.scanned).subspan(1))
+    const std::span<const std::uint32_t> scanned(plan.scanned);
+    detail::scan_lists<Scalar>(lists_, scanned.first(1), query(j), best[j]);  // a first threshold
+    for (const std::uint32_t g : scanned.subspan(1))
       visitors[g].push_back(static_cast<Eigen::Index>(j));
   }
 
@@ -297,12 +299,11 @@ void IvfIndex<Scalar>::search_with_proposals(const VectorView<Scalar>& query, st
   Candidates best((std::min)(k, size()), scale.slack);
   std::vector<item_id> ids;
   std::vector<double> scores;
-  for (const std::uint32_t g : plan.scanned)
-    detail::for_each_row(lists_, g, query, [&](Scalar score, item_id id) {
-      if (score >= best.threshold()) best.push(score, id);
-      ids.push_back(id);
-      scores.push_back(static_cast<double>(score) + scale.slack);  // no less than score()
-    });
+  detail::for_each_row<Scalar>(lists_, plan.scanned, query, [&](Scalar score, item_id id) {
+    if (score >= best.threshold()) best.push(score, id);
+    ids.push_back(id);
+    scores.push_back(static_cast<double>(score) + scale.slack);  // no less than score()
+  });
   report(query, plan.left_out_bound, scale, best, found);
 
   std::vector<item_id> head = found.ids;
@@ -336,18 +337,17 @@ void CertifiedIvfView<Scalar>::search_with_tail(const VectorView<Scalar>& query,
   Eigen::ArrayXd bounds = lists.bounds(scale, to_centroids);
   std::vector<std::uint32_t> scanned = index_->make_plan(scale, to_centroids, k).scanned;
   detail::Candidates<Scalar> best((std::min)(k, size()), scale.slack);
-  for (const std::uint32_t g : scanned) detail::scan_list(lists, g, query, best);
+  detail::scan_lists<Scalar>(lists, scanned, query, best);
 
   LogSumExp head;  // up to rounding at most Z
   for (const auto& hit : best.shrink()) head.add(static_cast<double>(hit.first));
   const double worth = head.value() - std::log(rows_per_proposal * static_cast<double>(draws));
   std::vector<bool> done(lists.lists());
   for (const std::uint32_t g : scanned) done[g] = true;
-  for (std::uint32_t g = 0; g < lists.lists(); ++g) {
-    if (done[g] || bounds[g] <= worth) continue;
-    detail::scan_list(lists, g, query, best);
-    scanned.push_back(g);
-  }
+  const std::size_t planned = scanned.size();
+  for (std::uint32_t g = 0; g < lists.lists(); ++g)
+    if (!done[g] && bounds[g] > worth) scanned.push_back(g);
+  detail::scan_lists<Scalar>(lists, std::span(scanned).subspan(planned), query, best);
 
   const double scanned_bound = index_->report(query, infinity, scale, best, found);
   for (const std::uint32_t g : scanned) bounds[g] = (std::min)(bounds[g], scanned_bound);

@@ -187,6 +187,11 @@ TYPED_TEST(Ivf, BatchesAnswerLikeSearches) {
     }
 }
 
+TYPED_TEST(Ivf, AnEmptyBatchIsAnswered) {
+  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(30, 3, 739));
+  index.search_batch(RowMatrix<TypeParam>(0, 3), 5, {}, 2);
+}
+
 // Ties everywhere: the answer must not depend on how products round.
 TYPED_TEST(Ivf, BatchesBreakTiesLikeSearches) {
   const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(50, 7, 741).replicate(8, 1), with(20));

@@ -130,11 +130,21 @@ void for_each_row(const InvertedLists<Scalar>& lists, std::size_t list,
     visit(rows.row(static_cast<Eigen::Index>(i)).dot(query), items[i]);
 }
 
-/// Pushes every row of the list.
+/// for_each_row in one list after the other.
+template <class Scalar, class Visit>
+void for_each_row(const InvertedLists<Scalar>& lists, std::span<const std::uint32_t> scanned,
+                  const VectorView<Scalar>& query, Visit&& visit) {
+  for (std::size_t i = 0; i < scanned.size(); ++i) {
+    if (i + 1 < scanned.size()) lists.prefetch(lists.directory().items(scanned[i + 1]).front());
+    for_each_row(lists, scanned[i], query, visit);
+  }
+}
+
+/// Pushes every row of the lists.
 template <class Scalar>
-void scan_list(const InvertedLists<Scalar>& lists, std::size_t list,
-               const VectorView<Scalar>& query, Candidates<Scalar>& best) {
-  for_each_row(lists, list, query, [&](Scalar score, item_id id) {
+void scan_lists(const InvertedLists<Scalar>& lists, std::span<const std::uint32_t> scanned,
+                const VectorView<Scalar>& query, Candidates<Scalar>& best) {
+  for_each_row(lists, scanned, query, [&](Scalar score, item_id id) {
     if (score >= best.threshold()) best.push(score, id);
   });
 }
