@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "lazygumbel/core/parallel.hpp"
-#include "lazygumbel/index/detail/score_rows.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/index/row_store.hpp"
 
@@ -83,7 +82,7 @@ class FaissIndex {
   /// score() of each id, prefetching rows ahead.
   void score_many(const VectorView<float>& query, std::span<const item_id> ids,
                   std::span<double> scores) const noexcept {
-    detail::score_rows(rows_, query, ids, scores);
+    rows_.score_many(query, ids, scores);
   }
 
   /// At most k items, as FAISS finds them. Throws std::invalid_argument as FlatIndex does;

@@ -12,7 +12,6 @@
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/detail/projection.hpp"
-#include "lazygumbel/index/detail/score_rows.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/index/row_store.hpp"
 
@@ -100,7 +99,7 @@ class ProjectedIndex {
   /// score() of each id, prefetching rows ahead.
   void score_many(const VectorView<Scalar>& query, std::span<const item_id> ids,
                   std::span<double> scores) const noexcept {
-    detail::score_rows(rows_, query, ids, scores);
+    rows_.score_many(query, ids, scores);
   }
 
   /// The k best of the inner index's candidates. Throws as FlatIndex does, and index_error when the
