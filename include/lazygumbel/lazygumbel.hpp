@@ -53,6 +53,7 @@
 #include "lazygumbel/random/philox.hpp"
 #include "lazygumbel/random/poisson_race.hpp"
 #include "lazygumbel/random/uniform.hpp"
+#include "lazygumbel/sampling/choose_index.hpp"
 #include "lazygumbel/sampling/draw.hpp"
 #include "lazygumbel/sampling/envelope.hpp"
 #include "lazygumbel/sampling/exhaustive.hpp"

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <span>
@@ -110,11 +111,13 @@ inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Seconds to propose and score one tail item, from 4,096 uniform items and the given query.
+/// Seconds to propose and score one tail item, from 4,096 uniform items and the given query. Each
+/// `stream` has items of its own, which no earlier run has brought into the caches.
 template <MipsIndex Index>
 double seconds_per_proposal(const Index& index,
-                            const VectorView<typename Index::scalar_type>& query) {
-  PhiloxEngine engine(0);
+                            const VectorView<typename Index::scalar_type>& query,
+                            std::uint64_t stream = 0) {
+  PhiloxEngine engine(0, stream);
   constexpr std::size_t block = 32, blocks = 128;
   std::vector<item_id> ids(block);
   std::vector<double> scores(block);
