@@ -80,7 +80,9 @@ inline IndexCost cheapest(std::span<const IndexCost> costs, double expected_quer
 }
 
 struct ChooseIndexOptions {
-  std::size_t sample_rows = 8192;        ///< that codes and lists are measured on, >= 1
+  /// Rows that codes are measured on, >= 1: cheap, and many, so as to leave the caches.
+  std::size_t coded_sample_rows = 65536;
+  std::size_t list_sample_rows = 8192;   ///< that inverted lists are measured on, >= 1
   std::size_t graph_sample_rows = 2048;  ///< that a graph is measured on, >= 1
   std::size_t most_thetas = 32;          ///< of the examples, the first ones, >= 1
   /// exp(gap), by which a calibrated gap is taken to multiply an approximate index's proposals, at
@@ -105,13 +107,13 @@ struct IndexChoice {
 /// |---|---|---|
 /// | flat | measured over all rows | measured over all rows |
 /// | scalar_quantized | n | scan: n, from two sizes; proposals: constant |
-/// | ivf | n^1.5, products counted | search: n, products counted; proposals |
+/// | ivf | n^1.5, products counted | search: n, products counted, rows in a scan; proposals |
 /// | hnsw | n log n, scattered rows | search: log n, scattered rows; proposals |
 ///
 /// "Scattered rows": times what a row at a random place costs among n rows over what it costs in
-/// the sample. The proposals of ivf and hnsw are (n - k) exp(U) / Z with U the exact k-th largest
-/// score over all n rows, as a search that misses nothing gives, for the better of k = 64 and
-/// ceil(sqrt(n)).
+/// the sample; "rows in a scan": the same for rows read in order. The proposals of ivf and hnsw are
+/// (n - k) exp(U) / Z with U the exact k-th largest score over all n rows, as a search that misses
+/// nothing gives, for the better of k = 64 and ceil(sqrt(n)).
 ///
 /// flat and scalar_quantized certify. ivf and hnsw are `assumed`, unless `guarantee` is
 /// calibrated(alpha): then calibrate_gap on 2 (ceil(1 / alpha) - 1) thetas, an exhaustive scan and
@@ -128,8 +130,10 @@ std::vector<IndexCost> measure_index_costs(const MatrixView<Scalar>& rows,
                                            const MatrixView<Scalar>& example_thetas,
                                            Guarantee guarantee = Guarantee::assumed(),
                                            const ChooseIndexOptions& options = {}) {
-  if (options.sample_rows == 0)
-    detail::throw_invalid("sample_rows", options.sample_rows, "must be at least 1");
+  if (options.coded_sample_rows == 0)
+    detail::throw_invalid("coded_sample_rows", options.coded_sample_rows, "must be at least 1");
+  if (options.list_sample_rows == 0)
+    detail::throw_invalid("list_sample_rows", options.list_sample_rows, "must be at least 1");
   if (options.graph_sample_rows == 0)
     detail::throw_invalid("graph_sample_rows", options.graph_sample_rows, "must be at least 1");
   if (options.most_thetas == 0)
@@ -155,8 +159,9 @@ std::vector<IndexCost> measure_index_costs(const MatrixView<Scalar>& rows,
     return cost(kind, predicted, calibrated ? Kind::calibrated : Kind::assumed);
   };
   return {cost(IndexKind::flat, flat, Kind::certified),
-          cost(IndexKind::scalar_quantized, model.quantized(options.sample_rows), Kind::certified),
-          approximate(IndexKind::ivf, model.ivf(options.sample_rows, tail)),
+          cost(IndexKind::scalar_quantized, model.quantized(options.coded_sample_rows),
+               Kind::certified),
+          approximate(IndexKind::ivf, model.ivf(options.list_sample_rows, tail)),
           approximate(IndexKind::hnsw, model.hnsw(options.graph_sample_rows, tail))};
 }
 

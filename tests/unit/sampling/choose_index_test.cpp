@@ -133,7 +133,8 @@ TEST(CostModel, SampleIsSpacedEvenly) {
 
 TEST(ChooseIndex, CostsAreCompleteAndTheChoiceIsTheirCheapest) {
   const auto rows = gaussian_rows<float>(700, 6, 1), thetas = gaussian_rows<float>(5, 6, 2);
-  const ChooseIndexOptions options{.sample_rows = 300, .graph_sample_rows = 100};
+  const ChooseIndexOptions options{
+      .coded_sample_rows = 400, .list_sample_rows = 300, .graph_sample_rows = 100};
   for (const Guarantee guarantee :
        {Guarantee::assumed(), Guarantee::calibrated(0.1), Guarantee::certified()}) {
     const IndexChoice choice = choose_index<float>(rows, thetas, 1e6, guarantee, options);
@@ -174,8 +175,9 @@ TEST(ChooseIndex, SmallAndNarrowRows) {
   const RowMatrix<float> zero = RowMatrix<float>::Zero(500, 3);
   expect_complete(measure_index_costs<float>(zero, zero.topRows(2)), 500);
   const auto rows = gaussian_rows<float>(40, 3, 1);
-  expect_complete(measure_index_costs<float>(rows, rows, Guarantee::assumed(),
-                                             {.sample_rows = 1, .graph_sample_rows = 1}),
+  expect_complete(measure_index_costs<float>(
+                      rows, rows, Guarantee::assumed(),
+                      {.coded_sample_rows = 1, .list_sample_rows = 1, .graph_sample_rows = 1}),
                   40);
 }
 
@@ -195,7 +197,10 @@ TEST(ChooseIndex, RefusesBadArguments) {
   bad(1, 2) = static_cast<float>(nan);
   EXPECT_EQ(refusal([&] { choose_index<float>(rows, bad, 1.0); }),
             "lazygumbel: example_thetas(1, 2) = nan: must be finite");
-  EXPECT_EQ(measure({.sample_rows = 0}), "lazygumbel: sample_rows = 0: must be at least 1");
+  EXPECT_EQ(measure({.coded_sample_rows = 0}),
+            "lazygumbel: coded_sample_rows = 0: must be at least 1");
+  EXPECT_EQ(measure({.list_sample_rows = 0}),
+            "lazygumbel: list_sample_rows = 0: must be at least 1");
   EXPECT_EQ(measure({.graph_sample_rows = 0}),
             "lazygumbel: graph_sample_rows = 0: must be at least 1");
   EXPECT_EQ(measure({.most_thetas = 0}), "lazygumbel: most_thetas = 0: must be at least 1");

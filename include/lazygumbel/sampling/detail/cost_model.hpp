@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "lazygumbel/core/log_sum_exp.hpp"
@@ -38,6 +40,20 @@ RowMatrix<Scalar> spaced_rows(const MatrixView<Scalar>& rows, std::size_t count)
 template <class Scalar>
 RowPointer<Scalar> pointer_to(const MatrixView<Scalar>& rows) {
   return {rows.data(), rows.rows(), rows.cols(), Eigen::OuterStride<>(rows.outerStride())};
+}
+
+/// An index and how long it took to make.
+template <class Index>
+struct TimedIndex {
+  Index index;
+  double seconds;
+};
+
+template <class Make>
+auto timed(Make&& make) {
+  const auto start = std::chrono::steady_clock::now();
+  auto index = make();
+  return TimedIndex<decltype(index)>{std::move(index), seconds_since(start)};
 }
 
 /// Row products of building an IvfIndex with default parameters: k-means on its sample and one
@@ -76,24 +92,18 @@ class CostModel {
   CostModel(const MatrixView<Scalar>& rows, const MatrixView<Scalar>& thetas)
       : rows_(rows),
         thetas_(thetas),
-        start_(std::chrono::steady_clock::now()),
-        flat_(FlatIndex<Scalar>::over(pointer_to<Scalar>(rows))),
-        flat_build_seconds_(seconds_since(start_)) {
+        flat_(timed([&] { return FlatIndex<Scalar>::over(pointer_to<Scalar>(rows)); })) {
     require_rows<Scalar>("example_thetas", thetas);
     if (thetas.cols() != rows.cols())
       throw_invalid("example_thetas.cols()", thetas.cols(),
                     "must equal rows.cols() = " + text_of(rows.cols()));
-    seconds_per_proposal_ = scattered_row_seconds(flat_);
+    seconds_per_scan_ = scan_seconds(flat_.index);
+    seconds_per_proposal_ = scattered_row_seconds(flat_.index);
     count_proposals();
   }
 
   /// Measured over all rows, nothing is scaled.
-  PredictedCost flat() const {
-    constexpr Eigen::Index enough = 4;  // a draw is one long scan: it varies little
-    TuneTrial trial{.k = default_k(flat_)};
-    measure_draws(flat_, thetas_.topRows((std::min)(enough, thetas_.rows())), Gap{}, 1, trial);
-    return {flat_build_seconds_, trial.seconds_per_draw, trial.k};
-  }
+  PredictedCost flat() const { return {flat_.seconds, seconds_per_scan_, default_k(flat_.index)}; }
 
   /// Coding grows as n. So does the scan of the codes, but for its start, so two sizes are
   /// measured. The rest of a draw, a few proposals, does not grow.
@@ -104,10 +114,10 @@ class CostModel {
     };
     const auto run = [&](std::size_t count) {
       const RowMatrix<Scalar> sample = spaced_rows<Scalar>(rows_, count);
-      const auto start = std::chrono::steady_clock::now();
-      const auto index = ScalarQuantizedIndex<Scalar>::over(pointer_to<Scalar>(sample));
-      Run result{static_cast<double>(index.size()), seconds_since(start), {.k = default_k(index)}};
-      measure_draws(index, thetas_, Gap{}, 1, result.trial);
+      const auto built =
+          timed([&] { return ScalarQuantizedIndex<Scalar>::over(pointer_to<Scalar>(sample)); });
+      Run result{static_cast<double>(sample.rows()), built.seconds, {.k = default_k(built.index)}};
+      measure_draws(built.index, thetas_, Gap{}, 1, result.trial);
       return result;
     };
     const Run small = run((sample_rows + 3) / 4), large = run(sample_rows);
@@ -118,15 +128,20 @@ class CostModel {
     return {large.build * n / large.rows, search + (std::max)(0.0, rest), large.trial.k};
   }
 
-  /// Build and search grow as the products that they make. `tail` multiplies the proposals.
+  /// Build and search grow as the products that they make, the search also as the time of a row in
+  /// a scan. `tail` multiplies the proposals.
   PredictedCost ivf(std::size_t sample_rows, double tail) const {
     const RowMatrix<Scalar> sample = spaced_rows<Scalar>(rows_, sample_rows);
-    const auto start = std::chrono::steady_clock::now();
-    const IvfIndex<Scalar> index(sample);
-    const double build = seconds_since(start);
-    return with_best_head(index,
-                          build * ivf_build_products(size()) / ivf_build_products(index.size()),
-                          ivf_search_products(size()) / ivf_search_products(index.size()), tail);
+    const auto [index, seconds] = timed([&] { return IvfIndex<Scalar>(sample); });
+    const double build = seconds * ivf_build_products(size()) / ivf_build_products(index.size());
+    if (index.size() == size()) return with_best_head(index, build, 1.0, tail);
+    const double per_row = seconds_per_scan_ / static_cast<double>(size());
+    const double per_sampled_row =
+        scan_seconds(FlatIndex<Scalar>::over(pointer_to<Scalar>(sample))) /
+        static_cast<double>(index.size());
+    const double growth = ivf_search_products(size()) / ivf_search_products(index.size()) *
+                          (std::max)(1.0, per_row / per_sampled_row);
+    return with_best_head(index, build, growth, tail);
   }
 
   /// A search passes about log n rows, scattered over memory: what one of those costs among n rows
@@ -134,13 +149,12 @@ class CostModel {
   /// two geometries on 4,000 rows that HnswGeometry::automatic makes.
   PredictedCost hnsw(std::size_t sample_rows, double tail) const {
     const RowMatrix<Scalar> sample = spaced_rows<Scalar>(rows_, sample_rows);
-    const auto squares = rows_.rowwise().squaredNorm();
-    const bool uneven = squares.minCoeff() < Scalar(0.98) * squares.maxCoeff();
+    const Vector<Scalar> squares = rows_.rowwise().squaredNorm();
+    const bool uneven = squares.minCoeff() < Scalar(0.99) * squares.maxCoeff();
     HnswParameters parameters;
     parameters.geometry = uneven ? HnswGeometry::l2_reduction : HnswGeometry::inner_product;
-    const auto start = std::chrono::steady_clock::now();
-    const HnswIndex<Scalar> index(sample, parameters);
-    const double seconds_per_row = seconds_since(start) / static_cast<double>(index.size());
+    const auto [index, seconds] = timed([&] { return HnswIndex<Scalar>(sample, parameters); });
+    const double seconds_per_row = seconds / static_cast<double>(index.size());
 
     const auto flat_sample = FlatIndex<Scalar>::over(pointer_to<Scalar>(sample));
     const double steps = graph_steps(size()) / graph_steps(index.size());
@@ -160,19 +174,20 @@ class CostModel {
     double proposals;  // of a draw, mean over the thetas
   };
 
-  std::size_t size() const { return flat_.size(); }
+  std::size_t size() const { return flat_.index.size(); }
 
   /// Fills in heads_: k = 64, the default beam of an HnswIndex, and ceil(sqrt(n)), each with the
   /// mean of (n - k) exp(k-th largest score) / Z over the thetas. O(m n d).
   void count_proposals() {
     const std::size_t n = size();
-    heads_ = {{(std::min)(n, HnswParameters{}.ef), 0.0}, {default_k(flat_), 0.0}};
+    heads_ = {{(std::min)(n, HnswParameters{}.ef), 0.0}, {default_k(flat_.index), 0.0}};
     std::vector<double> scores;
     for (Eigen::Index j = 0; j < thetas_.rows(); ++j) {
       scores.clear();
-      for_each_score(flat_, thetas_.row(j).transpose(), [&](item_id, std::span<const double> part) {
-        scores.insert(scores.end(), part.begin(), part.end());
-      });
+      for_each_score(flat_.index, thetas_.row(j).transpose(),
+                     [&](item_id, std::span<const double> part) {
+                       scores.insert(scores.end(), part.begin(), part.end());
+                     });
       const double log_z = log_sum_exp(std::span<const double>(scores));
       for (Head& head : heads_) {
         const auto kth = scores.begin() + static_cast<std::ptrdiff_t>(head.k - 1);
@@ -181,6 +196,14 @@ class CostModel {
                           static_cast<double>(thetas_.rows());
       }
     }
+  }
+
+  /// Seconds of a draw by scanning all rows: so long that a few thetas tell.
+  double scan_seconds(const FlatIndex<Scalar>& index) const {
+    constexpr Eigen::Index enough = 4;
+    TuneTrial trial{.k = default_k(index)};
+    measure_draws(index, thetas_.topRows((std::min)(enough, thetas_.rows())), Gap{}, 1, trial);
+    return trial.seconds_per_draw;
   }
 
   /// Seconds to propose and score one of the rows, the least of a few runs on different ones.
@@ -220,10 +243,8 @@ class CostModel {
   }
 
   MatrixView<Scalar> rows_, thetas_;
-  std::chrono::steady_clock::time_point start_;
-  FlatIndex<Scalar> flat_;
-  double flat_build_seconds_;
-  double seconds_per_proposal_ = 0.0;
+  TimedIndex<FlatIndex<Scalar>> flat_;
+  double seconds_per_scan_ = 0.0, seconds_per_proposal_ = 0.0;
   std::vector<Head> heads_;
 };
 
