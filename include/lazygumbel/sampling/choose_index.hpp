@@ -100,8 +100,9 @@ struct IndexChoice {
 /// Measures what each IndexKind, with default parameters, will cost over `rows` (n x d) for thetas
 /// like `example_thetas` (m x d, temperature included), on one thread: in the order of IndexKind.
 ///
-/// A model, not a promise: it was within a factor of 2 of times measured over 100,000 rows
-/// (bench/choose_bench.cpp). Runs on evenly spaced rows are scaled to n by each index's growth:
+/// A model, not a promise: within a factor of 2 of what bench/choose_bench.cpp measures on 100,000
+/// x 100 and 60,000 x 784 floats. Runs on evenly spaced rows are scaled to n by each index's
+/// growth:
 ///
 /// | kind | build | draw |
 /// |---|---|---|
@@ -121,10 +122,10 @@ struct IndexChoice {
 /// options.calibrated_proposals times as many. Batches, several draws a theta and tuned parameters
 /// are not modelled.
 ///
-/// Takes about half a second for 100,000 x 100 floats, most of it for the graph's sample; O(n d)
-/// for each theta. Times vary from run to run, and the answer with them. Throws
-/// std::invalid_argument on rows or thetas that are empty, not finite or of different widths, on
-/// bad options, and as each index does.
+/// Takes 0.6 s for 100,000 x 100 floats and 2.4 s for 60,000 x 784, a good part of it for the
+/// graph; O(n d) for each theta and O(n) memory beside the samples. Times vary from run to run, and
+/// the answer with them. Throws std::invalid_argument on rows or thetas that are empty, not finite
+/// or of different widths, on bad options, and as each index does.
 template <class Scalar>
 std::vector<IndexCost> measure_index_costs(const MatrixView<Scalar>& rows,
                                            const MatrixView<Scalar>& example_thetas,
