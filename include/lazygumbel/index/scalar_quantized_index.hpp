@@ -35,7 +35,7 @@ struct ScalarQuantizedParameters {
 ///   |<q, x_i> - est_i| <= |q| r_i + r_q |xhat_i|,   est_i = <qhat, xhat_i>,
 /// and a scan of the codes, integer dot products, gives all n bounds at an eighth (a quarter) of
 /// the rows' memory traffic. The bound is enlarged by every rounding, that of `score` included
-/// (docs/algorithms.md, section 2), so it is certified for the numbers computed.
+/// (docs/algorithms.md, section 5), so it is certified for the numbers computed.
 ///
 /// A search returns the k items of largest upper bound, rescored: not always the k best. The bound
 /// of every other item reaches the sampler through `search_with_tail` and estimators through
