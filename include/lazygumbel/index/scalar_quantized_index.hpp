@@ -115,7 +115,7 @@ class ScalarQuantizedIndex {
 
   /// The k items with the largest upper bounds, rescored, and a certified bound on the rest. Throws
   /// std::invalid_argument on a query of the wrong dimension, with NaN or infinity, or so long that
-  /// scores overflow, and on k == 0.
+  /// scores overflow (or beyond about 1e35 / sqrt(d), whatever the rows), and on k == 0.
   void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const {
     QuantizedTail tail;
     search_with_tail(query, k, found, tail, 1);
