@@ -28,31 +28,35 @@ void growth(benchmark::State& state, const std::string& method, std::size_t n) {
   static std::map<std::string, std::map<double, double>> measured;
   static std::unique_ptr<Workload> data;
   static std::string why;
-  if (!data || static_cast<std::size_t>(data->rows.rows()) != n) data = prefix(n, why);
+  if (!data || static_cast<std::size_t>(data->rows().rows()) != n) data = prefix(n, why);
   if (!why.empty()) state.SetLabel("clusters: " + why);
   constexpr double temperature = 0.05;
   const Queries thetas = data->thetas(4096, temperature, 2);
   const auto theta = [&](std::size_t i) -> Query {
     return thetas.row(static_cast<Eigen::Index>(i) % thetas.rows()).transpose();
   };
-  ExhaustiveRival rival(data->rows);
+  ExhaustiveRival rival(data->rows());
   lazygumbel::PhiloxEngine engine(1), rival_engine(2);
-  const auto& tuned = data->tuned(temperature);
-  const lazygumbel::LazySampler<lazygumbel::HnswIndex<float>> sampler(*data->hnsw, tuned.options);
-  const auto lazy = [&](std::size_t i) {
-    benchmark::DoNotOptimize(sampler.sample(theta(i), engine).id);
-  };
   const auto exhaustive = [&](std::size_t i) {
     benchmark::DoNotOptimize(rival.draw(theta(i), rival_engine));
   };
-  Interleaved times(64, 8);
-  if (method == "lazy_hnsw") {
-    times.run(state, lazy, exhaustive);
-    measured["lazy_hnsw"][static_cast<double>(n)] = times.own_seconds();
+  const auto run = [&](auto& built) {
+    const auto& tuned = data->tuned(method, *built.index, temperature);
+    const lazygumbel::LazySampler sampler(*built.index, tuned.options);
+    Interleaved times(64, 8);
+    times.run(
+        state,
+        [&](std::size_t i) { benchmark::DoNotOptimize(sampler.sample(theta(i), engine).id); },
+        exhaustive);
+    measured[method][static_cast<double>(n)] = times.own_seconds();
     measured["exhaustive"][static_cast<double>(n)] = times.rival_seconds();
     state.counters["k"] = static_cast<double>(tuned.options.k);
-    state.counters["ef"] = static_cast<double>(data->hnsw->ef());
-    state.counters["build_seconds"] = data->build_seconds;
+    state.counters["build_seconds"] = built.build_seconds;
+  };
+  if (method == "lazy_hnsw") {
+    run(data->hnsw());
+  } else if (method == "lazy_quantized") {
+    run(data->quantized());
   } else {
     std::size_t i = 0;
     for (auto _ : state) exhaustive(i++);
@@ -62,7 +66,7 @@ void growth(benchmark::State& state, const std::string& method, std::size_t n) {
 
 const int registered = [] {
   for (std::size_t n = quick() ? 1250 : 6250; n <= (quick() ? 10000u : 100000u); n *= 2)
-    for (const std::string method : {"lazy_hnsw", "exhaustive"})
+    for (const std::string method : {"lazy_hnsw", "lazy_quantized", "exhaustive"})
       benchmark::RegisterBenchmark(("growth/" + method + "/n:" + std::to_string(n)).c_str(),
                                    [=](benchmark::State& state) { growth(state, method, n); })
           ->Unit(benchmark::kMicrosecond);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <numbers>
 
 #include "datasets.hpp"
 #include "lazygumbel/core/parallel.hpp"
@@ -16,26 +17,38 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::unique_ptr<Workload> indexed(std::string name, Rows rows) {
-  auto made = std::make_unique<Workload>();
-  made->name = std::move(name);
-  made->rows = std::move(rows);
-  lazygumbel::HnswParameters parameters;
-  parameters.threads = 0;
-  made->build_threads = lazygumbel::usable_threads(0, 1000);
-  std::fprintf(stderr, "%s: indexing %td x %td ...", made->name.c_str(), made->rows.rows(),
-               made->rows.cols());
+template <class Index, class Build>
+Built<Index>& build(Built<Index>& built, const Workload& data, const char* what,
+                    std::size_t threads, Build&& make) {
+  if (built.index) return built;
+  built.build_threads = lazygumbel::usable_threads(threads, 1000);
+  std::fprintf(stderr, "%s: %s over %td x %td ...", data.name().c_str(), what, data.rows().rows(),
+               data.rows().cols());
   const auto start = std::chrono::steady_clock::now();
-  made->hnsw = std::make_unique<lazygumbel::HnswIndex<float>>(made->rows, parameters);
-  made->build_seconds = seconds_since(start);
-  std::fprintf(stderr, " %.1f s on %zu threads, %.0f MB\n", made->build_seconds,
-               made->build_threads, static_cast<double>(made->hnsw->size_in_bytes()) / 1e6);
-  return made;
+  built.index = std::make_unique<Index>(make());
+  built.build_seconds = seconds_since(start);
+  std::fprintf(stderr, " %.2f s on %zu threads, %.0f MB\n", built.build_seconds,
+               built.build_threads, static_cast<double>(built.index->size_in_bytes()) / 1e6);
+  return built;
+}
+
+/// Independent standard normal rows, unit-normalised.
+Rows gaussian(Eigen::Index n, Eigen::Index d) {
+  lazygumbel::PhiloxEngine engine(7);
+  Rows rows(n, d);
+  for (Eigen::Index i = 0; i < rows.size(); ++i) {
+    const double radius = std::sqrt(-2.0 * std::log(lazygumbel::open_uniform(engine)));
+    const double angle = 2.0 * std::numbers::pi * lazygumbel::open_uniform(engine);
+    rows.data()[i] = static_cast<float>(radius * std::cos(angle));
+  }
+  data::normalise_rows(rows);
+  return rows;
 }
 
 /// The unit rows of a data set; empty, with the reason in `why`, when they are not there.
 Rows load(const std::string& name, std::string& why) {
   if (name == "clusters") return data::clusters(quick() ? 10000 : 100000, 100, 1).rows;
+  if (name == "gaussian") return gaussian(quick() ? 10000 : 100000, 100);
   Rows rows;
   if (name == "glove100k") {
     const auto path = data::find_shared_data("glove-100d-100k.fvecs", LAZYGUMBEL_SHARED_DATA_HINT);
@@ -62,27 +75,29 @@ bool quick() { return std::getenv("LAZYGUMBEL_BENCH_QUICK") != nullptr; }
 
 Queries Workload::thetas(std::size_t count, double temperature, std::uint64_t stream) const {
   lazygumbel::PhiloxEngine engine(20, stream);
-  Queries queries(static_cast<Eigen::Index>(count), rows.cols());
+  Queries queries(static_cast<Eigen::Index>(count), rows_.cols());
   for (Eigen::Index j = 0; j < queries.rows(); ++j)
     queries.row(j) =
-        rows.row(lazygumbel::uniform_index(static_cast<item_id>(rows.rows()), engine)) /
+        rows_.row(lazygumbel::uniform_index(static_cast<item_id>(rows_.rows()), engine)) /
         static_cast<float>(temperature);
   return queries;
 }
 
-const lazygumbel::TuneResult& Workload::tuned(double temperature, std::size_t draws_per_theta) {
-  const auto known = tuned_.find({temperature, draws_per_theta});
-  if (known != tuned_.end()) {
-    hnsw->set_ef(known->second.best.ef);
-    return known->second;
-  }
-  lazygumbel::TuneOptions options;
-  options.max_clipped_mass = 5e-5;  // half the target: the queries to come are others
-  options.draws_per_theta = draws_per_theta;
-  options.k = {8, 16, 32, 64, 128};
-  options.ef = {16, 24, 32, 48, 64, 96, 128, 256};
-  const Queries queries = thetas(quick() ? 100 : 500, temperature, 1);
-  return tuned_[{temperature, draws_per_theta}] = lazygumbel::tune(*hnsw, queries, options);
+Built<lazygumbel::HnswIndex<float>>& Workload::hnsw() {
+  return build(hnsw_, *this, "HNSW", 0, [&] {
+    lazygumbel::HnswParameters parameters;
+    parameters.threads = 0;
+    return lazygumbel::HnswIndex<float>(rows_, parameters);
+  });
+}
+
+Built<lazygumbel::ScalarQuantizedIndex<float>>& Workload::quantized() {
+  return build(quantized_, *this, "codes", 1,
+               [&] { return lazygumbel::ScalarQuantizedIndex<float>::over(view()); });
+}
+
+Built<lazygumbel::IvfIndex<float>>& Workload::ivf() {
+  return build(ivf_, *this, "IVF", 1, [&] { return lazygumbel::IvfIndex<float>(rows_); });
 }
 
 Workload* workload(const std::string& name, std::string& why) {
@@ -91,7 +106,7 @@ Workload* workload(const std::string& name, std::string& why) {
   if (!made) {
     Rows rows = load(name, why);
     if (rows.rows() == 0) return nullptr;
-    made = indexed(name, std::move(rows));
+    made = std::make_unique<Workload>(name, std::move(rows));
   }
   return made.get();
 }
@@ -101,7 +116,8 @@ std::unique_ptr<Workload> prefix(std::size_t n, std::string& why) {
     Rows rows = load("glove100k", why);
     return rows.rows() > 0 ? rows : load("clusters", why);
   }();
-  return indexed("growth", all.topRows((std::min)(static_cast<Eigen::Index>(n), all.rows())));
+  return std::make_unique<Workload>(
+      "growth", all.topRows((std::min)(static_cast<Eigen::Index>(n), all.rows())));
 }
 
 }  // namespace bench

@@ -50,7 +50,7 @@ enum class Interval {
 };
 
 struct EstimatorOptions {
-  std::size_t k = 0;                     ///< items to retrieve; 0 means ceil(sqrt(n))
+  std::size_t k = 0;                     ///< items to retrieve; 0: see default_k
   double confidence = 0.95;              ///< of intervals in fixed-budget mode
   Interval interval = Interval::normal;  ///< LogPartition only
 };

@@ -21,12 +21,13 @@ namespace detail {
 
 /// The k that the options ask for; throws std::invalid_argument when it exceeds n or the confidence
 /// is out of range.
-inline std::size_t resolve_options(const EstimatorOptions& options, std::size_t n) {
+template <MipsIndex Index>
+std::size_t resolve_options(const EstimatorOptions& options, const Index& index) {
+  const std::size_t n = index.size();
   static_cast<void>(Confidence(options.confidence));
   if (n == 0) throw_invalid("index.size()", n, "must be at least 1");
   if (options.k > n) throw_invalid("k", options.k, "exceeds n = " + text_of(n));
-  if (options.k > 0) return options.k;
-  return static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+  return options.k > 0 ? options.k : default_k(index);
 }
 
 struct NoProposals {};

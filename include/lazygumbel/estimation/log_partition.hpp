@@ -31,7 +31,7 @@ class LogPartition {
   using scalar_type = typename Index::scalar_type;
 
   explicit LogPartition(const Index& index, EstimatorOptions options = {})
-      : index_(&index), options_(options), k_(detail::resolve_options(options, index.size())) {}
+      : index_(&index), options_(options), k_(detail::resolve_options(options, index)) {}
   explicit LogPartition(const Index&&, EstimatorOptions = {}) = delete;
 
   /// Fixed budget: exactly `tail_samples` >= 2 samples of the tail (none when the head is all).

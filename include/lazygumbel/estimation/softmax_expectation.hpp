@@ -48,7 +48,7 @@ class SoftmaxExpectation {
   using scalar_type = typename Index::scalar_type;
 
   explicit SoftmaxExpectation(const Index& index, EstimatorOptions options = {})
-      : index_(&index), options_(options), k_(detail::resolve_options(options, index.size())) {}
+      : index_(&index), options_(options), k_(detail::resolve_options(options, index)) {}
   explicit SoftmaxExpectation(const Index&&, EstimatorOptions = {}) = delete;
 
   /// Fixed budget: `tail_samples` >= 2 rows of the tail.

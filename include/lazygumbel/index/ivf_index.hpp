@@ -320,9 +320,9 @@ void IvfIndex<Scalar>::search_with_proposals(const VectorView<Scalar>& query, st
   ids.resize(kept);
   scores.resize(kept);
 
-  Eigen::ArrayXd tilts =
-      (to_centroids.template cast<double>().array() + (scale.norm * lists_.deviations()).square())
-          .min(lists_.bounds(scale, to_centroids));
+  const Eigen::ArrayXd spreads = (scale.norm * lists_.deviations()).square();
+  Eigen::ArrayXd tilts = to_centroids.template cast<double>().array() + spreads;
+  tilts = (tilts.min)(lists_.bounds(scale, to_centroids));
   for (const std::uint32_t g : plan.scanned) tilts[g] = -std::numeric_limits<double>::infinity();
   proposals.assign(lists_.directory(), std::move(tilts), std::move(ids), std::move(scores));
 }

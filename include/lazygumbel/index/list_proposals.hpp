@@ -94,7 +94,7 @@ class ListProposals {
     Eigen::Map<Eigen::ArrayXd> logs(log_intensities_.data(), count);
     Eigen::Map<Eigen::ArrayXd> weights(cumulative_.data(), count);
     const double high = logs.maxCoeff();
-    logs = logs.max(high - 700.0);  // no weight may underflow to zero
+    logs = (logs.max)(high - 700.0);  // no weight may underflow to zero
     weights = (logs - high).exp();
     std::partial_sum(cumulative_.begin(), cumulative_.end(), cumulative_.begin());
     log_scanned_ = high + std::log(cumulative_.back());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -39,6 +40,17 @@ concept BatchMipsIndex = MipsIndex<Index> &&
              std::size_t k, std::span<Retrieval> retrievals) {
   index.search_batch(queries, k, retrievals);
 };
+
+/// How many items to retrieve where the user does not say: Index::preferred_k when the index has
+/// one, else ceil(sqrt(n)), which balances head and tail under one bound.
+template <MipsIndex Index>
+std::size_t default_k(const Index& index) {
+  const auto n = static_cast<std::size_t>(index.size());
+  if constexpr (requires { Index::preferred_k; })
+    return (std::min)(n, static_cast<std::size_t>(Index::preferred_k));
+  else
+    return static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+}
 
 /// scores[i] = index.score(query, ids[i]), through `score_many` where the index has it.
 template <MipsIndex Index>

@@ -51,6 +51,8 @@ class ScalarQuantizedIndex {
   using tail_type = QuantizedTail;
   using proposals_type = QuantizedProposals;
   static constexpr bool is_exact = false;
+  /// The tail is so well bounded that a large head does not pay.
+  static constexpr std::size_t preferred_k = 4;
   /// Of a batch: so few that what a scan leaves of each stays in cache.
   static constexpr std::size_t queries_together = 16;
 
@@ -126,11 +128,11 @@ class ScalarQuantizedIndex {
                         QuantizedTail& tail, std::size_t draws) const {
     require_k(k);
     start(query, "query", tail);
-    tail.weighted_ = draws >= draws_that_pay_for_weights;
-    if (tail.weighted_) {
-      tail.weights_.scan(codes_, *kernels_, tail.query_);
-      weighted_head(query, k, found, tail.weights_);
-      tail.weights_.prepare(sorted_ids(found), detail::WeightedCodes::Purpose::bounds);
+    tail.summed_ = draws >= draws_that_pay_for_sums;
+    if (tail.summed_) {
+      tail.sums_.scan(codes_, *kernels_, tail.query_);
+      weighted_head(query, k, found, tail.sums_);
+      tail.sums_.prepare(sorted_ids(found), detail::WeightedCodes::Purpose::bounds);
     } else {
       const detail::CodedQuery* const coded = &tail.query_;
       const detail::BoundSink sink{tail.lanes_.data(), tail.largest_.data()};
@@ -164,7 +166,7 @@ class ScalarQuantizedIndex {
     for (std::size_t j = 0; j < count; ++j) {
       start(queries.row(static_cast<Eigen::Index>(j)).transpose(),
             "queries.row(" + detail::text_of(j) + ")", tails[j]);
-      tails[j].weighted_ = false;
+      tails[j].summed_ = false;
       coded.push_back(&tails[j].query_);
       sinks.push_back({tails[j].lanes_.data(), tails[j].largest_.data()});
     }
@@ -211,7 +213,7 @@ class ScalarQuantizedIndex {
   static constexpr std::array<char, 8> magic = {'L', 'Z', 'G', 'S', 'Q', 'I', 'X', '1'};
   static constexpr std::uint32_t file_version = 1;
   /// The sums of exp(bound) cost about a third of a scan; a draw saves about a microsecond by them.
-  static constexpr std::size_t draws_that_pay_for_weights = 16;
+  static constexpr std::size_t draws_that_pay_for_sums = 16;
 
   ScalarQuantizedIndex(RowStore<Scalar> rows, const ScalarQuantizedParameters& parameters)
       : rows_(std::move(rows)), parameters_(parameters), codes_(parameters.bits, dimension()) {
@@ -262,8 +264,7 @@ class ScalarQuantizedIndex {
                     QuantizedTail& tail) const {
     select(
         query, tail.query_, k, [&](std::size_t tile) { return tail.largest_[tile]; }, found);
-    tail.head_ = sorted_ids(found);
-    tail.bound_ = found.residual_bound;
+    tail.sum_bounds(sorted_ids(found));
   }
 
   void weighted_head(const VectorView<Scalar>& query, std::size_t k, Retrieval& found,

@@ -15,7 +15,8 @@
 namespace lazygumbel {
 
 struct LazySamplerOptions {
-  /// Items to retrieve, at most n (more is an error); 0 means ceil(sqrt(n)). `tune` finds the best.
+  /// Items to retrieve, at most n (more is an error); 0 means the index's preferred_k, or
+  /// ceil(sqrt(n)). `tune` finds the best.
   std::size_t k = 0;
   /// Added to the index's bounds, natural-log units: how far the index may have missed the true
   /// one. Costs exp(gap) as many proposals. A number is an assumed gap; calibrate_gap measures one.
@@ -43,8 +44,7 @@ class LazySampler {
     const std::size_t n = index.size();
     if (n == 0) detail::throw_invalid("index.size()", n, "must be at least 1");
     if (options.k > n) detail::throw_invalid("k", options.k, "exceeds n = " + detail::text_of(n));
-    if (options.k == 0)
-      options_.k = static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+    if (options.k == 0) options_.k = default_k(index);
   }
   explicit LazySampler(const Index&&, LazySamplerOptions = {}) = delete;
 

@@ -83,8 +83,9 @@ class InvertedLists {
   /// For each list an upper bound on the *computed* scores of its rows, given those of the
   /// centroids: <q, x> = <q, c> + <q, x - c> <= <q, c> + |q| radius, and the rounding of both.
   Eigen::ArrayXd bounds(const QueryScale& query, const VectorView<Scalar>& centroid_scores) const {
-    return (centroid_scores.template cast<double>().array() + query.norm * radii() + query.slack)
-        .min(query.largest);
+    const Eigen::ArrayXd balls =
+        centroid_scores.template cast<double>().array() + (query.norm * radii() + query.slack);
+    return (balls.min)(query.largest);
   }
 
   /// Opens a list with this centroid, d numbers. O(d).
