@@ -82,8 +82,9 @@ class ScalarQuantizedIndex {
   void add(const MatrixView<Scalar>& rows) {
     detail::require_rows<Scalar>("rows", rows);
     require_norms(detail::max_row_norm<Scalar>("rows", rows), "rows");
+    const std::size_t first = size(), added = static_cast<std::size_t>(rows.rows());
     rows_.append(rows);
-    codes_.append<Scalar>(rows, parameters_.threads);
+    codes_.append<Scalar>(rows_.block(first, added), parameters_.threads);
   }
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).
