@@ -82,8 +82,9 @@ class ScalarQuantizedIndex {
   void add(const MatrixView<Scalar>& rows) {
     detail::require_rows<Scalar>("rows", rows);
     require_norms(detail::max_row_norm<Scalar>("rows", rows), "rows");
+    const std::size_t first = size(), added = static_cast<std::size_t>(rows.rows());
     rows_.append(rows);
-    codes_.append<Scalar>(rows, parameters_.threads);
+    codes_.append<Scalar>(rows_.block(first, added), parameters_.threads);
   }
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).
@@ -117,7 +118,7 @@ class ScalarQuantizedIndex {
 
   /// The k items with the largest upper bounds, rescored, and a certified bound on the rest. Throws
   /// std::invalid_argument on a query of the wrong dimension, with NaN or infinity, or so long that
-  /// scores overflow, and on k == 0.
+  /// scores overflow (or beyond about 1e35 / sqrt(d), whatever the rows), and on k == 0.
   void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const {
     QuantizedTail tail;
     search_with_tail(query, k, found, tail, 1);

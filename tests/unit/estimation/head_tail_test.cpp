@@ -94,16 +94,16 @@ TEST(HeadTail, ACertifiedBoundThatIsWrongIsTheIndexsError) {
 }
 
 TEST(HeadTail, ResolvesOptions) {
-  const auto resolve = [](const EstimatorOptions& options, std::size_t n) {
-    return lazygumbel::detail::resolve_options(options, ScoreIndex(std::vector<double>(n)));
-  };
-  EXPECT_EQ(resolve({}, 500), 23U);
-  EXPECT_EQ(resolve({.k = 500}, 500), 500U);
-  EXPECT_EQ(resolve({}, 1), 1U);
-  expect_throws<std::invalid_argument>([&] { resolve({.k = 501}, 500); }, {"k = 501", "n = 500"});
-  expect_throws<std::invalid_argument>([&] { resolve({}, 0); }, {"index.size() = 0"});
+  using lazygumbel::detail::resolve_options;
+  const ScoreIndex index(std::vector<double>(500, 0.0)), one({0.0}), none({});
+  EXPECT_EQ(resolve_options({}, index), 23U);
+  EXPECT_EQ(resolve_options({.k = 500}, index), 500U);
+  EXPECT_EQ(resolve_options({}, one), 1U);
+  expect_throws<std::invalid_argument>([&] { resolve_options({.k = 501}, index); },
+                                       {"k = 501", "n = 500"});
+  expect_throws<std::invalid_argument>([&] { resolve_options({}, none); }, {"index.size() = 0"});
   for (const double bad : {0.0, 1.0, -0.5, std::nan("")})
-    expect_throws<std::invalid_argument>([&] { resolve({.confidence = bad}, 5); },
+    expect_throws<std::invalid_argument>([&] { resolve_options({.confidence = bad}, index); },
                                          {"confidence = "});
 }
 

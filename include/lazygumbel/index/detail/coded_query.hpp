@@ -102,6 +102,8 @@ void CodedQuery::assign(const VectorView<Scalar>& query, int bits, double residu
                tiny);
   slack = round_up(static_cast<double>(dimension) *
                    static_cast<double>((std::numeric_limits<float>::min)()));
+  // a D + b z + c e is formed before s makes it small, where rows are short.
+  if (!(size < 1e38)) throw_invalid("|query|", norm, "sums on the way to scores would overflow");
   const double reach = 2.0 * largest_scale * size + largest_norm * static_cast<double>(slack_norm);
   if (!(reach < 1e37))
     throw_invalid("|query| * max |row|", norm * largest_norm, "scores would overflow");
