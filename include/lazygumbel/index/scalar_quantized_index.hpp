@@ -326,8 +326,8 @@ ScalarQuantizedIndex<Scalar> ScalarQuantizedIndex<Scalar>::load(const std::files
   detail::BinaryReader in(path);
   if (in.template get<std::array<char, 8>>() != magic)
     in.fail("is not a saved ScalarQuantizedIndex");
-  if (const auto version = in.template get<std::uint32_t>(); version != file_version)
-    in.fail("has format version " + detail::text_of(version) + ", this library reads " +
+  if (const auto format = in.template get<std::uint32_t>(); format != file_version)
+    in.fail("has format version " + detail::text_of(format) + ", this library reads " +
             detail::text_of(file_version));
   if (const auto bytes = in.template get<std::uint32_t>(); bytes != sizeof(Scalar))
     in.fail("holds scalars of " + detail::text_of(bytes) + " bytes, not " +
