@@ -54,7 +54,7 @@ class ScalarQuantizedIndex {
   /// The tail is so well bounded that a large head does not pay.
   static constexpr std::size_t preferred_k = 4;
   /// Of a batch: so few that what a scan leaves of each stays in cache.
-  static constexpr std::size_t queries_together = 16;
+  static constexpr std::size_t queries_together = 8;
 
   /// Owns `rows` (n x d; move it in to avoid the copy). Throws std::invalid_argument on an empty
   /// matrix, NaN, infinity, norms above 1e30, more than 50,000 columns, bits other than 4 and 8, or
@@ -171,7 +171,7 @@ class ScalarQuantizedIndex {
       coded.push_back(&tails[j].query_);
       sinks.push_back({tails[j].lanes_.data(), tails[j].largest_.data()});
     }
-    constexpr std::size_t tiles_in_cache = 8, together = detail::CodeKernels::together;
+    constexpr std::size_t tiles_in_cache = 16, together = detail::CodeKernels::together;
     for (std::size_t first = 0; first < codes_.tiles(); first += tiles_in_cache) {
       const std::size_t last = (std::min)(codes_.tiles(), first + tiles_in_cache);
       std::size_t j = 0;
