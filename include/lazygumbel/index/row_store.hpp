@@ -50,7 +50,8 @@ class RowStore {
 
   /// Copies `rows` behind those that are there, in amortised O(d) a row. Throws
   /// std::invalid_argument, changing nothing, as the constructor does, on another number of
-  /// columns, on more than 2^32 - 1 rows in all, and when rows are viewed.
+  /// columns, on more than 2^32 - 1 rows in all, and when rows are viewed. May be given rows of its
+  /// own.
   void append(const MatrixView<Scalar>& rows) {
     detail::require_rows<Scalar>("rows", rows);
     if (rows.cols() != dimension_)
@@ -63,9 +64,14 @@ class RowStore {
                             "with the index's " + detail::text_of(count_) + " passes 2^32 - 1");
     const double norm = detail::max_row_norm<Scalar>("rows", rows);
     const Eigen::Index wanted = count_ + rows.rows();
-    if (wanted > owned_.rows())
-      owned_.conservativeResize((std::max)(wanted, owned_.rows() + owned_.rows() / 2), dimension_);
-    owned_.middleRows(count_, rows.rows()) = rows;
+    if (wanted > owned_.rows()) {  // `rows` may be rows of this store: they stay until copied
+      RowMatrix<Scalar> larger((std::max)(wanted, owned_.rows() + owned_.rows() / 2), dimension_);
+      larger.topRows(count_) = owned_.topRows(count_);
+      larger.middleRows(count_, rows.rows()) = rows;
+      owned_.swap(larger);
+    } else {
+      owned_.middleRows(count_, rows.rows()) = rows;
+    }
     data_ = owned_.data();
     count_ = wanted;
     max_norm_ = (std::max)(max_norm_, norm);

@@ -42,7 +42,7 @@ TEST(HeadTail, ScanVisitsEveryItemOnceInOrder) {
   const Vector<float> theta = gaussian_query<float>(3, 2);
   const HeadTail<FlatIndex<float>> parts(index, theta, 10);
   item_id next = 0;
-  parts.scan([&](item_id id, double y, double) {
+  parts.scan([&](item_id id, double y) {
     EXPECT_EQ(id, next++);
     EXPECT_NEAR(y, index.score(theta, id), 1e-5);
   });
@@ -79,8 +79,7 @@ TEST(HeadTail, TailScoresThatAreNotNumbersAreTheIndexsError) {
     PhiloxEngine engine(1);
     expect_throws<index_error>(
         [&] { parts.sample_tail(3, engine, [](item_id, double, double) {}); }, {"score(theta, "});
-    expect_throws<index_error>([&] { parts.scan([](item_id, double) {}); },
-                               {"score(theta, 1)"});
+    expect_throws<index_error>([&] { parts.scan([](item_id, double) {}); }, {"score(theta, 1)"});
   }
 }
 
@@ -96,14 +95,15 @@ TEST(HeadTail, ACertifiedBoundThatIsWrongIsTheIndexsError) {
 
 TEST(HeadTail, ResolvesOptions) {
   using lazygumbel::detail::resolve_options;
-  EXPECT_EQ(resolve_options({}, 500), 23U);
-  EXPECT_EQ(resolve_options({.k = 500}, 500), 500U);
-  EXPECT_EQ(resolve_options({}, 1), 1U);
-  expect_throws<std::invalid_argument>([] { resolve_options({.k = 501}, 500); },
+  const ScoreIndex index(std::vector<double>(500, 0.0)), one({0.0}), none({});
+  EXPECT_EQ(resolve_options({}, index), 23U);
+  EXPECT_EQ(resolve_options({.k = 500}, index), 500U);
+  EXPECT_EQ(resolve_options({}, one), 1U);
+  expect_throws<std::invalid_argument>([&] { resolve_options({.k = 501}, index); },
                                        {"k = 501", "n = 500"});
-  expect_throws<std::invalid_argument>([] { resolve_options({}, 0); }, {"index.size() = 0"});
+  expect_throws<std::invalid_argument>([&] { resolve_options({}, none); }, {"index.size() = 0"});
   for (const double bad : {0.0, 1.0, -0.5, std::nan("")})
-    expect_throws<std::invalid_argument>([&] { resolve_options({.confidence = bad}, 5); },
+    expect_throws<std::invalid_argument>([&] { resolve_options({.confidence = bad}, index); },
                                          {"confidence = "});
 }
 

@@ -35,7 +35,7 @@ TEST(SampleSize, GivesUpPastAThirdOfTheTail) {
 }
 
 TEST(SampleSize, OffersALargerHeadOnceWhereNIsLarge) {
-  const SampleSize first(100'000, 16);
+  const SampleSize first(100'000, 16, false);
   EXPECT_EQ(first.larger_head(), 256U);
   EXPECT_EQ(first.limit(), 256U * 16U);
   EXPECT_EQ(SampleSize(100'000, 256, false).larger_head(), 0U);

@@ -83,7 +83,7 @@ void CodedQuery::assign(const VectorView<Scalar>& query, int bits, double residu
   }
 
   // Everything below is rounded so that the bounds hold for what the kernels compute in float
-  // (docs/algorithms.md, section 2). `size` bounds the terms of a D + b z + c e.
+  // (docs/algorithms.md, section 5). `size` bounds the terms of a D + b z + c e.
   const double levels = bits == 4 ? 15.0 : 255.0, zero_unit = bits == 4 ? 1.0 / 16.0 : 1.0;
   const double rounding = 0.5 * static_cast<double>(std::numeric_limits<float>::epsilon());
   const double score_rounding = 0.5 * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
@@ -102,6 +102,8 @@ void CodedQuery::assign(const VectorView<Scalar>& query, int bits, double residu
                tiny);
   slack = round_up(static_cast<double>(dimension) *
                    static_cast<double>((std::numeric_limits<float>::min)()));
+  // a D + b z + c e is formed before s makes it small, where rows are short.
+  if (!(size < 1e38)) throw_invalid("|query|", norm, "sums on the way to scores would overflow");
   const double reach = 2.0 * largest_scale * size + largest_norm * static_cast<double>(slack_norm);
   if (!(reach < 1e37))
     throw_invalid("|query| * max |row|", norm * largest_norm, "scores would overflow");
