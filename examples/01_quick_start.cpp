@@ -25,7 +25,7 @@ int main(int argc, char** argv) try {
                : lazygumbel_datasets::clusters(2000, 16, 1).rows;
 
   // [README] -------------------------------------------------------------------------------------
-  const lazygumbel::HnswIndex<float> index(rows);
+  const lazygumbel::ScalarQuantizedIndex<float> index(rows);  // 4-bit codes beside the rows
   const lazygumbel::LazySampler sampler(index);
   lazygumbel::PhiloxEngine engine(42);
 

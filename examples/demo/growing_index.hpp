@@ -5,7 +5,9 @@
 #include <functional>
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/index/hnsw_index.hpp>
+#include <lazygumbel/index/scalar_quantized_index.hpp>
 #include <optional>
+#include <type_traits>
 
 #include "input.hpp"
 #include "options.hpp"
@@ -50,12 +52,15 @@ class GrowingHnsw {
   double seconds_ = 0.0;
 };
 
-class GrowingFlat {
+/// An index that reads the rows where they are and is made anew for each n.
+template <class IndexOver>
+class GrowingView {
  public:
-  using Index = lazygumbel::FlatIndex<float>;
-  static constexpr const char* name = "flat";
+  using Index = IndexOver;
+  static constexpr bool is_flat = std::is_same_v<Index, lazygumbel::FlatIndex<float>>;
+  static constexpr const char* name = is_flat ? "flat" : "coded";
 
-  GrowingFlat(const Matrix& rows, const Options&) : rows_(rows) {}
+  GrowingView(const Matrix& rows, const Options&) : rows_(rows) {}
 
   Index& grow_to(std::size_t n, const lazygumbel::Progress&) {
     const auto start = std::chrono::steady_clock::now();
@@ -66,12 +71,20 @@ class GrowingFlat {
   }
 
   double seconds() const { return seconds_; }
-  std::size_t bytes() const { return 0; }  // reads the rows where they are
+  std::size_t bytes() const {  // beside the rows
+    if constexpr (is_flat)
+      return 0;
+    else
+      return index_->size_in_bytes();
+  }
 
  private:
   const Matrix& rows_;
   std::optional<Index> index_;
   double seconds_ = 0.0;
 };
+
+using GrowingFlat = GrowingView<lazygumbel::FlatIndex<float>>;
+using GrowingCodes = GrowingView<lazygumbel::ScalarQuantizedIndex<float>>;
 
 }  // namespace demo

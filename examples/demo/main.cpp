@@ -44,8 +44,8 @@ struct Plan {
 /// What to try, given the k that was best for half the rows (0: no such k).
 lazygumbel::TuneOptions tune_options(const Options& options, std::size_t nearby_k) {
   lazygumbel::TuneOptions tune;
-  tune.k = {8, 16, 32, 64, 128, 256, 512};
-  if (nearby_k > 0) tune.k = {(std::max)(nearby_k / 2, std::size_t{4}), nearby_k, 2 * nearby_k};
+  tune.k = {2, 4, 8, 16, 32, 64, 128, 256, 512};
+  if (nearby_k > 0) tune.k = {(std::max)(nearby_k / 2, std::size_t{2}), nearby_k, 2 * nearby_k};
   if (options.k > 0) tune.k = {options.k};
   tune.ef = {16, 32, 64, 128, 256, 512};
   if (options.ef > 0) tune.ef = {options.ef};
@@ -142,9 +142,10 @@ void run(const Options& options) {
   if (options.k > static_cast<std::size_t>(input.rows.rows()))
     throw std::runtime_error("--k " + std::to_string(options.k) + " exceeds the number of rows");
 
-  const Results results = options.index == Options::Index::hnsw
-                              ? measure<GrowingHnsw>(options, input)
-                              : measure<GrowingFlat>(options, input);
+  const Results results =
+      options.index == Options::Index::hnsw    ? measure<GrowingHnsw>(options, input)
+      : options.index == Options::Index::codes ? measure<GrowingCodes>(options, input)
+                                               : measure<GrowingFlat>(options, input);
   print(std::cout, input, options, results);
   write_pictures(options.out, input, options, results);
 }

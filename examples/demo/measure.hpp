@@ -103,7 +103,7 @@ FurtherDraws further_draws(ExhaustiveScan& scan, const lazygumbel::LazySampler<I
                            for (int i = 0; i < draws; ++i) drawn = scan.draw_again(engine);
                          }) /
                          draws);
-    const auto envelope = sampler.prepare(thetas.row(j).transpose());
+    const auto envelope = sampler.prepare(thetas.row(j).transpose(), draws);
     lazygumbel::Trace trace;
     lazy.push_back(seconds_of([&] {
                      for (int i = 0; i < draws; ++i) drawn = envelope.sample(engine, trace).id;

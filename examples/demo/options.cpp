@@ -41,10 +41,15 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   app.add_option("--temperature", options.temperature, "Scores are <query, row> / temperature")
       ->check(finite_and_positive)
       ->capture_default_str();
-  app.add_option("--index", options.index, "hnsw (fast, no proof) or flat (a scan, certified)")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Options::Index>{
-          {"hnsw", Options::Index::hnsw}, {"flat", Options::Index::flat}}))
-      ->default_str("hnsw");
+  app.add_option(
+         "--index", options.index,
+         "codes (a scan of 4-bit rows, certified), hnsw (fewest rows looked at, no proof) or "
+         "flat (a scan of the rows, certified)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Options::Index>{{"hnsw", Options::Index::hnsw},
+                                                {"codes", Options::Index::codes},
+                                                {"flat", Options::Index::flat}}))
+      ->default_str("codes");
   app.add_option("--k", options.k, "Rows to retrieve per query (default: tuned)");
   app.add_option("--ef", options.ef, "Beam width of the graph search (default: tuned)");
   app.add_option("--gap", options.gap, "Added to the bound on the scores not retrieved")

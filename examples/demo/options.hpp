@@ -12,7 +12,7 @@ struct Options {
   std::filesystem::path out = "demo_output";
   bool normalise = true;
   double temperature = 0.05;
-  enum class Index { hnsw, flat } index = Index::hnsw;
+  enum class Index { hnsw, codes, flat } index = Index::codes;
   std::size_t k = 0, ef = 0;  ///< 0: tune
   double gap = 0.0;
   std::size_t queries = 200;

@@ -149,7 +149,9 @@ void print(std::ostream& out, const Input& input, const Options& options, const 
           with_commas(std::round(r.race.proposals * static_cast<double>(r.race.lazy.size()))));
   row("index: build (" + std::to_string(r.build_threads) + " threads)", "-",
       duration(r.build_seconds));
-  row("       memory, rows included", "-", r.index_bytes > 0 ? megabytes(r.index_bytes) : "none");
+  row(options.index == Options::Index::codes ? "       memory beside the rows"
+                                             : "       memory, rows included",
+      "-", r.index_bytes > 0 ? megabytes(r.index_bytes) : "none");
   row("       has paid for itself after", "-", pays_off_after(r));
   if (r.growth.size() > 1)
     row("time per draw grows as", "n^" + number(r.exhaustive_growth.exponent, 2),

@@ -35,7 +35,7 @@ struct ScalarQuantizedParameters {
 ///   |<q, x_i> - est_i| <= |q| r_i + r_q |xhat_i|,   est_i = <qhat, xhat_i>,
 /// and a scan of the codes, integer dot products, gives all n bounds at an eighth (a quarter) of
 /// the rows' memory traffic. The bound is enlarged by every rounding, that of `score` included
-/// (docs/algorithms.md, section 2), so it is certified for the numbers computed.
+/// (docs/algorithms.md, section 5), so it is certified for the numbers computed.
 ///
 /// A search returns the k items of largest upper bound, rescored: not always the k best. The bound
 /// of every other item reaches the sampler through `search_with_tail` and estimators through
@@ -54,7 +54,7 @@ class ScalarQuantizedIndex {
   /// The tail is so well bounded that a large head does not pay.
   static constexpr std::size_t preferred_k = 4;
   /// Of a batch: so few that what a scan leaves of each stays in cache.
-  static constexpr std::size_t queries_together = 16;
+  static constexpr std::size_t queries_together = 8;
 
   /// Owns `rows` (n x d; move it in to avoid the copy). Throws std::invalid_argument on an empty
   /// matrix, NaN, infinity, norms above 1e30, more than 50,000 columns, bits other than 4 and 8, or
@@ -171,7 +171,7 @@ class ScalarQuantizedIndex {
       coded.push_back(&tails[j].query_);
       sinks.push_back({tails[j].lanes_.data(), tails[j].largest_.data()});
     }
-    constexpr std::size_t tiles_in_cache = 8, together = detail::CodeKernels::together;
+    constexpr std::size_t tiles_in_cache = 16, together = detail::CodeKernels::together;
     for (std::size_t first = 0; first < codes_.tiles(); first += tiles_in_cache) {
       const std::size_t last = (std::min)(codes_.tiles(), first + tiles_in_cache);
       std::size_t j = 0;
@@ -326,8 +326,8 @@ ScalarQuantizedIndex<Scalar> ScalarQuantizedIndex<Scalar>::load(const std::files
   detail::BinaryReader in(path);
   if (in.template get<std::array<char, 8>>() != magic)
     in.fail("is not a saved ScalarQuantizedIndex");
-  if (const auto version = in.template get<std::uint32_t>(); version != file_version)
-    in.fail("has format version " + detail::text_of(version) + ", this library reads " +
+  if (const auto format = in.template get<std::uint32_t>(); format != file_version)
+    in.fail("has format version " + detail::text_of(format) + ", this library reads " +
             detail::text_of(file_version));
   if (const auto bytes = in.template get<std::uint32_t>(); bytes != sizeof(Scalar))
     in.fail("holds scalars of " + detail::text_of(bytes) + " bytes, not " +

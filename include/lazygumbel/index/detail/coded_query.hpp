@@ -83,7 +83,7 @@ void CodedQuery::assign(const VectorView<Scalar>& query, int bits, double residu
   }
 
   // Everything below is rounded so that the bounds hold for what the kernels compute in float
-  // (docs/algorithms.md, section 2). `size` bounds the terms of a D + b z + c e.
+  // (docs/algorithms.md, section 5). `size` bounds the terms of a D + b z + c e.
   const double levels = bits == 4 ? 15.0 : 255.0, zero_unit = bits == 4 ? 1.0 / 16.0 : 1.0;
   const double rounding = 0.5 * static_cast<double>(std::numeric_limits<float>::epsilon());
   const double score_rounding = 0.5 * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
