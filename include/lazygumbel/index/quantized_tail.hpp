@@ -57,10 +57,9 @@ class QuantizedTail {
   template <class Scalar>
   friend class ScalarQuantizedIndex;
 
-  /// The log intensity of a row of the tile: above its bound by more than the errors of a float
-  /// exponential, and never so low that it vanishes.
+  /// The log intensity of a row of the tile, as it is proposed.
   double intensity(std::size_t tile) const {
-    return (std::max)(static_cast<double>(largest_[tile]) + 1e-5, unit_ - 80.0);
+    return unit_ + std::log(static_cast<double>(weights_[static_cast<Eigen::Index>(tile)]));
   }
 
   /// Makes the tiles ready to be proposed by `largest_`, the rows of `head` (increasing) left out.
@@ -80,7 +79,9 @@ class QuantizedTail {
     const Eigen::Map<const Eigen::ArrayXf> largest(largest_.data(),
                                                    static_cast<Eigen::Index>(largest_.size()));
     if (unit_ == -std::numeric_limits<double>::infinity()) unit_ = 0.0;  // every row in the head
-    weights_ = (largest - (static_cast<float>(unit_) - 1e-5F)).max(-80.0F).exp();
+    // Above the bound by more than the errors of a float exponential (80 2^-24 of its argument and
+    // as much as that for itself), and never so low that it vanishes.
+    weights_ = (((largest - static_cast<float>(unit_)).max)(-80.0F) + 2e-5F).exp();
     cumulative_.resize(largest_.size());
     double sum = 0.0;
     for (std::size_t t = 0; t < largest_.size(); ++t)

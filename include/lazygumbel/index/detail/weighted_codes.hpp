@@ -23,7 +23,8 @@ class WeightedCodes {
   /// near to it as the codes tell.
   enum class Purpose { bounds, estimates };
 
-  /// Scans. `largest` of every tile, plus its error, is then a bound for the tile's rows.
+  /// Scans. `largest` of every tile, plus its error, is then a bound for the tile's rows (after
+  /// `prepare`: for those outside the head).
   void scan(const RowCodes& codes, const CodeKernels& kernels, CodedQuery& query) {
     codes_ = &codes;
     kernels_ = &kernels;
@@ -41,10 +42,10 @@ class WeightedCodes {
     margin_ = purpose == Purpose::bounds;
     for (std::size_t at = 0; at < head_.size();) {
       const std::size_t tile = head_[at] / tile_rows;
+      tiles_[tile].largest = largest_outside_head(tile, at);
       Cursor cursor;
       weigh(tile, cursor);
       tiles_[tile].sum = static_cast<float>(cursor.sum);
-      while (at < head_.size() && head_[at] / tile_rows == tile) ++at;
     }
     unit_ = -std::numeric_limits<double>::infinity();
     for (const TileWeight& tile : tiles_)
@@ -161,6 +162,20 @@ class WeightedCodes {
     // The intensity as it was used, whatever the two sums' roundings.
     const double share = static_cast<double>(cursor.weights[last]) / cursor.sum;
     return {static_cast<item_id>(tile * tile_rows + last), unit_ + std::log(mass * share)};
+  }
+
+  /// The largest estimate of the tile's rows that are not in the head, so that a peak in the head
+  /// does not drown them; moves `at` past the tile's items. Of a tile all in the head: anything.
+  float largest_outside_head(std::size_t tile, std::size_t& at) const {
+    alignas(64) std::array<float, tile_rows> estimates, errors;
+    kernels_->tile(*codes_, tile, query_, estimates.data(), errors.data(), 0.0F, nullptr);
+    float largest = -std::numeric_limits<float>::infinity();
+    for (std::size_t row = 0; row < codes_->rows_in(tile); ++row)
+      if (at < head_.size() && head_[at] == tile * tile_rows + row)
+        ++at;
+      else
+        largest = (std::max)(largest, estimates[row]);
+    return largest > -std::numeric_limits<float>::infinity() ? largest : tiles_[tile].largest;
   }
 
   /// Takes a tile apart; rows of the head weigh 0.
