@@ -228,7 +228,7 @@ LAZYGUMBEL_INLINE void scan_weights(const RowCodes& codes, std::size_t first, st
 }
 
 /// One tile's estimates and errors, and, when `weights` is given, exp(estimate - largest) of each
-/// row, that of padding 0.
+/// row, 1 of one whose estimate is larger (of the head), 0 of padding.
 template <class Dots, int Bits>
 LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const CodedQuery& query,
                                  float* estimates, float* errors, float largest, float* weights) {
@@ -242,7 +242,9 @@ LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const 
     std::memcpy(estimates + W * i, &rows.estimate, sizeof rows.estimate);
     std::memcpy(errors + W * i, &rows.error, sizeof rows.error);
     if (weights == nullptr) continue;
+    const typename Lanes<W>::Floats zero = {};
     typename Lanes<W>::Floats weight = rows.estimate - largest;
+    weight = weight < zero ? weight : zero;
     fast_exp<W>(weight);
     std::memcpy(weights + W * i, &weight, sizeof weight);
   }
