@@ -79,23 +79,22 @@ class HeadTail {
     return process().log_rate() + process().log_largest_weight(head_.residual_bound);
   }
 
-  /// How much one sample can change exp(y_i) / q_i, relative to what is known of Z without any: to
-  /// the head, and to the tail's sum where the codes of the rows tell it. +inf when nothing is
-  /// known.
+  /// What the largest exp(y_i) / q_i is relative to the head, which is all of Z that is known without
+  /// a sample; +inf when it has no weight. Where the index bounds the tail's sum, the relative width
+  /// of these bounds: how much the weights can differ, in the mean over the tail.
   double range() const {
-    double log_known = log_sum_exp(std::span<const double>(head_.scores));
-    double smallest = 0.0;
+    const double log_head = log_sum_exp(std::span<const double>(head_.scores));
     if constexpr (knows_sum) {
-      log_known = log_add_exp(log_known, proposals_.log_rate());
-      smallest = std::exp(proposals_.log_rate() + proposals_.log_smallest_weight() - log_known);
+      const double log_known = log_add_exp(log_head, proposals_.log_rate());
+      return std::exp(proposals_.log_sum_upper() - log_known) -
+             std::exp(proposals_.log_sum_lower() - log_known);
+    } else {
+      return log_head == -infinity ? infinity : std::exp(log_largest_weight() - log_head);
     }
-    if (log_known == -infinity) return infinity;
-    return std::exp(log_largest_weight() - log_known) - smallest;
   }
 
   /// Whether `log_sum_bounds` says anything.
   static constexpr bool knows_sum = requires(const detail::OwnProposals<Index>& proposals) {
-    proposals.log_smallest_weight();
     proposals.log_sum_lower();
     proposals.log_sum_upper();
   };

@@ -120,7 +120,6 @@ class QuantizedProposals {
 
   /// Certain, whatever the residual bound: the codes' largest error.
   double log_largest_weight(double) const noexcept { return weights_.largest_error(); }
-  double log_smallest_weight() const noexcept { return -weights_.largest_error(); }
 
   /// The tail's log sum of exp(score) is certain to lie between these.
   double log_sum_lower() const { return weights_.log_sum_bound(-1.0); }

@@ -81,7 +81,7 @@ TEST(QuantizedProposals, KeepTheContractOfProposals) {
             }
             const double weight = index.score(query, id) - stated[id];
             ASSERT_LE(weight, proposals.log_largest_weight(0.0));
-            ASSERT_GE(weight, proposals.log_smallest_weight());
+            ASSERT_GE(weight, -proposals.log_largest_weight(0.0));
             sum.add(index.score(query, id));
           }
           EXPECT_LE(proposals.log_sum_lower(), sum.value());
