@@ -129,6 +129,7 @@ class LogPartition {
       const auto [least, most] = parts.log_sum_bounds();
       estimate.certified_lower = least;
       estimate.certified_upper = most;
+      estimate.value = std::clamp(estimate.value, least, most);
       estimate.lower = std::clamp(estimate.lower, least, most);
       estimate.upper = std::clamp(estimate.upper, least, most);
       estimate.trace.samples = count;

@@ -124,7 +124,9 @@ class ScalarQuantizedIndex {
     search_with_tail(query, k, found, tail, 1);
   }
 
-  /// The same, and what the scan tells of the rest: see QuantizedTail.
+  /// The same, and what the scan tells of the rest: see QuantizedTail. For many `draws` the head is
+  /// made of the tiles with the largest sums of estimate and error: k items of large bounds, not
+  /// always the k largest.
   void search_with_tail(const VectorView<Scalar>& query, std::size_t k, Retrieval& found,
                         QuantizedTail& tail, std::size_t draws) const {
     require_k(k);
@@ -142,7 +144,7 @@ class ScalarQuantizedIndex {
     }
   }
 
-  /// The same head, and proposals for estimators: see QuantizedProposals.
+  /// The head for many draws, and proposals for estimators: see QuantizedProposals.
   void search_with_proposals(const VectorView<Scalar>& query, std::size_t k, Retrieval& found,
                              QuantizedProposals& proposals) const {
     require_k(k);

@@ -109,7 +109,7 @@ class LazySampler {
     const auto count = static_cast<std::size_t>(thetas.rows());
     std::vector<Draw> draws(count);
     constexpr std::size_t group = queries_together();
-    if constexpr (group > 64) {  // the index spreads a search over threads itself
+    if constexpr (group > 64 && !TailIndex<Index>) {  // the index spreads a search over threads itself
       for (std::size_t begin = 0; begin < count; begin += group)
         sample_large_group(thetas, begin, (std::min)(count, begin + group), seed, draws, threads);
     } else {

@@ -18,8 +18,8 @@ class Pool {
   Pool(const Pool&) {}
   Pool& operator=(const Pool&) { return *this; }
 
-  /// Calls use(object) with an object that nobody else has; `make()` makes the first ones. An object
-  /// whose use throws is not kept.
+  /// Calls use(object) with an object that nobody else has; `make()` makes the first ones. An
+  /// object whose use throws is not kept.
   template <class Make, class Use>
   decltype(auto) borrow(Make&& make, Use&& use) const {
     std::unique_ptr<T> object = take();
@@ -30,8 +30,11 @@ class Pool {
       int exceptions = std::uncaught_exceptions();
       ~GiveBack() {
         if (std::uncaught_exceptions() > exceptions) return;
-        const std::lock_guard lock(pool.guard_);
-        pool.idle_.push_back(std::move(object));
+        try {
+          const std::lock_guard lock(pool.guard_);
+          pool.idle_.push_back(std::move(object));
+        } catch (...) {  // no memory to remember it by: it goes
+        }
       }
     } give_back{*this, object};
     return use(*object);

@@ -59,8 +59,11 @@ class WeightedCodes {
     double sum = 0.0;
     for (std::size_t t = 0; t < tiles_.size(); ++t) {
       double& entry = cumulative_[static_cast<Eigen::Index>(t)];
-      if (tiles_[t].sum > 0.0F) sum += entry * static_cast<double>(tiles_[t].sum);
-      entry = sum;
+      const double mass = tiles_[t].sum > 0.0F ? entry * static_cast<double>(tiles_[t].sum) : 0.0;
+      entry = sum + mass;
+      // No tile gets less than its mass, however small beside the sum before it.
+      if (entry - sum < mass) entry = std::nextafter(entry, 2.0 * entry);
+      sum = entry;
     }
     log_rate_ = sum > 0.0 ? unit_ + std::log(sum) : -std::numeric_limits<double>::infinity();
   }
