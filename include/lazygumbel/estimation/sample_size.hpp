@@ -14,6 +14,8 @@ namespace lazygumbel {
 ///
 /// The pilot has a least size, and so many rows that no single tail item, met or not, can move Zhat
 /// by more than epsilon: a variance cannot be trusted before the heaviest items could show in it.
+/// (Where the index bounds the tail's sum, HeadTail::range takes the mean over the tail in place of
+/// the heaviest item: an adversary may then hide a small mass that few samples meet.)
 ///
 /// When more rows than `limit()` are wanted, the search is repeated once for a head 16 times as
 /// large (`larger_head`), which costs less than the exhaustive sum where n is large and takes the

@@ -101,8 +101,8 @@ struct IndexChoice {
 /// like `example_thetas` (m x d, temperature included), on one thread: in the order of IndexKind.
 ///
 /// A model, not a promise: within a factor of 2 of what bench/choose_bench.cpp measures on 100,000
-/// x 100 and 60,000 x 784 floats. Runs on evenly spaced rows are scaled to n by each index's
-/// growth:
+/// x 100 and 60,000 x 784 floats, 3 where other programs compete for the processor. Runs on evenly
+/// spaced rows are scaled to n by each index's growth:
 ///
 /// | kind | build | draw |
 /// |---|---|---|

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <new>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "lazygumbel/core/parallel.hpp"
@@ -180,7 +179,6 @@ void RowCodes::append(const MatrixView<Scalar>& rows, std::size_t threads) {
   residuals_.resize(all_tiles, 0.0F);
   count_ = first + added;
   const std::size_t width = group_dimensions(bits_), first_tile = first / tile_rows;
-  std::vector<std::uint32_t> padding;
   parallel_for(all_tiles - first_tile, threads, [&](std::size_t i) {
     const std::size_t tile = first_tile + i;
     std::uint8_t* const bytes = codes_.data() + tile * groups_ * group_bytes;
