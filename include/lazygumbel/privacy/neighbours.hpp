@@ -1,0 +1,7 @@
+#pragma once
+
+namespace lazygumbel {
+
+enum class Neighbours { replace_one, add_remove };
+
+}  // namespace lazygumbel
