@@ -1,0 +1,81 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/index/row_store.hpp"
+#include "lazygumbel/privacy/detail/wide_dot.hpp"
+#include "lazygumbel/privacy/workload.hpp"
+
+namespace lazygumbel {
+
+/// m linear queries given as the rows of an m x |X| matrix, values of both signs allowed. For
+/// queries without structure: anything that a box, a marginal or a bit can say is faster there.
+///
+/// Answers are summed in doubles: `answers` reads each row once, at memory speed, O(m |X|);
+/// `answer` is O(|X|). const members are thread-safe.
+template <class Scalar = float>
+class DenseWorkload {
+ public:
+  static constexpr bool integral = false;
+
+  /// Owns `rows` (move it in to avoid the copy). Throws std::invalid_argument on an empty matrix,
+  /// NaN and infinity, and on an instruction set that this machine lacks.
+  explicit DenseWorkload(RowMatrix<Scalar> rows, Simd simd = best_simd())
+      : DenseWorkload(RowStore<Scalar>(std::move(rows)), simd) {}
+
+  /// Reads the caller's rows where they are: no copy, they must stay alive and unchanged.
+  static DenseWorkload over(const RowPointer<Scalar>& rows, Simd simd = best_simd()) {
+    return DenseWorkload(RowStore<Scalar>(rows), simd);
+  }
+
+  std::size_t size() const noexcept { return rows_.size(); }
+  std::size_t cells() const noexcept { return rows_.dimension(); }
+  /// The least and the largest entry of the matrix (the queries are public).
+  QueryRange range() const noexcept { return range_; }
+  RowPointer<Scalar> rows() const noexcept { return rows_.matrix(); }
+
+  void answers(std::span<const double> weights, std::span<double> out) const {
+    detail::require_answer_spans(weights, cells(), out, size());
+    for (std::size_t j = 0; j < out.size(); ++j)
+      out[j] = dot_(rows_.row(static_cast<item_id>(j)).data(), weights.data(), cells());
+  }
+
+  double answer(std::span<const double> weights, item_id id) const {
+    return dot_(rows_.row(id).data(), weights.data(), cells());
+  }
+
+  void prefetch(item_id id) const noexcept { rows_.prefetch(id); }
+
+  void query(item_id id, std::span<double> out) const {
+    const auto row = rows_.row(id);
+    for (std::size_t x = 0; x < out.size(); ++x)
+      out[x] = static_cast<double>(row[static_cast<Eigen::Index>(x)]);
+  }
+
+  double answers_error(double l1) const noexcept {
+    return detail::summation_error(cells(),
+                                   (std::max)(std::abs(range_.lower), std::abs(range_.upper)) * l1);
+  }
+
+ private:
+  DenseWorkload(RowStore<Scalar>&& rows, Simd simd) : rows_(std::move(rows)) {
+    if (!is_supported(simd))
+      detail::throw_invalid("simd", name_of(simd), "is not supported by this machine");
+    dot_ = detail::wide_dot_kernel<Scalar>(simd);
+    range_ = {static_cast<double>(rows_.matrix().minCoeff()),
+              static_cast<double>(rows_.matrix().maxCoeff())};
+  }
+
+  RowStore<Scalar> rows_;
+  QueryRange range_;
+  double (*dot_)(const Scalar*, const double*, std::size_t) = nullptr;
+};
+
+static_assert(Workload<DenseWorkload<float>> && Workload<DenseWorkload<double>>);
+
+}  // namespace lazygumbel
