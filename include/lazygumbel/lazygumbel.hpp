@@ -50,6 +50,7 @@
 #include "lazygumbel/privacy/attribute.hpp"
 #include "lazygumbel/privacy/domain.hpp"
 #include "lazygumbel/privacy/histogram.hpp"
+#include "lazygumbel/privacy/simplex.hpp"
 #include "lazygumbel/privacy/synthetic_table.hpp"
 #include "lazygumbel/random/categorical.hpp"
 #include "lazygumbel/random/engine.hpp"
