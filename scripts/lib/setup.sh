@@ -3,7 +3,8 @@
 # They source it; it sets `root`, the folder of the checkout.
 
 # The Debian packages to provide. A script adds its own to both.
-required_packages=(g++ cmake make libeigen3-dev libhnswlib-dev librandom123-dev zlib1g-dev)
+required_packages=(g++ cmake make libeigen3-dev libhnswlib-dev librandom123-dev zlib1g-dev
+  libcsv-dev nlohmann-json3-dev)
 optional_packages=()
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -29,6 +30,8 @@ purpose_of() {
     librandom123-dev) echo "counter-based random numbers (the library needs it)" ;;
     libomp-dev) echo "OpenMP for clang" ;;
     zlib1g-dev) echo "reads compressed data sets" ;;
+    libcsv-dev) echo "reads and writes tables (CSV)" ;;
+    nlohmann-json3-dev) echo "reads the domains of tables (JSON)" ;;
     libgtest-dev) echo "GoogleTest" ;;
     libboost-math-dev) echo "reference distributions for the tests" ;;
     libfaiss-dev) echo "the optional component faiss; without it: not built" ;;
