@@ -22,6 +22,8 @@ template <class Scalar = float>
 class DenseWorkload {
  public:
   static constexpr bool integral = false;
+  /// What a scattered `answer` costs, in units of its share of `answers`.
+  static constexpr double answer_cost = 2.0;
 
   /// Owns `rows` (move it in to avoid the copy). Throws std::invalid_argument on an empty matrix,
   /// NaN and infinity, and on an instruction set that this machine lacks.

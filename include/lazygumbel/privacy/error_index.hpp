@@ -102,11 +102,7 @@ class ErrorIndex {
 
   void score_many(const VectorView<double>& theta, std::span<const item_id> ids,
                   std::span<double> scores) const {
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if constexpr (requires(const W& workload) { workload.prefetch(item_id{}); })
-        if (i + 1 < ids.size()) scores_->workload().prefetch(ids[i + 1]);
-      scores[i] = scores_->score(theta, ids[i]);
-    }
+    scores_->score_many(theta, ids, scores);
   }
 
   /// Makes a later search for theta fast. Throws std::invalid_argument on a theta that is not

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/privacy/histogram.hpp"
 #include "lazygumbel/privacy/workload.hpp"
 
 namespace lazygumbel {
@@ -26,23 +27,19 @@ namespace lazygumbel {
 template <Workload W>
 class ErrorScores {
  public:
-  /// Throws std::invalid_argument unless there are cells() counts, each an integer >= 0, of total
-  /// below 2^30.
-  ErrorScores(const W& workload, std::span<const double> counts)
-      : workload_(&workload), answers_(workload.size()) {
-    if (counts.size() != workload.cells())
-      detail::throw_invalid("counts.size()", counts.size(),
+  /// Throws std::invalid_argument unless the table has cells() cells and fewer than 2^30 records.
+  ErrorScores(const W& workload, const Histogram& table)
+      : workload_(&workload),
+        counts_(table.counts().begin(), table.counts().end()),
+        answers_(workload.size()),
+        total_(static_cast<double>(table.total())) {
+    if (counts_.size() != workload.cells())
+      detail::throw_invalid("table.counts().size()", counts_.size(),
                             "must equal cells() = " + detail::text_of(workload.cells()));
-    for (std::size_t x = 0; x < counts.size(); ++x) {
-      if (!(counts[x] >= 0.0 && counts[x] <= 0x1p30 && counts[x] == std::floor(counts[x])))
-        detail::throw_invalid("counts[" + detail::text_of(x) + "]", counts[x],
-                              "must be an integer of 0 .. 2^30");
-      total_ += counts[x];
-    }
-    if (!(total_ < 0x1p30)) detail::throw_invalid("sum of counts", total_, "must be below 2^30");
-    workload.answers(counts, answers_);
+    if (!(total_ < 0x1p30)) detail::throw_invalid("table.total()", total_, "must be below 2^30");
+    workload.answers(counts_, answers_);
   }
-  ErrorScores(const W&&, std::span<const double>) = delete;
+  ErrorScores(const W&&, const Histogram&) = delete;
 
   const W& workload() const noexcept { return *workload_; }
   std::size_t size() const noexcept { return answers_.size(); }
@@ -50,6 +47,8 @@ class ErrorScores {
   std::size_t dimension() const noexcept { return workload_->cells() + 1; }
   /// <q_j, h> for all j.
   std::span<const double> private_answers() const noexcept { return answers_; }
+  /// h and sum h.
+  std::span<const double> counts() const noexcept { return counts_; }
   double total() const noexcept { return total_; }
 
   /// A bound on |computed score / s - the exact score for the A (or <q, A>) as computed|, in
@@ -61,17 +60,31 @@ class ErrorScores {
     return own + 4.0 * 0x1p-53 * largest * 2.0 * (total_ + 1.0);
   }
 
-  /// s |<q_id, h> - <q_id, A>| for theta = s (-A, 1). Precondition, not checked: id < size().
-  template <class Theta>
-  double score(const Theta& theta, item_id id) const {
+  /// s (<q_id, h> - <q_id, A>) for theta = s (-A, 1). Precondition, not checked: id < size().
+  double signed_score(const VectorView<double>& theta, item_id id) const {
     const std::span<const double> weights(theta.data(), workload_->cells());
-    return std::abs(theta[theta.size() - 1] * answers_[id] + workload_->answer(weights, id));
+    return theta[theta.size() - 1] * answers_[id] + workload_->answer(weights, id);
+  }
+
+  /// |signed_score|.
+  double score(const VectorView<double>& theta, item_id id) const {
+    return std::abs(signed_score(theta, id));
+  }
+
+  /// score() of each id, prefetching queries ahead where the workload can.
+  void score_many(const VectorView<double>& theta, std::span<const item_id> ids,
+                  std::span<double> scores) const {
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if constexpr (requires { workload_->prefetch(ids[i]); })
+        if (i + 1 < ids.size()) workload_->prefetch(ids[i + 1]);
+      scores[i] = score(theta, ids[i]);
+    }
   }
 
  private:
   const W* workload_;
-  std::vector<double> answers_;
-  double total_ = 0.0;
+  std::vector<double> counts_, answers_;
+  double total_;
 };
 
 }  // namespace lazygumbel

@@ -32,6 +32,8 @@ struct QueryRange {
 /// - `W::integral`: true when every value is an integer. Both kinds of answers are then exact for
 ///   integer weights with sum |w| < 2^30 (2^53 for `answer`): what makes scores of private counts
 ///   exact;
+/// - optional `W::answer_cost`: what a scattered `answer` costs in units of its share of `answers`;
+/// - optional `prefetch(id)`, for `answer`;
 /// - `answers_error(l1)`: |answers(w)[j] - <q_j, w>| <= answers_error(sum |w|) in exact arithmetic,
 ///   whatever w (and the same for `answer`).
 template <class W>

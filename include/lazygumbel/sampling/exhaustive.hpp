@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/index/top_k.hpp"
@@ -62,6 +63,51 @@ Draw gumbel_max(std::span<const Scalar> scores, Engine& engine) {
   best.trace.head_size = scores.size();
   best.trace.guarantee = Guarantee::certified();
   return best;
+}
+
+/// An exact draw from the same law by inverting its cumulative sum: one uniform number instead of n
+/// Gumbels, several times as fast, and the same work whatever the scores are. Probabilities below
+/// 2^-53 of all are lost in the sum. `weights` receives exp(scores_i - max) and keeps its memory.
+/// Throws as gumbel_max does. There is no perturbed value (it is NaN).
+template <class Scalar, BitGenerator Engine>
+Draw inverse_cdf_draw(std::span<const Scalar> scores, std::vector<double>& weights,
+                      Engine& engine) {
+  detail::require_item_count(scores.size());
+  constexpr std::size_t block = 1024;
+  const Eigen::Map<const Eigen::Array<Scalar, Eigen::Dynamic, 1>> all(
+      scores.data(), static_cast<Eigen::Index>(scores.size()));
+  const auto high = static_cast<double>(all.template maxCoeff<Eigen::PropagateNaN>());
+  if (!(high < std::numeric_limits<double>::infinity()))
+    detail::throw_invalid("scores", high, "must be finite or -infinity");
+  if (high == -std::numeric_limits<double>::infinity())
+    detail::throw_invalid("scores", high, "every item is masked");
+  weights.resize(scores.size());
+  std::vector<double> sums;
+  double total = 0.0;
+  for (std::size_t first = 0; first < scores.size(); first += block) {
+    const auto begin = static_cast<Eigen::Index>(first);
+    const Eigen::Index count = (std::min)(static_cast<Eigen::Index>(block), all.size() - begin);
+    Eigen::Map<Eigen::ArrayXd> part(weights.data() + first, count);
+    part = (all.segment(begin, count).template cast<double>() - high).exp();
+    sums.push_back(total += part.sum());
+  }
+  const double target = open_uniform(engine) * total;
+  // The first sum above the target, or where rounding puts the target at the end, the first that is
+  // the total: either way a block with weight.
+  auto found = std::upper_bound(sums.begin(), sums.end(), target);
+  if (found == sums.end()) found = std::lower_bound(sums.begin(), sums.end(), total);
+  const auto chosen = static_cast<std::size_t>(found - sums.begin());
+  double sum = chosen == 0 ? 0.0 : sums[chosen - 1];
+  Draw draw;
+  draw.perturbed = std::numeric_limits<double>::quiet_NaN();
+  const std::size_t end = (std::min)((chosen + 1) * block, scores.size());
+  for (std::size_t i = chosen * block; i < end; ++i) {
+    if (weights[i] > 0.0) draw.id = static_cast<item_id>(i);  // the last, if the target rounds up
+    if ((sum += weights[i]) > target) break;
+  }
+  draw.trace.head_size = draw.trace.rows_scored = scores.size();
+  draw.trace.guarantee = Guarantee::certified();
+  return draw;
 }
 
 /// The K largest of scores_i + G_i, in order: an exact draw of K items without replacement, with

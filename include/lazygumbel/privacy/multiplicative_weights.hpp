@@ -1,0 +1,94 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/core/errors.hpp"
+#include "lazygumbel/privacy/detail/rounding.hpp"
+
+namespace lazygumbel {
+
+/// A distribution over cells, scaled to `total`, that is fitted to noisy answers of linear queries:
+/// for a query q with noisy answer y, A(x) becomes proportional to
+///   A(x) exp(q(x) (y - <q, A>) / (2 total)),   the exponent clipped to [-1, 1].
+/// Starts uniform. Public: a function of released numbers only. An update costs O(|X|).
+/// Source: Hardt, Ligett, McSherry, "A Simple and Practical Algorithm for Differentially Private
+/// Data Release", NIPS 2012.
+class MultiplicativeWeights {
+ public:
+  /// Throws std::invalid_argument unless cells >= 1 and total is positive and finite.
+  MultiplicativeWeights(std::size_t cells, double total)
+      : total_(total),
+        weights_(Eigen::ArrayXd::Constant(static_cast<Eigen::Index>(cells),
+                                          total / static_cast<double>(cells))) {
+    if (cells == 0) detail::throw_invalid("cells", cells, "must be at least 1");
+    detail::require_positive("total", total);
+  }
+
+  /// A, of sum `total` up to rounding. No weight is ever 0: the least is 1e-280 total.
+  std::span<const double> weights() const noexcept {
+    return {weights_.data(), static_cast<std::size_t>(weights_.size())};
+  }
+  double total() const noexcept { return total_; }
+
+  /// Takes a measured query in: its |X| values and the noisy answer. Nothing moves until `fit`.
+  void add(std::span<const double> query, double answer) {
+    if (query.size() != weights().size())
+      detail::throw_invalid("query.size()", query.size(),
+                            "must equal cells = " + detail::text_of(weights().size()));
+    Measurement taken;
+    taken.query = Eigen::Map<const Eigen::ArrayXd>(query.data(), weights_.size());
+    taken.answer = answer;
+    taken.binary = (taken.query == 0.0 || taken.query == 1.0).all();
+    measurements_.push_back(std::move(taken));
+  }
+
+  std::size_t measurements() const noexcept { return measurements_.size(); }
+
+  /// One update by the newest measurement, then `passes` over all of them, oldest first.
+  void fit(std::size_t passes) {
+    if (measurements_.empty()) return;
+    update(measurements_.back());
+    for (std::size_t pass = 0; pass < passes; ++pass)
+      for (const Measurement& measurement : measurements_) update(measurement);
+    weights_ = weights_.max(1e-280 * total_) * (total_ / weights_.sum());
+  }
+
+  /// y - <q, A> of each measurement, in the order in which they were taken.
+  std::vector<double> residuals() const {
+    std::vector<double> residuals;
+    for (const Measurement& m : measurements_)
+      residuals.push_back(m.answer - (m.query * weights_).sum());
+    return residuals;
+  }
+
+ private:
+  struct Measurement {
+    Eigen::ArrayXd query;
+    double answer = 0.0;
+    bool binary = false;
+  };
+
+  void update(const Measurement& m) {
+    const double now = (m.query * weights_).sum();
+    const double rate = (m.answer - now) / (2.0 * total_);
+    if (m.binary) {  // one exponential for all: A (1 + (f - 1) q), and its sum is known
+      const double more = std::expm1((std::min)(1.0, (std::max)(-1.0, rate)));
+      weights_ *= (1.0 + more * m.query) * (total_ / (total_ + more * now));
+    } else {
+      weights_ *= (m.query * rate).max(-1.0).min(1.0).exp();
+      weights_ *= total_ / weights_.sum();
+    }
+  }
+
+  double total_;
+  Eigen::ArrayXd weights_;
+  std::vector<Measurement> measurements_;
+};
+
+}  // namespace lazygumbel

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lazygumbel/privacy/error_index.hpp"
+#include "lazygumbel/privacy/error_scores.hpp"
+#include "lazygumbel/privacy/exponential_mechanism.hpp"
+#include "lazygumbel/privacy/mwem_options.hpp"
+#include "lazygumbel/privacy/proposed_error_index.hpp"
+#include "lazygumbel/sampling/exhaustive.hpp"
+
+/// \file
+/// The selection modes of mwem_options.hpp, each as a class with
+///   Selector(scores, sensitivity, mode),
+///   select(weights, epsilon, budget, engine) -> Selection,
+///   scans(): how often which scan was made, guarantee() and name() of the mode.
+
+namespace lazygumbel::detail {
+
+/// theta = s (-A, 1) with s = 1; ExponentialMechanism scales it.
+inline void set_query(std::span<const double> weights, Vector<double>& query) {
+  query.resize(static_cast<Eigen::Index>(weights.size()) + 1);
+  for (std::size_t x = 0; x < weights.size(); ++x)
+    query[static_cast<Eigen::Index>(x)] = -weights[x];
+  query[query.size() - 1] = 1.0;
+}
+
+template <class Mode, Workload W>
+class MwemSelector;
+
+template <Workload W>
+class MwemSelector<FullScan, W> {
+ public:
+  MwemSelector(const ErrorScores<W>& scores, double sensitivity, const FullScan&)
+      : scores_(&scores), sensitivity_(sensitivity), answers_(scores.size()) {}
+
+  static constexpr const char* name() noexcept { return "full scan"; }
+  ScanCounts scans() const noexcept { return scans_; }
+
+  template <SecureBitGenerator Engine>
+  Selection select(std::span<const double> weights, double epsilon, Budget& budget,
+                   Engine& engine) {
+    const double cost = exponential_mechanism_cost(budget.accountant(), epsilon);
+    budget.spend("exponential mechanism", cost);
+    scores_->workload().answers(weights, answers_);
+    ++scans_.exact;
+    const auto m = static_cast<Eigen::Index>(answers_.size());
+    Eigen::Map<Eigen::ArrayXd> scores(answers_.data(), m);
+    scores =
+        (Eigen::Map<const Eigen::ArrayXd>(scores_->private_answers().data(), m) - scores).abs() *
+        (epsilon / (2.0 * sensitivity_));
+    const Draw draw = inverse_cdf_draw(std::span<const double>(answers_), exponentials_, engine);
+    return {draw.id, cost, draw.trace};
+  }
+
+ private:
+  const ErrorScores<W>* scores_;
+  double sensitivity_;
+  std::vector<double> answers_, exponentials_;
+  ScanCounts scans_;
+};
+
+template <Workload W>
+class MwemSelector<LazyCertified, W> {
+ public:
+  MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyCertified& mode)
+      : index_(scores, mode.index),
+        mechanism_(index_, sensitivity, {.k = (std::min)(mode.k, scores.size())}) {}
+  MwemSelector(MwemSelector&&) = delete;  // the mechanism refers to the index
+
+  static constexpr const char* name() noexcept { return "lazy, certified"; }
+  ScanCounts scans() const noexcept { return index_.scans(); }
+
+  template <SecureBitGenerator Engine>
+  Selection select(std::span<const double> weights, double epsilon, Budget& budget,
+                   Engine& engine) {
+    set_query(weights, query_);
+    const Vector<double> theta = query_ * mechanism_.scale(epsilon);
+    index_.prepare(theta);
+    const Selection selection = mechanism_.select(query_, epsilon, budget, engine);
+    index_.note_proposals(selection.trace.proposals);
+    return selection;
+  }
+
+ private:
+  ErrorIndex<W> index_;
+  ExponentialMechanism<ErrorIndex<W>> mechanism_;
+  Vector<double> query_;
+};
+
+template <class Proposer, Workload W>
+class MwemSelector<LazyProposed<Proposer>, W> {
+ public:
+  MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyProposed<Proposer>& mode)
+      : index_(scores, mode.proposer),
+        mechanism_(index_, sensitivity,
+                   {.k = mode.k, .widening = mode.widening, .uncovered_gap = mode.uncovered_gap}) {}
+  MwemSelector(MwemSelector&&) = delete;
+
+  static constexpr const char* name() noexcept { return "lazy, proposed by an index"; }
+  ScanCounts scans() const noexcept { return {}; }
+
+  template <SecureBitGenerator Engine>
+  Selection select(std::span<const double> weights, double epsilon, Budget& budget,
+                   Engine& engine) {
+    set_query(weights, query_);
+    return mechanism_.select(query_, epsilon, budget, engine);
+  }
+
+ private:
+  ProposedErrorIndex<W, Proposer> index_;
+  ExponentialMechanism<ProposedErrorIndex<W, Proposer>> mechanism_;
+  Vector<double> query_;
+};
+
+/// The gap that a mode is charged for at each step.
+template <class Mode>
+double uncovered_gap_of(const Mode& mode) noexcept {
+  if constexpr (requires { mode.uncovered_gap; })
+    return mode.uncovered_gap;
+  else
+    return 0.0;
+}
+
+}  // namespace lazygumbel::detail
