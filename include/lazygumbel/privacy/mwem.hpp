@@ -8,39 +8,17 @@
 #include <vector>
 
 #include "lazygumbel/privacy/budget.hpp"
-#include "lazygumbel/privacy/costs.hpp"
+#include "lazygumbel/privacy/detail/mwem_plan.hpp"
+#include "lazygumbel/privacy/detail/mwem_selectors.hpp"
 #include "lazygumbel/privacy/histogram.hpp"
 #include "lazygumbel/privacy/multiplicative_weights.hpp"
 #include "lazygumbel/privacy/mwem_options.hpp"
-#include "lazygumbel/privacy/mwem_selectors.hpp"
-#include "lazygumbel/privacy/noisy_total.hpp"
+#include "lazygumbel/privacy/mwem_result.hpp"
 #include "lazygumbel/privacy/query_noise.hpp"
 #include "lazygumbel/privacy/synthetic_table.hpp"
 #include "lazygumbel/random/secure_engine.hpp"
 
 namespace lazygumbel {
-
-/// What a round released, and what it took to find it.
-struct MwemRound {
-  std::size_t round = 0, rounds = 0;  ///< 1 .. T, T
-  item_id query = 0;
-  double answer = 0.0;  ///< noisy, in counts
-  Trace trace;          ///< PRIVATE but for its guarantee
-  ScanCounts scans;     ///< so far; PRIVATE
-};
-
-struct MwemResult {
-  SyntheticTable table;
-  std::size_t rounds = 0;
-  double total = 0.0;  ///< the number of records that the table stands for: public or noisy
-  std::string selection;
-  Guarantee guarantee{};  ///< of the selection's law, the weakest of all rounds
-  std::vector<MwemRound> history;
-  double noise_deviation = 0.0;  ///< of a measured answer, in counts
-  /// |y - <q, A>| over the measured queries, in counts: safe to publish, since both are released.
-  double largest_residual = 0.0, mean_residual = 0.0;
-  Budget budget;  ///< with its expenses
-};
 
 /// Multiplicative weights with the exponential mechanism: a synthetic table whose answers to the
 /// workload's queries are close to the private table's. T rounds of: choose the query that the
@@ -79,37 +57,22 @@ class Mwem {
   MwemResult run(
       const Histogram& table, Budget budget, Engine& engine, const Mode& mode = {},
       Observe&& observe = [](const MwemRound&) {}) const {
-    if (budget.spent() > 0.0)
-      throw budget_error("lazygumbel: a release needs a budget of its own: this one has spent " +
-                         detail::text_of(budget.spent()));
     const ErrorScores<W> scores(*workload_, table);
-    const bool counted = options_.neighbours == Neighbours::replace_one;
-    const double share = counted ? 1.0 : 1.0 - options_.total_share;
-    const double total =
-        counted ? (std::max)(1.0, scores.total())
-                : noisy_total(table, budget.share(options_.total_share), budget, engine);
-    const std::size_t rounds = options_.rounds != 0
-                                   ? options_.rounds
-                                   : mwem_rounds(workload_->cells(), workload_->size(), total,
-                                                 budget.accountant(), budget.share(share));
-    const double round_share = share / static_cast<double>(rounds);
-    const double gap = detail::uncovered_gap_of(mode);
-    const double epsilon = exponential_mechanism_epsilon(
-        budget.accountant(), budget.share(round_share * options_.selection_share), gap);
-    const double measurement = budget.share(round_share * (1.0 - options_.selection_share));
+    const detail::MwemPlan plan = detail::plan_mwem(table, workload_->size(), options_,
+                                                    detail::uncovered_gap_of(mode), budget, engine);
     const double sensitivity = query_sensitivity(scores);
-    const GridNoise noise =
-        query_noise(*workload_, sensitivity, budget.accountant(), measurement, options_.grid_share);
+    const GridNoise noise = query_noise(*workload_, sensitivity, budget.accountant(),
+                                        plan.measurement, options_.grid_share);
 
     detail::MwemSelector<Mode, W> selector(scores, sensitivity, mode);
-    MultiplicativeWeights fit(workload_->cells(), total);
+    MultiplicativeWeights fit(workload_->cells(), plan.total);
     std::vector<double> query(workload_->cells()), mean(workload_->cells(), 0.0);
     std::vector<MwemRound> history;
     Guarantee guarantee = Guarantee::certified();
-    for (std::size_t t = 1; t <= rounds; ++t) {
-      MwemRound round{.round = t, .rounds = rounds};
-      const Selection selection = selector.select(fit.weights(), epsilon, budget, engine);
-      budget.spend("noisy answer", measurement);
+    for (std::size_t t = 1; t <= plan.rounds; ++t) {
+      MwemRound round{.round = t, .rounds = plan.rounds};
+      const Selection selection = selector.select(fit.weights(), plan.epsilon, budget, engine);
+      budget.spend("noisy answer", plan.measurement);
       round.query = selection.id;
       round.answer = noise.answer(scores.private_answers()[selection.id], engine);
       round.trace = selection.trace;
@@ -119,15 +82,15 @@ class Mwem {
       fit.add(query, round.answer);
       fit.fit(options_.replay_passes);
       for (std::size_t x = 0; x < mean.size(); ++x)
-        mean[x] += fit.weights()[x] / static_cast<double>(rounds);
+        mean[x] += fit.weights()[x] / static_cast<double>(plan.rounds);
       observe(std::as_const(round));
       history.push_back(round);
     }
 
     if (!options_.average) mean.assign(fit.weights().begin(), fit.weights().end());
     MwemResult result{.table = SyntheticTable(table.domain(), std::move(mean)),
-                      .rounds = rounds,
-                      .total = total,
+                      .rounds = plan.rounds,
+                      .total = plan.total,
                       .selection = selector.name(),
                       .guarantee = guarantee,
                       .history = std::move(history),
@@ -135,7 +98,7 @@ class Mwem {
                       .budget = std::move(budget)};
     for (const double residual : fit.residuals()) {
       result.largest_residual = (std::max)(result.largest_residual, std::abs(residual));
-      result.mean_residual += std::abs(residual) / static_cast<double>(rounds);
+      result.mean_residual += std::abs(residual) / static_cast<double>(plan.rounds);
     }
     return result;
   }

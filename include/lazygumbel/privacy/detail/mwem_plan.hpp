@@ -1,0 +1,44 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "lazygumbel/privacy/budget.hpp"
+#include "lazygumbel/privacy/costs.hpp"
+#include "lazygumbel/privacy/histogram.hpp"
+#include "lazygumbel/privacy/mwem_options.hpp"
+#include "lazygumbel/privacy/noisy_total.hpp"
+
+namespace lazygumbel::detail {
+
+/// How a run of MWEM divides its budget. What the noisy number of records costs is spent.
+struct MwemPlan {
+  double total = 0.0;        ///< N: public, or noisy
+  std::size_t rounds = 0;    ///< T
+  double epsilon = 0.0;      ///< of the exponential mechanism, each round
+  double measurement = 0.0;  ///< the cost of each round's noise
+};
+
+/// `candidates`: how many the exponential mechanism chooses from.
+template <SecureBitGenerator Engine>
+MwemPlan plan_mwem(const Histogram& table, std::size_t candidates, const MwemOptions& options,
+                   double gap, Budget& budget, Engine& engine) {
+  if (budget.spent() > 0.0)
+    throw budget_error("lazygumbel: a release needs a budget of its own: this one has spent " +
+                       text_of(budget.spent()));
+  const bool counted = options.neighbours == Neighbours::replace_one;
+  const double share = counted ? 1.0 : 1.0 - options.total_share;
+  MwemPlan plan;
+  plan.total = counted ? (std::max)(1.0, static_cast<double>(table.total()))
+                       : noisy_total(table, budget.share(options.total_share), budget, engine);
+  plan.rounds = options.rounds != 0 ? options.rounds
+                                    : mwem_rounds(table.domain().size(), candidates, plan.total,
+                                                  budget.accountant(), budget.share(share));
+  const double round_share = share / static_cast<double>(plan.rounds);
+  plan.epsilon = exponential_mechanism_epsilon(
+      budget.accountant(), budget.share(round_share * options.selection_share), gap);
+  plan.measurement = budget.share(round_share * (1.0 - options.selection_share));
+  return plan;
+}
+
+}  // namespace lazygumbel::detail
