@@ -19,8 +19,8 @@ struct MwemRound {
   std::size_t round = 0, rounds = 0;  ///< 1 .. T, T
   item_id query = 0;                  ///< or the group of queries, where groups are measured
   double answer = 0.0;                ///< noisy, in counts; NaN for a group
-  Trace trace;                        ///< PRIVATE but for its guarantee
-  ScanCounts scans;                   ///< so far; PRIVATE
+  Trace trace{};                      ///< PRIVATE but for its guarantee
+  ScanCounts scans{};                 ///< so far; PRIVATE
 };
 
 struct MwemResult {

@@ -42,8 +42,29 @@ Projection<Scalar> random_directions(Eigen::Index dimension, Eigen::Index kept,
   return directions;
 }
 
+/// The same where there are fewer rows than dimensions: from the eigenvectors u of the rows' inner
+/// products, since X^T u is an eigenvector of X^T X. Householder's Q makes them orthonormal and,
+/// where the rows span less than `kept` dimensions, completes them. O(n^2 d + n^3).
+template <class Scalar>
+Projection<Scalar> principal_directions_of_few(const RowMatrix<double>& rows, Eigen::Index kept) {
+  Projection<Scalar> directions;
+  parallel_for(1, 1, [&](std::size_t) {
+    const Eigen::MatrixXd products = rows * rows.transpose();
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(products);  // eigenvalues rise
+    const Eigen::Index known = (std::min)(kept, rows.rows());
+    Eigen::MatrixXd spanning = Eigen::MatrixXd::Zero(rows.cols(), kept);
+    spanning.leftCols(known).noalias() =
+        rows.transpose() * solver.eigenvectors().rightCols(known).rowwise().reverse();
+    const Eigen::HouseholderQR<Eigen::MatrixXd> qr(spanning);
+    const Eigen::MatrixXd basis = qr.householderQ() * Eigen::MatrixXd::Identity(rows.cols(), kept);
+    directions = basis.template cast<Scalar>();
+  });
+  return directions;
+}
+
 /// The leading eigenvectors of the second moment sum_i x_i x_i^T over at most `sample` evenly
-/// spaced rows, divided by `max_norm` first so that no square overflows. O(sample d^2 + d^3).
+/// spaced rows, divided by `max_norm` first so that no square overflows. O(sample d^2 + d^3),
+/// or O(sample^2 d + sample^3) where that is less.
 template <class Scalar>
 Projection<Scalar> principal_directions(const MatrixView<Scalar>& rows, double max_norm,
                                         std::size_t sample, Eigen::Index kept,
@@ -55,6 +76,7 @@ Projection<Scalar> principal_directions(const MatrixView<Scalar>& rows, double m
   for (Eigen::Index i = 0; i < count; ++i)
     unit.row(i) = rows.row(i * rows.rows() / count).template cast<double>() /
                   (max_norm > 0.0 ? max_norm : 1.0);
+  if (count < d) return principal_directions_of_few<Scalar>(unit, kept);
   Eigen::MatrixXd moment(d, d);
   constexpr Eigen::Index stripe = 64;
   parallel_for(static_cast<std::size_t>((d + stripe - 1) / stripe), threads, [&](std::size_t part) {
