@@ -4,7 +4,7 @@
 # Set FETCHCONTENT_SOURCE_DIR_<NAME> to use a checkout of your own in place of the download.
 
 set(LAZYGUMBEL_LINKS "")
-list(PREPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")  # Findfaiss, Findhnswlib, FindRandom123
+list(PREPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")  # the Find modules
 
 # Downloads a header-only package and makes `target` of it. SOURCE_SUBDIR names a folder that does
 # not exist, so that none of the package's own CMake code (tests, install rules, flags) is run.
@@ -61,20 +61,32 @@ if(LAZYGUMBEL_OPENMP AND TARGET OpenMP::OpenMP_CXX)
   list(APPEND LAZYGUMBEL_LINKS OpenMP::OpenMP_CXX)
 endif()
 
-# Optional components: which to build, in LAZYGUMBEL_COMPONENTS.
+# Optional components: which to build, in LAZYGUMBEL_COMPONENTS, and the package and the target that
+# the component links, in LAZYGUMBEL_PACKAGE_OF_<component> and LAZYGUMBEL_TARGET_OF_<component>.
+# cmake/Find<package>.cmake is installed with it.
 set(LAZYGUMBEL_COMPONENTS "")
-if(LAZYGUMBEL_FAISS OR LAZYGUMBEL_FAISS STREQUAL "AUTO")
-  find_package(faiss MODULE QUIET)
-  if(TARGET faiss)
-    list(APPEND LAZYGUMBEL_COMPONENTS faiss)
-    get_target_property(imported faiss IMPORTED)
-    if(imported)
-      set_target_properties(faiss PROPERTIES IMPORTED_GLOBAL TRUE)
-    endif()
-  elseif(LAZYGUMBEL_FAISS STREQUAL "AUTO")
-    message(STATUS "lazygumbel: FAISS not found, no component faiss")
-  else()
-    message(FATAL_ERROR "LAZYGUMBEL_FAISS=ON, but find_package did not find FAISS and OpenMP"
-      " (Debian: libfaiss-dev).")
+
+# lazygumbel_component(component option package target what_is_missing)
+function(lazygumbel_component component option package target what_is_missing)
+  if(NOT ${option} AND NOT ${option} STREQUAL "AUTO")
+    return()
   endif()
-endif()
+  find_package(${package} MODULE QUIET)
+  if(TARGET ${target})
+    get_target_property(imported ${target} IMPORTED)
+    if(imported)
+      set_target_properties(${target} PROPERTIES IMPORTED_GLOBAL TRUE)
+    endif()
+    set(LAZYGUMBEL_COMPONENTS ${LAZYGUMBEL_COMPONENTS} ${component} PARENT_SCOPE)
+    set(LAZYGUMBEL_PACKAGE_OF_${component} ${package} PARENT_SCOPE)
+    set(LAZYGUMBEL_TARGET_OF_${component} ${target} PARENT_SCOPE)
+  elseif(${option} STREQUAL "AUTO")
+    message(STATUS "lazygumbel: ${package} not found, no component ${component}")
+  else()
+    message(FATAL_ERROR "${option}=ON, but find_package did not find ${what_is_missing}.")
+  endif()
+endfunction()
+
+lazygumbel_component(faiss LAZYGUMBEL_FAISS faiss faiss "FAISS and OpenMP (Debian: libfaiss-dev)")
+lazygumbel_component(secure LAZYGUMBEL_SODIUM sodium sodium::sodium
+  "libsodium (Debian: libsodium-dev)")

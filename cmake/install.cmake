@@ -19,11 +19,17 @@ endif()
 install(EXPORT lazygumbelTargets NAMESPACE lazygumbel:: DESTINATION "${package_folder}")
 
 # A component has an export set of its own: who does not ask for it needs none of its dependencies.
+# lazygumbelConfig.cmake learns from component_dependencies what each needs.
+set(component_dependencies "")
 foreach(component IN LISTS LAZYGUMBEL_COMPONENTS)
+  set(package ${LAZYGUMBEL_PACKAGE_OF_${component}})
+  string(APPEND component_dependencies
+    "set(lazygumbel_package_of_${component} ${package})\n"
+    "set(lazygumbel_target_of_${component} ${LAZYGUMBEL_TARGET_OF_${component}})\n")
   set(targets lazygumbel_${component}Targets)
   install(TARGETS lazygumbel_${component} EXPORT ${targets})
   install(EXPORT ${targets} NAMESPACE lazygumbel:: DESTINATION "${package_folder}")
-  install(FILES cmake/Find${component}.cmake DESTINATION "${package_folder}")
+  install(FILES cmake/Find${package}.cmake DESTINATION "${package_folder}")
 endforeach()
 
 set(find_openmp "")

@@ -11,13 +11,15 @@ option(LAZYGUMBEL_INSTALL          "Install the headers and the CMake package" $
 option(LAZYGUMBEL_OPENMP
   "Use OpenMP where it is found; batches and parallel index builds run on one thread without it" ON)
 if(PROJECT_IS_TOP_LEVEL)
-  set(faiss_default AUTO)
+  set(component_default AUTO)
 else()
-  set(faiss_default OFF)
+  set(component_default OFF)
 endif()
-set(LAZYGUMBEL_FAISS ${faiss_default} CACHE STRING
+set(LAZYGUMBEL_FAISS ${component_default} CACHE STRING
   "Component faiss (target lazygumbel::faiss): ON, OFF, or AUTO, which means when FAISS is found")
-set_property(CACHE LAZYGUMBEL_FAISS PROPERTY STRINGS AUTO ON OFF)
+set(LAZYGUMBEL_SODIUM ${component_default} CACHE STRING
+  "Component secure (target lazygumbel::secure): ON, OFF, or AUTO, which means when libsodium is found")
+set_property(CACHE LAZYGUMBEL_FAISS LAZYGUMBEL_SODIUM PROPERTY STRINGS AUTO ON OFF)
 option(LAZYGUMBEL_FETCH_DEPENDENCIES
   "Download (pinned to a commit) what find_package does not find of Eigen, hnswlib and Random123" ON)
 

@@ -39,7 +39,7 @@ case $preset in
   dev) required_packages+=(libbenchmark-dev) ;;
   tsan) required_packages+=(clang libomp-dev) ;;
 esac
-optional_packages+=(dataset-fashion-mnist libfaiss-dev)
+optional_packages+=(dataset-fashion-mnist libfaiss-dev libsodium-dev)
 provide_packages
 
 configure_and_build "$preset" "${build_arguments[@]}"

@@ -3,7 +3,8 @@
 /// \file
 /// Everything that needs no optional dependency: Eigen, hnswlib and Random123 only. Headers of
 /// optional components are left out, to be included by name: index/faiss_index.hpp (component
-/// faiss). The door is LazySampler:
+/// faiss), random/sodium_engine.hpp (component secure); so is random/not_private_engine.hpp, which
+/// only tests of private mechanisms need. The door is LazySampler:
 ///
 ///   lazygumbel::HnswIndex<float> index(rows);           // n x d, row-major
 ///   lazygumbel::LazySampler sampler(index);
@@ -47,16 +48,29 @@
 #include "lazygumbel/index/scalar_quantized_index.hpp"
 #include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/index/top_k.hpp"
+#include "lazygumbel/privacy/accountant.hpp"
 #include "lazygumbel/privacy/attribute.hpp"
+#include "lazygumbel/privacy/budget.hpp"
+#include "lazygumbel/privacy/costs.hpp"
+#include "lazygumbel/privacy/discrete_noise.hpp"
 #include "lazygumbel/privacy/domain.hpp"
+#include "lazygumbel/privacy/grid.hpp"
 #include "lazygumbel/privacy/histogram.hpp"
+#include "lazygumbel/privacy/identity.hpp"
+#include "lazygumbel/privacy/method_hint.hpp"
+#include "lazygumbel/privacy/neighbours.hpp"
+#include "lazygumbel/privacy/noisy_answer.hpp"
 #include "lazygumbel/privacy/simplex.hpp"
 #include "lazygumbel/privacy/synthetic_table.hpp"
+#include "lazygumbel/privacy/zcdp.hpp"
 #include "lazygumbel/random/categorical.hpp"
 #include "lazygumbel/random/engine.hpp"
+#include "lazygumbel/random/exact_bernoulli.hpp"
 #include "lazygumbel/random/gumbel.hpp"
 #include "lazygumbel/random/philox.hpp"
 #include "lazygumbel/random/poisson_race.hpp"
+#include "lazygumbel/random/ratio.hpp"
+#include "lazygumbel/random/secure_engine.hpp"
 #include "lazygumbel/random/uniform.hpp"
 #include "lazygumbel/sampling/choose_index.hpp"
 #include "lazygumbel/sampling/draw.hpp"

@@ -35,6 +35,7 @@ purpose_of() {
     libgtest-dev) echo "GoogleTest" ;;
     libboost-math-dev) echo "reference distributions for the tests" ;;
     libfaiss-dev) echo "the optional component faiss; without it: not built" ;;
+    libsodium-dev) echo "the optional component secure; without it: not built" ;;
     libbenchmark-dev) echo "Google Benchmark" ;;
     libcli11-dev) echo "the demo's command line" ;;
     dataset-fashion-mnist) echo "60,000 real images (31 MB); without it: generated vectors" ;;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "lazygumbel/core/detail/uint128.hpp"
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/random/engine.hpp"
 
@@ -35,6 +36,21 @@ std::uint32_t uniform_index(std::uint32_t count, Engine& engine) {
     while (static_cast<std::uint32_t>(scaled) < biased) scaled = product();
   }
   return static_cast<std::uint32_t>(scaled >> 32);
+}
+
+/// A uniform integer of 0 .. bound-1, without bias, for bounds of up to 64 bits. Throws
+/// std::invalid_argument when bound == 0. Below 2 words on average, 1 for small bounds.
+/// Source: as uniform_index.
+template <BitGenerator Engine>
+std::uint64_t uniform_below(std::uint64_t bound, Engine& engine) {
+  if (bound == 0) detail::throw_invalid("bound", bound, "must be at least 1");
+  const auto product = [&] { return detail::uint128{uniform_bits(engine)} * bound; };
+  detail::uint128 scaled = product();
+  if (static_cast<std::uint64_t>(scaled) < bound) {
+    const std::uint64_t biased = (std::uint64_t{0} - bound) % bound;
+    while (static_cast<std::uint64_t>(scaled) < biased) scaled = product();
+  }
+  return static_cast<std::uint64_t>(scaled >> 64);
 }
 
 }  // namespace lazygumbel
