@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -88,11 +89,19 @@ class Entry {
   std::string name_;
 };
 
-/// Reads JSON and refuses objects that give a member twice, of which the parser would drop one.
+/// Reads JSON. Refuses objects that give a member twice, of which the parser would drop one, and
+/// values that are nested deeper than any domain: the library prints values by recursion.
 Json parse(const std::filesystem::path& path) {
   auto file = lazygumbel_datasets::detail::open_file(path);
   std::vector<std::set<std::string>> open_objects;
+  int depth = 0;
   const auto check = [&](int, Json::parse_event_t event, Json& parsed) {
+    const bool opens =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    const bool closes =
+        event == Json::parse_event_t::object_end || event == Json::parse_event_t::array_end;
+    depth += (opens ? 1 : 0) - (closes ? 1 : 0);
+    if (depth > 2) fail(path, "holds lists or objects within the list or range of an attribute");
     if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
     if (event == Json::parse_event_t::object_end) open_objects.pop_back();
     if (event == Json::parse_event_t::key &&
@@ -110,15 +119,24 @@ Json parse(const std::filesystem::path& path) {
 
 }  // namespace
 
-lazygumbel::Domain read_domain(const std::filesystem::path& path) {
+lazygumbel::Domain read_domain(const std::filesystem::path& path,
+                               const std::vector<std::string>& kept) {
   const Json json = parse(path);
   if (!json.is_object()) fail(path, "must hold one JSON object, of attributes");
-  std::vector<Attribute> attributes;
   try {
+    std::vector<Attribute> attributes;
     for (const auto& [name, value] : json.items()) {
       attributes.push_back(Entry(path, name).read(value));
     }
-    return lazygumbel::Domain(std::move(attributes));
+    if (kept.empty()) return lazygumbel::Domain(std::move(attributes));
+    std::vector<Attribute> some;
+    for (const std::string& name : kept) {
+      const auto found = std::find_if(attributes.begin(), attributes.end(),
+                                      [&](const Attribute& a) { return a.name() == name; });
+      if (found == attributes.end()) fail(path, "has no attribute \"" + name + "\"");
+      some.push_back(*found);
+    }
+    return lazygumbel::Domain(std::move(some));
   } catch (const std::invalid_argument& error) {
     fail(path, error.what());
   }

@@ -28,9 +28,13 @@ namespace lazygumbel_tables {
 ///
 /// Nothing can be left for the data to fill in: null, "auto", "*" and the like are refused, since
 /// a domain that is computed from the data gives people away (lazygumbel::Domain).
+/// With `kept`, the domain has these attributes only, in this order: a file may describe far more
+/// cells than one Domain can hold.
 /// \throws std::runtime_error unreadable or empty file, no JSON object, a member given twice or of
-///         another form, and whatever Attribute and Domain refuse.
-lazygumbel::Domain read_domain(const std::filesystem::path& path);
+///         another form, a name in `kept` that the file lacks, and whatever Attribute and Domain
+///         refuse.
+lazygumbel::Domain read_domain(const std::filesystem::path& path,
+                               const std::vector<std::string>& kept = {});
 
 /// Reads the records of a CSV file: row-major codes, one for each attribute of the domain.
 ///
