@@ -52,12 +52,30 @@ class ErrorScores {
   double total() const noexcept { return total_; }
 
   /// A bound on |computed score / s - the exact score for the A (or <q, A>) as computed|, in
-  /// counts: what an adversary could gain from rounding, to be added twice to the sensitivity.
+  /// counts: what an adversary could gain from rounding, to be added twice to the sensitivity. It
+  /// covers the few roundings of bounds made from errors (ClippedErrorIndex), too.
   double rounding() const noexcept {
-    const QueryRange range = workload_->range();
-    const double largest = (std::max)(std::abs(range.lower), std::abs(range.upper));
     const double own = W::integral ? 0.0 : workload_->answers_error(total_);
-    return own + 4.0 * 0x1p-53 * largest * 2.0 * (total_ + 1.0);
+    return own + 32.0 * 0x1p-53 * largest_value() * (total_ + 1.0);
+  }
+
+  /// max |q(x)| over all queries and cells.
+  double largest_value() const noexcept {
+    const QueryRange range = workload_->range();
+    return (std::max)(std::abs(range.lower), std::abs(range.upper));
+  }
+
+  /// Throws std::invalid_argument unless theta is s (-A, 1) with s > 0 and all finite.
+  void require_theta(const VectorView<double>& theta) const {
+    detail::require_query<double>("theta", theta, dimension());
+    if (!(scale_of(theta) > 0.0))
+      detail::throw_invalid("theta's last entry", scale_of(theta), "must be positive");
+  }
+  double scale_of(const VectorView<double>& theta) const { return theta[theta.size() - 1]; }
+  std::vector<double> weights_of(const VectorView<double>& theta) const {
+    std::vector<double> weights(theta.data(), theta.data() + theta.size() - 1);
+    for (double& w : weights) w /= -scale_of(theta);
+    return weights;
   }
 
   /// s (<q_id, h> - <q_id, A>) for theta = s (-A, 1). Precondition, not checked: id < size().

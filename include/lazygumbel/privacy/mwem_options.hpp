@@ -8,6 +8,7 @@
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/index/gap.hpp"
 #include "lazygumbel/privacy/accountant.hpp"
+#include "lazygumbel/privacy/clipped_error_index.hpp"
 #include "lazygumbel/privacy/error_index.hpp"
 #include "lazygumbel/privacy/neighbours.hpp"
 
@@ -26,8 +27,9 @@ struct MwemOptions {
   double grid_share = 0x1p-10;
 };
 
-/// How a round finds its query. All have one law: query j with probability proportional to
-/// exp(epsilon |<q_j, h> - <q_j, A>| / (2 D)), named by why that is so.
+/// How a round finds its query. All have one law, query j with probability proportional to
+/// exp(epsilon |<q_j, h> - <q_j, A>| / (2 D)) (one Gumbel a query; not 2 cosh, which two signed
+/// copies of each query would give), LazyClipped up to its clipping; named by why that is so.
 
 /// Every query is answered: certain, and the same work for every table.
 struct FullScan {};
@@ -36,6 +38,14 @@ struct FullScan {};
 /// on the data.
 struct LazyCertified {
   ErrorIndexOptions index{};
+  std::size_t k = 0;  ///< items rescored first; 0: 32
+};
+
+/// ClippedErrorIndex: the law of scores that are clipped, by public rules, at a sampled estimate of
+/// how far answers have moved since the last scan. As private as a full scan, certainly and at no
+/// charge; its utility rests on the estimate. The time depends on the data.
+struct LazyClipped {
+  ClippedErrorIndexOptions index{};
   std::size_t k = 0;  ///< items rescored first; 0: 32
 };
 

@@ -27,9 +27,9 @@ struct MwemResult {
   SyntheticTable table;
   std::size_t rounds = 0;
   double total = 0.0;  ///< the number of records that the table stands for: public or noisy
-  std::string selection;
+  std::string selection{};
   Guarantee guarantee{};  ///< of the selection's law, the weakest of all rounds
-  std::vector<MwemRound> history;
+  std::vector<MwemRound> history{};
   double noise_deviation = 0.0;  ///< of a measured answer, in counts
   /// |y - <q, A>| over the measured queries, in counts: safe to publish, since both are released.
   double largest_residual = 0.0, mean_residual = 0.0;

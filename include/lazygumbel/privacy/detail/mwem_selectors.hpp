@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
@@ -63,15 +64,17 @@ class MwemSelector<FullScan, W> {
   ScanCounts scans_;
 };
 
-template <Workload W>
-class MwemSelector<LazyCertified, W> {
+/// The two modes that prepare an index for each step.
+template <class Index, Workload W>
+class PreparedSelector {
  public:
-  MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyCertified& mode)
-      : index_(scores, mode.index),
-        mechanism_(index_, sensitivity, {.k = (std::min)(mode.k, scores.size())}) {}
-  MwemSelector(MwemSelector&&) = delete;  // the mechanism refers to the index
+  template <class Options>
+  PreparedSelector(const ErrorScores<W>& scores, double sensitivity, const Options& options,
+                   std::size_t k)
+      : index_(scores, options),
+        mechanism_(index_, sensitivity, {.k = (std::min)(k, scores.size())}) {}
+  PreparedSelector(PreparedSelector&&) = delete;  // the mechanism refers to the index
 
-  static constexpr const char* name() noexcept { return "lazy, certified"; }
   ScanCounts scans() const noexcept { return index_.scans(); }
 
   template <SecureBitGenerator Engine>
@@ -81,14 +84,31 @@ class MwemSelector<LazyCertified, W> {
     const Vector<double> theta = query_ * mechanism_.scale(epsilon);
     index_.prepare(theta);
     const Selection selection = mechanism_.select(query_, epsilon, budget, engine);
-    index_.note_proposals(selection.trace.proposals);
+    if constexpr (requires { index_.note_proposals(selection.trace.proposals); })
+      index_.note_proposals(selection.trace.proposals);
     return selection;
   }
 
  private:
-  ErrorIndex<W> index_;
-  ExponentialMechanism<ErrorIndex<W>> mechanism_;
+  Index index_;
+  ExponentialMechanism<Index> mechanism_;
   Vector<double> query_;
+};
+
+template <Workload W>
+class MwemSelector<LazyCertified, W> : public PreparedSelector<ErrorIndex<W>, W> {
+ public:
+  MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyCertified& mode)
+      : PreparedSelector<ErrorIndex<W>, W>(scores, sensitivity, mode.index, mode.k) {}
+  static constexpr const char* name() noexcept { return "lazy, certified"; }
+};
+
+template <Workload W>
+class MwemSelector<LazyClipped, W> : public PreparedSelector<ClippedErrorIndex<W>, W> {
+ public:
+  MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyClipped& mode)
+      : PreparedSelector<ClippedErrorIndex<W>, W>(scores, sensitivity, mode.index, mode.k) {}
+  static constexpr const char* name() noexcept { return "lazy, clipped"; }
 };
 
 template <class Proposer, Workload W>
