@@ -9,6 +9,7 @@
 #include "lazygumbel/index/gap.hpp"
 #include "lazygumbel/privacy/accountant.hpp"
 #include "lazygumbel/privacy/clipped_error_index.hpp"
+#include "lazygumbel/privacy/detail/rounding.hpp"
 #include "lazygumbel/privacy/error_index.hpp"
 #include "lazygumbel/privacy/neighbours.hpp"
 
