@@ -147,16 +147,16 @@ class Budget {
   Budget(Accountant accountant, double total, double epsilon, double delta)
       : accountant_(accountant), total_(total), epsilon_(epsilon), delta_(delta) {}
 
-  /// spent + cost, rounded up: two error-free additions [Knuth, TAOCP 2, section 4.2.2, Theorem B]
-  /// around a rounded one of the low parts.
+  /// a + b and what its rounding lost: together exact [Knuth, TAOCP 2, section 4.2.2, Theorem B].
+  static Sum exact_sum(double a, double b) noexcept {
+    const double high = a + b, part = high - a;
+    return {high, (a - (high - part)) + (b - part)};
+  }
+
+  /// spent + cost, exact where 106 bits suffice and rounded up where not.
   Sum sum_with(double cost) const noexcept {
-    const double high = high_ + cost;
-    const double part = high - high_;
-    const double lost = (high_ - (high - part)) + (cost - part);
-    double low = low_ + lost;
-    if (low_ != 0.0 && lost != 0.0) low = detail::next_up(low);
-    const double sum = high + low;
-    return {sum, low - (sum - high)};
+    const Sum high = exact_sum(high_, cost), low = exact_sum(low_, high.low);
+    return exact_sum(high.high, low.low > 0.0 ? detail::next_up(low.high) : low.high);
   }
 
   bool fits(const Sum& sum) const noexcept {

@@ -28,8 +28,8 @@ namespace detail {
 /// rho (1 + 2 x) - epsilon - ln(1 + 1 / x) rises from -infinity: bisection of ln x finds its zero.
 inline double log_zcdp_delta(double rho, double epsilon) noexcept {
   // Above `widest` the products would overflow; stopping there is one of the losses that are safe.
-  const double widest = (std::min)(
-      {1e100, 1e300 / (std::max)(epsilon, 1.0), std::sqrt(1e300 / (std::max)(rho, 1.0))});
+  const double widest =
+      (std::min)(1e300 / (std::max)(epsilon, 1.0), 1e150 / std::sqrt((std::max)(rho, 1e-300)));
   double low = -690.0, high = std::log(widest);
   for (int step = 0; step < 100; ++step) {
     const double middle = 0.5 * (low + high), x = std::exp(middle);
@@ -65,7 +65,7 @@ inline double zcdp_epsilon(double rho, double delta) {
   const auto enough = [&](double e) { return detail::log_zcdp_delta(rho, e) <= target; };
   if (rho == 0.0 || enough(0.0)) return 0.0;
   double low = 0.0, high = rho + 2.0 * std::sqrt(rho) * std::sqrt(-target);
-  while (!enough(high)) high *= 1.0 + 0x1p-20;  // the bound above, but for its rounding
+  for (double more = 0x1p-50; !enough(high); more *= 2.0) high *= 1.0 + more;  // roundings
   for (int step = 0; step < 200; ++step) {
     const double middle = low + 0.5 * (high - low);
     if (!(middle > low && middle < high)) break;

@@ -14,6 +14,7 @@ namespace {
 
 using lazygumbel::open_uniform;
 using lazygumbel::PhiloxEngine;
+using lazygumbel::uniform_below;
 using lazygumbel::uniform_index;
 using lazygumbel::testing::chi_square_p_value;
 using lazygumbel::testing::kolmogorov_smirnov_p_value;
@@ -132,6 +133,54 @@ TEST(UniformIndex, RejectsTheBiasedWordsOfLargeCounts) {
   std::vector<std::uint64_t> counts(3);
   for (int i = 0; i < 100000; ++i) ++counts[uniform_index(count, engine) % 3];
   EXPECT_GE(chi_square_p_value(counts, std::vector<double>(3, 1.0 / 3.0)), 1e-6);
+}
+
+TEST(UniformBelow, GoldenValuesAtTheRejectionBoundary) {
+  // For 3, 2^64 mod 3 = 1 of the 2^64 words must be rejected: the word 0.
+  const auto of_three = [](std::uint64_t word) {
+    ScriptedEngine<std::uint64_t> engine{word};
+    return uniform_below(3, engine);
+  };
+  EXPECT_EQ(of_three(1), 0u);
+  EXPECT_EQ(of_three(0x5555555555555555), 0u);
+  EXPECT_EQ(of_three(0x5555555555555556), 1u) << "remainder 2: looked at, but not rejected";
+  EXPECT_EQ(of_three(0xaaaaaaaaaaaaaaaa), 1u);
+  EXPECT_EQ(of_three(0xaaaaaaaaaaaaaaab), 2u);
+  EXPECT_EQ(of_three(0xffffffffffffffff), 2u);
+  ScriptedEngine<std::uint64_t> engine{0, 1};
+  EXPECT_EQ(uniform_below(3, engine), 0u);
+  EXPECT_EQ(engine.used(), 2u);
+}
+
+TEST(UniformBelow, HandlesTheExtremeBounds) {
+  const std::uint64_t most = 0xffffffffffffffff;
+  ScriptedEngine<std::uint64_t> engine{0, most, 0, most, 0, most};
+  EXPECT_EQ(uniform_below(1, engine), 0u);
+  EXPECT_EQ(uniform_below(1, engine), 0u);
+  EXPECT_EQ(uniform_below(most, engine), most - 1) << "the word 0 alone is rejected";
+  EXPECT_EQ(engine.used(), 4u);
+  EXPECT_EQ(uniform_below(std::uint64_t{1} << 63, engine), 0u) << "a power of two rejects nothing";
+  EXPECT_EQ(uniform_below(std::uint64_t{1} << 63, engine), most >> 1);
+  EXPECT_EQ(
+      lazygumbel::testing::message_of<std::invalid_argument>([&] { uniform_below(0, engine); }),
+      "lazygumbel: bound = 0: must be at least 1");
+}
+
+// n = 1e6 draws a bound; refused at p < 1e-6 (the false-alarm rate a bound). The last is the bound
+// at which multiplication without rejection is most visibly biased: of 3 2^62 values those
+// divisible by 3 would come up half of the time.
+TEST(UniformBelow, IsUniform) {
+  PhiloxEngine engine(5);
+  for (const std::uint64_t bound :
+       {std::uint64_t{2}, std::uint64_t{3}, std::uint64_t{1000}, std::uint64_t{3} << 62}) {
+    const std::uint64_t cells = bound > 1000 ? 3 : bound;
+    std::vector<std::uint64_t> counts(cells);
+    for (int i = 0; i < 1000000; ++i) ++counts.at(uniform_below(bound, engine) % cells);
+    EXPECT_GE(
+        chi_square_p_value(counts, std::vector<double>(cells, 1.0 / static_cast<double>(cells))),
+        1e-6)
+        << bound;
+  }
 }
 
 }  // namespace
