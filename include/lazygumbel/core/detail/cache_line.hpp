@@ -24,14 +24,12 @@ struct CacheLineAllocator {
 };
 
 struct CacheLineDeleter {
-  void operator()(void* memory) const noexcept {
-    ::operator delete(memory, std::align_val_t(64));
-  }
+  void operator()(void* memory) const noexcept { ::operator delete(memory, std::align_val_t(64)); }
 };
 
 /// Scratch memory at the start of a cache line, its values not set.
 template <class T>
-  requires std::is_trivial_v<T>
+requires std::is_trivial_v<T>
 using CacheLineArray = std::unique_ptr<T[], CacheLineDeleter>;
 
 template <class T>
