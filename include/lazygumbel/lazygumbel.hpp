@@ -48,6 +48,7 @@
 #include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/index/top_k.hpp"
 #include "lazygumbel/privacy/attribute.hpp"
+#include "lazygumbel/privacy/bit_workload.hpp"
 #include "lazygumbel/privacy/box_workload.hpp"
 #include "lazygumbel/privacy/domain.hpp"
 #include "lazygumbel/privacy/histogram.hpp"
