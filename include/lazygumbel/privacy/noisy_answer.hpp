@@ -14,9 +14,8 @@ namespace lazygumbel {
 
 /// What is known of the answers before noise is added.
 enum class Answers {
-  on_grid,    ///< multiples of the step, such as counts with step 1; other answers are refused
-  fractional  ///< any numbers; rounding them to the grid adds to their sensitivity, which is
-              ///< charged
+  on_grid,    ///< multiples of the step, such as counts with step 1; others are refused
+  fractional  ///< any numbers: rounding to the grid adds to the sensitivity, hence to the noise
 };
 
 /// Noise of an exact law for answers on a grid of step g: g (round(x / g) + z), z discrete Laplace
@@ -26,7 +25,7 @@ enum class Answers {
 /// their own rounding errors included. On the grid it becomes (all noise is rounded up, never down)
 ///   Laplace, L1 distance D:   D / g on the grid, floor(D / g) + k for k fractional coordinates;
 ///   Gaussian, L2 distance D:  D / g on the grid, D / g + sqrt(k) for k fractional coordinates,
-/// since rounding moves a difference by less than 1 in each coordinate, and an L1 distance of
+/// since rounding moves a difference by at most 1 in each coordinate, and an L1 distance of
 /// integer points is an integer. D is taken to be up to 2^-51 larger than given, so that
 /// std::sqrt(2.0) will do for the L2 sensitivity of a partition under replace_one; an L1
 /// sensitivity on the grid must be a multiple of g.
@@ -36,7 +35,7 @@ class GridNoise {
  public:
   /// Discrete Laplace noise: the answers become epsilon-private.
   /// Throws std::invalid_argument unless sensitivity and epsilon are positive, coordinates >= 1,
-  /// and the scale, sensitivity / (g epsilon), is at most 2^52.
+  /// and both the sensitivity and the scale, sensitivity / epsilon, are at most 2^52 g.
   static GridNoise laplace(const Grid& grid, double sensitivity, double epsilon, Answers answers,
                            std::size_t coordinates = 1) {
     check(sensitivity, coordinates);

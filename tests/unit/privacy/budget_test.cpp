@@ -50,8 +50,9 @@ TEST(Budget, StatesWhatItGuarantees) {
 
 TEST(Budget, RefusesWhatIsNoBudget) {
   const auto message = [](auto&& body) { return message_of<std::invalid_argument>(body); };
-  for (const auto& [text, bad] :
+  for (const auto& [text, value] :
        {std::pair{"0", 0.0}, {"-1", -1.0}, {"nan", std::nan("")}, {"inf", double{INFINITY}}}) {
+    const double bad = value;
     const std::string end = std::string(" = ") + text + ": must lie in (0, 1e300]";
     EXPECT_EQ(message([&] { Budget::pure(bad); }), "lazygumbel: epsilon" + end);
     EXPECT_EQ(message([&] { Budget::zcdp(bad); }), "lazygumbel: rho" + end);
