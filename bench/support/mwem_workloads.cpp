@@ -42,8 +42,8 @@ lazygumbel::Histogram made_up(const Domain& domain) {
 
 lazygumbel::Histogram load(const std::vector<std::string>& kept, std::vector<std::uint32_t> sizes,
                            std::string& why) {
-  const auto csv = lazygumbel_data::find_shared_data("adult.csv", LAZYGUMBEL_SHARED_DATA_HINT);
-  const auto json = lazygumbel_data::find_shared_data("adult-domain.json", LAZYGUMBEL_SHARED_DATA_HINT);
+  const auto csv = lazygumbel_datasets::find_shared_data("adult.csv", LAZYGUMBEL_SHARED_DATA_HINT);
+  const auto json = lazygumbel_datasets::find_shared_data("adult-domain.json", LAZYGUMBEL_SHARED_DATA_HINT);
   if (csv && json) {
     const Domain domain = lazygumbel_tables::read_domain(*json, kept);
     return lazygumbel::Histogram::of_records(domain, lazygumbel_tables::read_table(*csv, domain));
