@@ -30,7 +30,7 @@ namespace lazygumbel {
 ///
 /// `answers` never looks at m |X| products: boxes that agree on some attributes share the sums over
 /// them, and only a matrix of the two attributes with the most distinct sets is left to each box.
-/// On 2,880 cells (attributes of 16, 15, 6, 2 values) a box costs about 16 vectors of 8 numbers.
+/// On 2,880 cells (attributes of 16, 15, 6, 2 values) a box costs about 8 loads of 8 numbers.
 /// Memory: for each box about twice the bytes of its sets and 4 more; O(|X|) while `answers` runs.
 /// All functions are const but set_simd, and safe to call from many threads.
 class BoxWorkload {

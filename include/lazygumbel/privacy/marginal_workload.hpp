@@ -116,7 +116,7 @@ class MarginalWorkload {
 
   /// out[j] = <q_j, weights> for all j. Throws std::invalid_argument on other lengths. At most
   /// O(groups |X|), and far less where groups share sums: all marginals of 3 among 8 attributes
-  /// cost about as much as 10 of the 56. O(|X|) memory while it runs.
+  /// cost about as much as 6 of the 56. O(|X|) memory while it runs.
   void answers(std::span<const double> weights, std::span<double> out) const {
     detail::require_answer_spans(weights, cells(), out, size());
     std::vector<detail::MarginalTarget> targets;
