@@ -26,6 +26,8 @@ using lazygumbel::testing::gaussian_rows;
 using lazygumbel::testing::lossless_rows;
 
 constexpr std::size_t tile_rows = lazygumbel::detail::tile_rows;
+constexpr std::size_t dimensions[] = {1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,
+                                      31, 63, 64, 65, 100, 127, 128, 129, 191, 300, 2880};
 
 std::vector<Simd> supported() {
   std::vector<Simd> all;
@@ -165,8 +167,6 @@ class RowCoding : public ::testing::Test {
     }
     return all;
   }
-  static constexpr std::size_t dimensions[] = {1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,
-                                               31, 63, 64, 65, 100, 127, 128, 129, 191, 300, 2880};
   static constexpr double slack = std::is_same_v<Scalar, float> ? 0.06 : 0.08;
 };
 using Scalars = ::testing::Types<float, double>;
@@ -174,7 +174,7 @@ TYPED_TEST_SUITE(RowCoding, Scalars);
 
 TYPED_TEST(RowCoding, KeepsItsPromisesForHardRows) {
   std::size_t checked = 0;
-  for (const std::size_t d : this->dimensions)
+  for (const std::size_t d : dimensions)
     for (const auto& [kind, rows] : this->kinds(d))
       for (const int bits : {4, 8}) {
         SCOPED_TRACE(kind + ", " + std::to_string(bits) + " bits, d = " + std::to_string(d));
@@ -202,7 +202,7 @@ TYPED_TEST(RowCoding, KeepsItsPromisesForTheLargestDimension) {
 }
 
 TYPED_TEST(RowCoding, EveryInstructionSetGivesTheSameCodes) {
-  for (const std::size_t d : this->dimensions)
+  for (const std::size_t d : dimensions)
     for (const auto& [kind, rows] : this->kinds(d))
       for (const int bits : {4, 8}) {
         const RowCodes codes = coded(bits, rows);

@@ -65,10 +65,14 @@ class RowCoder {
   /// Puts rows begin .. end-1 of those together into a tile, of which `out` is the first one's word
   /// in the first group.
   void put(std::size_t begin, std::size_t end, std::size_t groups, std::uint8_t* out) const {
-    if (begin == 0 && end == rows_together)
-      put_rows(0, rows_together, groups, out);  // the count is known to the compiler
-    else
-      put_rows(begin, end, groups, out);
+    const bool all = begin == 0 && end == rows_together;  // then the compiler knows the count
+    const auto put = [&]<int Bits>() {
+      if (all)
+        put_rows<Bits>(0, rows_together, groups, out);
+      else
+        put_rows<Bits>(begin, end, groups, out);
+    };
+    bits_ == 4 ? put.template operator()<4>() : put.template operator()<8>();
   }
 
  private:
@@ -180,15 +184,18 @@ class RowCoder {
     return true;
   }
 
+  template <int Bits>
   LAZYGUMBEL_INLINE void put_rows(std::size_t begin, std::size_t end, std::size_t groups,
                                   std::uint8_t* out) const {
-    const std::size_t width = group_dimensions(bits_), stride = this->stride();
+    const std::size_t stride = this->stride();
     for (std::size_t g = 0; g < groups; ++g, out += group_bytes) {
-      const std::uint8_t* from = codes_.data() + begin * stride + g * width;
+      const std::uint8_t* from = codes_.data() + begin * stride + g * group_dimensions(Bits);
+      LAZYGUMBEL_UNROLL
       for (std::size_t r = begin; r < end; ++r, from += stride) {
-        std::uint32_t word, upper;
+        std::uint32_t word;
         std::memcpy(&word, from, 4);
-        if (width == 8) {
+        if constexpr (Bits == 4) {
+          std::uint32_t upper;
           std::memcpy(&upper, from + 4, 4);
           word |= upper << 4;
         }

@@ -9,12 +9,6 @@
 #include <new>
 #include <utility>
 #include <vector>
-#ifdef __linux__
-#include <sys/mman.h>
-#ifdef MADV_HUGEPAGE
-#define LAZYGUMBEL_HUGE_PAGES 1
-#endif
-#endif
 
 #include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
@@ -26,9 +20,7 @@
 
 namespace lazygumbel::detail {
 
-/// std::vector's memory at the start of a cache line; what it grows by is not set to 0. Much of it
-/// starts with a huge page, where there are such: to touch ordinary ones for the first time takes
-/// as long as to code the rows.
+/// std::vector's memory at the start of a cache line; what it grows by is not set to 0.
 template <class T>
 struct CacheLineAllocator {
   using value_type = T;
@@ -36,16 +28,10 @@ struct CacheLineAllocator {
   template <class U>
   CacheLineAllocator(const CacheLineAllocator<U>&) noexcept {}
   T* allocate(std::size_t count) {
-    const std::size_t bytes = count * sizeof(T);
-    void* const memory = ::operator new(bytes, alignment(count));
-#ifdef LAZYGUMBEL_HUGE_PAGES
-    if (alignment(count) == huge_page)  // a wish: whether it is granted changes nothing else
-      static_cast<void>(::madvise(memory, bytes, MADV_HUGEPAGE));
-#endif
-    return static_cast<T*>(memory);
+    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(64)));
   }
-  void deallocate(T* memory, std::size_t count) noexcept {
-    ::operator delete(memory, alignment(count));
+  void deallocate(T* memory, std::size_t) noexcept {
+    ::operator delete(memory, std::align_val_t(64));
   }
   template <class U>
   void construct(U* at) noexcept {
@@ -56,12 +42,6 @@ struct CacheLineAllocator {
     ::new (static_cast<void*>(at)) U(std::forward<Values>(values)...);
   }
   friend bool operator==(const CacheLineAllocator&, const CacheLineAllocator&) { return true; }
-
- private:
-  static constexpr auto huge_page = std::align_val_t(std::size_t{1} << 21);
-  static constexpr std::align_val_t alignment(std::size_t count) noexcept {
-    return count * sizeof(T) < (std::size_t{16} << 20) ? std::align_val_t(64) : huge_page;
-  }
 };
 
 /// n rows as codes of b = 4 or 8 bits: row x stands as
