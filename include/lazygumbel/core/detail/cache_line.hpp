@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 namespace lazygumbel::detail {
 
@@ -21,6 +22,30 @@ struct CacheLineAllocator {
     ::operator delete(memory, std::align_val_t(64));
   }
   friend bool operator==(const CacheLineAllocator&, const CacheLineAllocator&) { return true; }
+};
+
+/// The same where what a vector grows by need not be set to 0, since it is written at once.
+template <class T>
+struct UnsetCacheLineAllocator : CacheLineAllocator<T> {
+  using value_type = T;
+  template <class U>
+  struct rebind {
+    using other = UnsetCacheLineAllocator<U>;
+  };
+  UnsetCacheLineAllocator() = default;
+  template <class U>
+  UnsetCacheLineAllocator(const UnsetCacheLineAllocator<U>&) noexcept {}
+  template <class U>
+  void construct(U* at) noexcept {
+    ::new (static_cast<void*>(at)) U;
+  }
+  template <class U, class... Values>
+  void construct(U* at, Values&&... values) {
+    ::new (static_cast<void*>(at)) U(std::forward<Values>(values)...);
+  }
+  friend bool operator==(const UnsetCacheLineAllocator&, const UnsetCacheLineAllocator&) {
+    return true;
+  }
 };
 
 struct CacheLineDeleter {
