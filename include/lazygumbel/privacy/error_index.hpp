@@ -23,7 +23,7 @@ struct ErrorIndexOptions {
   /// balances a scan with the scattered answers that it saves. 1 asks for a scan every step.
   double proposal_budget = 0.0;
   /// Of the codes that a dense workload's queries are scanned by: 4, 8, or 0 for none. Other
-  /// workloads have exact scans that are faster than codes.
+  /// workloads have exact scans that are faster than codes, and above 50,000 cells there are none.
   int code_bits = 8;
 };
 
@@ -56,11 +56,12 @@ class ErrorIndex {
   class Tail {
    public:
     double log_rate() const noexcept { return bounds_->log_sum() + raise_; }
+    double log_intensity(item_id id) const noexcept { return bounds_->log_intensity(id) + raise_; }
 
     template <BitGenerator Engine>
     Proposal propose(Engine& engine) const {
       const item_id id = bounds_->propose(engine);
-      return {id, bounds_->log_intensity(id) + raise_};
+      return {id, log_intensity(id)};
     }
 
     bool may_exceed(item_id, double) const noexcept { return true; }
@@ -81,7 +82,7 @@ class ErrorIndex {
     if (options.code_bits != 0 && options.code_bits != 4 && options.code_bits != 8)
       detail::throw_invalid("code_bits", options.code_bits, "must be 0, 4 or 8");
     if constexpr (dense) {
-      if (options.code_bits != 0)
+      if (options.code_bits != 0 && scores.workload().cells() <= detail::max_code_dimension)
         codes_.emplace(Codes::over(scores.workload().rows(), {.bits = options.code_bits}));
     }
     if (options_.proposal_budget == 0.0) options_.proposal_budget = default_budget();
