@@ -70,10 +70,14 @@ class ErrorBounds {
     const double difference = (now / -scale_ - then).sum();
     const double distance = (now / -scale_ - then).abs().sum();
     const double rose = 0.5 * (distance + difference), fell = 0.5 * (distance - difference);
+    // A' and A' - A are off by a rounding of each entry, the sums by one of each addition.
+    const double largest = (std::max)(std::abs(range_.lower), std::abs(range_.upper));
+    const double rounding = 2.0 * detail::summation_error(weights_.size() + 4, distance) +
+                            0x1p-50 * (then.abs().sum() + distance);
     return (std::max)(std::abs(range_.upper * rose - range_.lower * fell),
                       std::abs(range_.lower * rose - range_.upper * fell)) *
-               (1.0 + 1e-9) +
-           1e-12 * (then.abs().sum() + distance);
+               (1.0 + 0x1p-50) +
+           largest * rounding;
   }
 
   /// Item j with probability proportional to exp(s bound_j). O(log m).

@@ -53,12 +53,13 @@ class ErrorScanner {
  public:
   using Bounds = std::shared_ptr<const ErrorBounds>;
 
-  /// Codes the queries where they are rows and `code_bits` is 4 or 8; 0 is for no codes.
+  /// Codes the queries where they are rows, of at most 50,000 cells, and `code_bits` is 4 or 8; 0
+  /// is for no codes. Throws std::invalid_argument on other bits.
   ErrorScanner(const ErrorScores<W>& scores, int code_bits) : scores_(&scores) {
     if (code_bits != 0 && code_bits != 4 && code_bits != 8)
       detail::throw_invalid("code_bits", code_bits, "must be 0, 4 or 8");
     if constexpr (has_rows<W>) {
-      if (code_bits != 0)
+      if (code_bits != 0 && scores.workload().cells() <= detail::max_code_dimension)
         codes_.emplace(Codes::over(scores.workload().rows(), {.bits = code_bits}));
     }
     const std::span<const double> answers = scores.private_answers();

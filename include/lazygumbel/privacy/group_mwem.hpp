@@ -141,9 +141,10 @@ class GroupMwem {
     void residuals(MwemResult& result) {
       std::size_t count = 0;
       for (const auto& [group, noisy] : measurements_) {
-        const std::vector<double>& now = answers_of(group);
-        for (std::size_t c = 0; c < now.size(); ++c, ++count) {
-          const double residual = std::abs(noisy[c] - now[c]);
+        answers_.resize(noisy.size());
+        workload_->group_answers(group, result.table.weights(), answers_);
+        for (std::size_t c = 0; c < noisy.size(); ++c, ++count) {
+          const double residual = std::abs(noisy[c] - answers_[c]);
           result.largest_residual = (std::max)(result.largest_residual, residual);
           result.mean_residual += residual;
         }

@@ -37,12 +37,16 @@ class MultiplicativeWeights {
   double total() const noexcept { return total_; }
 
   /// Takes a measured query in: its |X| values and the noisy answer. Nothing moves until `fit`.
+  /// Throws std::invalid_argument on another number of values, NaN and infinity.
   void add(std::span<const double> query, double answer) {
     if (query.size() != weights().size())
       detail::throw_invalid("query.size()", query.size(),
                             "must equal cells = " + detail::text_of(weights().size()));
     Measurement taken;
     taken.query = Eigen::Map<const Eigen::ArrayXd>(query.data(), weights_.size());
+    if (!taken.query.isFinite().all())
+      detail::throw_invalid("query", taken.query.sum(), "must hold finite numbers");
+    if (!std::isfinite(answer)) detail::throw_invalid("answer", answer, "must be finite");
     taken.answer = answer;
     taken.binary = (taken.query == 0.0 || taken.query == 1.0).all();
     measurements_.push_back(std::move(taken));
@@ -60,10 +64,14 @@ class MultiplicativeWeights {
   }
 
   /// y - <q, A> of each measurement, in the order in which they were taken.
-  std::vector<double> residuals() const {
+  std::vector<double> residuals() const { return residuals(weights()); }
+
+  /// The same for other weights. Precondition, not checked: one a cell.
+  std::vector<double> residuals(std::span<const double> weights) const {
+    const Eigen::Map<const Eigen::ArrayXd> other(weights.data(), weights_.size());
     std::vector<double> residuals;
     for (const Measurement& m : measurements_)
-      residuals.push_back(m.answer - (m.query * weights_).sum());
+      residuals.push_back(m.answer - (m.query * other).sum());
     return residuals;
   }
 
@@ -78,8 +86,11 @@ class MultiplicativeWeights {
     const double now = (m.query * weights_).sum();
     const double rate = (m.answer - now) / (2.0 * total_);
     if (m.binary) {  // one exponential for all: A (1 + (f - 1) q), and its sum is known
+      // From the sum as it is: from the total that it should be, a query that is 1 nearly
+      // everywhere would make the error of the sum grow by a factor of 1 / f each time.
+      const double sum = weights_.sum();
       const double more = std::expm1((std::min)(1.0, (std::max)(-1.0, rate)));
-      weights_ *= (1.0 + more * m.query) * (total_ / (total_ + more * now));
+      weights_ *= (1.0 + more * m.query) * (total_ / (sum + more * now));
     } else {
       weights_ *= (m.query * rate).max(-1.0).min(1.0).exp();
       weights_ *= total_ / weights_.sum();

@@ -17,9 +17,9 @@ namespace lazygumbel {
 /// ErrorScores behind any MipsIndex of the same queries (rows q_j, |X| columns): a search of that
 /// index for v = h - A and one for -v propose items, which are rescored exactly. What the proposer
 /// is unsure of does not reach the scores; what it misses is the caller's to promise: the bound is
-/// the larger of the two smallest signed scores that were returned, claimed by nobody (assumed), or
-/// the proposer's own where that is smaller. Add a gap; ExponentialMechanismOptions says what the
-/// two kinds of gap cost.
+/// the largest of the smallest signed scores that the two searches returned and of the bounds that
+/// the proposer states, claimed by nobody (assumed). Add a gap; ExponentialMechanismOptions says
+/// what the two kinds of gap cost.
 ///
 /// Sublinear in m where the proposer is. Refers to scores, counts and proposer, which must outlive
 /// it. const and thread-safe when the proposer is.
@@ -88,8 +88,11 @@ class ProposedErrorIndex {
       sorted.ids.push_back(found.ids[i]);
       sorted.scores.push_back(found.scores[i]);
     }
-    // The proposer's bound is for its own arithmetic: no proof for these scores.
-    sorted.residual_bound = sorted.scores.empty() ? found.residual_bound : sorted.scores.back();
+    // The proposer's bound is for its own arithmetic: no proof for these scores. But where it is
+    // above all that was returned, it tells of items that were left out.
+    sorted.residual_bound = found.residual_bound;
+    if (!sorted.scores.empty() && !(found.residual_bound >= sorted.scores.back()))
+      sorted.residual_bound = sorted.scores.back();
     found = std::move(sorted);
   }
 
