@@ -36,6 +36,8 @@ namespace lazygumbel {
 class BoxWorkload {
  public:
   static constexpr bool integral = true;
+  /// What a scattered `answer` costs, in units of its share of `answers`.
+  static constexpr double answer_cost = 40.0;
 
   /// The 64-bit words of the value sets of one box: ceil(size / 64) for each attribute.
   static std::size_t words_per_box(const Domain& domain) {

@@ -30,6 +30,8 @@ namespace lazygumbel {
 class MarginalWorkload {
  public:
   static constexpr bool integral = true;
+  /// What a scattered `answer` costs, in units of its share of `answers`.
+  static constexpr double answer_cost = 300.0;
 
   /// One group a set, its attributes ascending. Throws std::invalid_argument without sets, on an
   /// empty set, attributes that do not exist or do not ascend, and on 2^32 queries or more.

@@ -30,6 +30,8 @@ namespace lazygumbel {
 class ParityWorkload {
  public:
   static constexpr bool integral = true;
+  /// What a scattered `answer` costs, in units of its share of `answers`.
+  static constexpr double answer_cost = 400.0;
 
   /// One parity a set, its attributes ascending. Throws std::invalid_argument without sets or with
   /// 2^32 and more, on an empty set, attributes that do not exist, do not ascend or are not binary.
