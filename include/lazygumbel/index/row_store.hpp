@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -53,7 +54,9 @@ class RowStore {
   /// columns, on more than 2^32 - 1 rows in all, and when rows are viewed. May be given rows of its
   /// own.
   void append(const MatrixView<Scalar>& rows) {
-    detail::require_rows<Scalar>("rows", rows);
+    detail::require_shape<Scalar>("rows", rows);
+    double norm = detail::max_row_norm_or_nan<Scalar>(rows);
+    if (std::isnan(norm)) detail::require_finite<Scalar>("rows", rows);
     if (rows.cols() != dimension_)
       detail::throw_invalid("rows.cols()", rows.cols(),
                             "must equal the index's dimension " + detail::text_of(dimension_));
@@ -62,7 +65,7 @@ class RowStore {
     if (rows.rows() > static_cast<Eigen::Index>((std::numeric_limits<item_id>::max)()) - count_)
       detail::throw_invalid("rows.rows()", rows.rows(),
                             "with the index's " + detail::text_of(count_) + " passes 2^32 - 1");
-    const double norm = detail::max_row_norm<Scalar>("rows", rows);
+    if (std::isnan(norm)) norm = detail::max_row_norm<Scalar>("rows", rows);
     const Eigen::Index wanted = count_ + rows.rows();
     if (wanted > owned_.rows()) {  // `rows` may be rows of this store: they stay until copied
       RowMatrix<Scalar> larger((std::max)(wanted, owned_.rows() + owned_.rows() / 2), dimension_);
@@ -111,12 +114,11 @@ class RowStore {
 
  private:
   void attach(const MatrixView<Scalar>& rows) {
-    detail::require_rows<Scalar>("rows", rows);
+    max_norm_ = detail::require_rows_and_norms<Scalar>("rows", rows);
     data_ = rows.data();
     count_ = rows.rows();
     dimension_ = rows.cols();
     stride_ = rows.outerStride();
-    max_norm_ = detail::max_row_norm<Scalar>("rows", rows);
   }
 
   RowMatrix<Scalar> owned_;

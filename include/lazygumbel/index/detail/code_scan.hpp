@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lazygumbel/core/detail/lanes.hpp"
 #include "lazygumbel/index/detail/code_dots.hpp"
 #include "lazygumbel/index/detail/coded_query.hpp"
 #include "lazygumbel/index/detail/row_codes.hpp"
@@ -25,36 +26,6 @@ inline constexpr std::size_t tile_lanes = 16;
 struct TileWeight {
   float largest, sum, error;
 };
-
-/// gcc's and clang's vectors of W lanes: arithmetic lane by lane. W is what the instruction set
-/// has, since wider ones are taken apart badly. Passed by reference: by value depends on the set.
-template <std::size_t W>
-struct Lanes;
-template <>
-struct Lanes<4> {
-  using Floats = float __attribute__((vector_size(16)));
-  using Ints = std::int32_t __attribute__((vector_size(16)));
-};
-template <>
-struct Lanes<8> {
-  using Floats = float __attribute__((vector_size(32)));
-  using Ints = std::int32_t __attribute__((vector_size(32)));
-};
-template <>
-struct Lanes<16> {
-  using Floats = float __attribute__((vector_size(64)));
-  using Ints = std::int32_t __attribute__((vector_size(64)));
-};
-
-template <class To, class From>
-LAZYGUMBEL_INLINE void load(To& to, const From* from) noexcept {
-  std::memcpy(&to, from, sizeof(To));
-}
-
-template <class Floats>
-LAZYGUMBEL_INLINE void take_larger(Floats& a, const Floats& b) noexcept {
-  a = a > b ? a : b;
-}
 
 /// The largest lane and the sum of the lanes, in trees: one by one they cost their latency.
 template <class Floats>

@@ -1,23 +1,26 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <new>
-#include <span>
+#include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/core/simd.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/detail/code_dots.hpp"
 #include "lazygumbel/index/detail/coded_query.hpp"
+#include "lazygumbel/index/detail/row_coder.hpp"
 
 namespace lazygumbel::detail {
 
-/// std::vector's memory at the start of a cache line.
+/// std::vector's memory at the start of a cache line; what it grows by is not set to 0.
 template <class T>
 struct CacheLineAllocator {
   using value_type = T;
@@ -29,6 +32,14 @@ struct CacheLineAllocator {
   }
   void deallocate(T* memory, std::size_t) noexcept {
     ::operator delete(memory, std::align_val_t(64));
+  }
+  template <class U>
+  void construct(U* at) noexcept {
+    ::new (static_cast<void*>(at)) U;
+  }
+  template <class U, class... Values>
+  void construct(U* at, Values&&... values) {
+    ::new (static_cast<void*>(at)) U(std::forward<Values>(values)...);
   }
   friend bool operator==(const CacheLineAllocator&, const CacheLineAllocator&) { return true; }
 };
@@ -86,12 +97,16 @@ class RowCodes {
       LAZYGUMBEL_PREFETCH(begin + at);
   }
 
-  /// Codes further rows, which must be finite and of norm at most 1e30. O(n d).
+  /// Codes further rows, which must be finite and of norm at most 1e30, with the kernels of `simd`,
+  /// which must be supported; the codes do not depend on it. O(n d).
   template <class Scalar>
-  void append(const MatrixView<Scalar>& rows, std::size_t threads);
+  void append(const MatrixView<Scalar>& rows, std::size_t threads, Simd simd = best_simd());
 
  private:
-  struct Coder;
+  /// Codes the rows of a tile that are `rows`, of which the first is row `first`, and pads it.
+  template <class Scalar>
+  void code_tile(std::size_t tile, std::size_t first, const MatrixView<Scalar>& rows,
+                 RowCoder& coder);
 
   int bits_;
   std::size_t dimension_, groups_ = 0, count_ = 0;
@@ -101,118 +116,55 @@ class RowCodes {
   std::vector<float> norms_, residuals_;
 };
 
-/// Codes one row at a time; its arrays are reused.
-struct RowCodes::Coder {
-  explicit Coder(const RowCodes& codes)
-      : bits(codes.bits_),
-        levels(codes.bits_ == 4 ? 15.0F : 255.0F),
-        zero_unit(codes.bits_ == 4 ? 0.0625F : 1.0F),
-        residual_unit(codes.residual_unit()) {}
-
-  /// Leaves the codes in `code`; returns the row's word.
-  std::uint32_t operator()(const Eigen::Ref<const Eigen::ArrayXd>& x) {
-    norm = 0.0;
-    const double low = (std::min)(0.0, x.minCoeff()), high = (std::max)(0.0, x.maxCoeff());
-    if (low == high) {
-      code.setZero(x.size());
-      return 0;
-    }
-    single = x.cast<float>();
-    double best_error = std::numeric_limits<double>::infinity();
-    float scale = 0.0F, zero = 0.0F;
-    for (const double share : std::span(shares).first(bits == 4 ? shares.size() : 1)) {
-      const float s = short_scale(share * (high - low) / static_cast<double>(levels));
-      const float z =
-          std::round((std::min)(255.0F, static_cast<float>(-share * low) / s / zero_unit));
-      quantise(s, z);
-      const double steps = std::sqrt(static_cast<double>((shifted - code).square().sum()));
-      if (scale > 0.0F && steps > 250.0 * residual_unit) continue;  // e would not fit its byte
-      if (steps * static_cast<double>(s) >= best_error) continue;
-      best_error = steps * static_cast<double>(s);
-      scale = s, zero = z;
-    }
-    quantise(scale, zero);
-    coded =
-        static_cast<double>(scale) * (code.cast<double>() - static_cast<double>(zero * zero_unit));
-    difference = x - coded;
-    const double residual = std::sqrt(difference.square().sum()) * (1.0 + 1e-9);
-    const double units = std::ceil(residual / (static_cast<double>(scale) * residual_unit));
-    norm = (std::max)({x.matrix().norm() * (1.0 + 1e-9), coded.matrix().norm() * (1.0 + 1e-9),
-                       0.5 * static_cast<double>(scale) * static_cast<double>(levels)});
-    // Tiny differences, whose squares vanish, still count.
-    const bool exact = (difference == 0.0).all();
-    const auto e = static_cast<std::uint32_t>((std::max)(units, exact ? 0.0 : 1.0));
-    return std::bit_cast<std::uint32_t>(scale) | static_cast<std::uint32_t>(zero) << 8 | e;
-  }
-
-  static constexpr std::array shares = {1.0, 0.92, 0.84, 0.76};
-
-  /// The least number of 8 significant bits that is at least x, and at least 2^-100.
-  static float short_scale(double x) {
-    auto word = std::bit_cast<std::uint32_t>(round_up((std::max)(x, 0x1p-100)));
-    if ((word & 0xffff) != 0) word += 0x10000;
-    return std::bit_cast<float>(word & 0xffff0000);
-  }
-
-  /// code = the nearest levels to shifted = x / s + z. Adding and taking away 3 * 2^22 rounds.
-  void quantise(float s, float z) {
-    constexpr float round = 12582912.0F;
-    shifted = single * (1.0F / s) + z * zero_unit;
-    code = ((shifted.max)(0.0F).min)(levels) + round;
-    code -= round;
-  }
-
-  int bits;
-  float levels, zero_unit;
-  double residual_unit, norm = 0.0;
-  Eigen::ArrayXf single, shifted, code;
-  Eigen::ArrayXd coded, difference;
-};
-
 template <class Scalar>
-void RowCodes::append(const MatrixView<Scalar>& rows, std::size_t threads) {
+void RowCodes::append(const MatrixView<Scalar>& rows, std::size_t threads, Simd simd) {
   const std::size_t first = count_, added = static_cast<std::size_t>(rows.rows());
+  if (added == 0) return;
   const std::size_t all_tiles = (first + added + tile_rows - 1) / tile_rows;
   codes_.resize(all_tiles * groups_ * group_bytes);
   words_.resize(all_tiles * tile_rows);
   norms_.resize(all_tiles, 0.0F);
   residuals_.resize(all_tiles, 0.0F);
   count_ = first + added;
-  const std::size_t width = group_dimensions(bits_), first_tile = first / tile_rows;
+  const std::size_t first_tile = first / tile_rows;
+  const Pool<RowCoder> coders;
   parallel_for(all_tiles - first_tile, threads, [&](std::size_t i) {
-    const std::size_t tile = first_tile + i;
-    std::uint8_t* const bytes = codes_.data() + tile * groups_ * group_bytes;
-    Coder coder(*this);
-    Eigen::ArrayXd x;
-    double norm = static_cast<double>(norms_[tile]);
-    for (std::size_t r = 0; r < tile_rows; ++r) {
-      const std::size_t row = (std::min)(tile * tile_rows + r, count_ - 1);
-      if (row < first) continue;
-      if (row == tile * tile_rows + r) {
-        x = rows.row(static_cast<Eigen::Index>(row - first)).transpose().template cast<double>();
-        words_[row] = coder(x);
-        norm = (std::max)(norm, coder.norm);
-        const float scale = std::bit_cast<float>(words_[row] & 0xffff0000);
-        residuals_[tile] =
-            (std::max)(residuals_[tile], scale * static_cast<float>(words_[row] & 255));
-      } else {
-        words_[tile * tile_rows + r] = words_[row];  // padding
-      }
-      for (std::size_t j = 0; j < dimension_; ++j) {
-        std::uint8_t& byte = bytes[j / width * group_bytes + 4 * r + j % 4];
-        const auto code = static_cast<std::uint8_t>(coder.code[static_cast<Eigen::Index>(j)]);
-        if (bits_ == 8)
-          byte = code;
-        else if (j % 8 < 4)
-          byte = code;  // the high half follows
-        else
-          byte = static_cast<std::uint8_t>(byte | code << 4);
-      }
-    }
-    norms_[tile] = round_up(norm) + (std::numeric_limits<float>::min)();
+    coders.borrow([&] { return RowCoder(bits_, dimension_, residual_unit(), simd); },
+                  [&](RowCoder& coder) { code_tile<Scalar>(first_tile + i, first, rows, coder); });
   });
   for (std::size_t row = first; row < count_; ++row)
     largest_scale_ = (std::max)(largest_scale_, std::bit_cast<float>(words_[row] & 0xffff0000));
+}
+
+template <class Scalar>
+void RowCodes::code_tile(std::size_t tile, std::size_t first, const MatrixView<Scalar>& rows,
+                         RowCoder& coder) {
+  constexpr std::size_t together = RowCoder::rows_together;
+  static_assert(tile_rows % together == 0);
+  const std::size_t begin = tile * tile_rows;  // the row that the tile starts with
+  std::uint8_t* const codes = codes_.data() + tile * groups_ * group_bytes;
+  double norm = static_cast<double>(norms_[tile]);
+  float residual = residuals_[tile];
+  std::size_t at = first > begin ? first - begin : 0;
+  while (at < tile_rows) {
+    const std::size_t block = at / together * together, from = at - block;
+    for (; at < block + together; ++at) {
+      std::uint32_t& word = words_[begin + at];
+      if (begin + at < count_) {
+        const auto row = static_cast<Eigen::Index>(begin + at - first);
+        word = coder.code(rows.data() + row * rows.outerStride(), at % together);
+        norm = (std::max)(norm, coder.norm());
+        residual = (std::max)(
+            residual, std::bit_cast<float>(word & 0xffff0000) * static_cast<float>(word & 255));
+      } else {  // padding
+        word = words_[begin + at - 1];
+        coder.copy((at - 1) % together, at % together);
+      }
+    }
+    coder.put(from, together, groups_, codes + 4 * block);
+  }
+  residuals_[tile] = residual;
+  norms_[tile] = round_up(norm) + (std::numeric_limits<float>::min)();
 }
 
 }  // namespace lazygumbel::detail
