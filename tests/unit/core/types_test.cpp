@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstddef>
+#include <lazygumbel/core/detail/square_sum.hpp>
 #include <lazygumbel/core/types.hpp>
 #include <limits>
 #include <message_of.hpp>
@@ -109,6 +111,64 @@ TYPED_TEST(Types, MaxRowNormNamesTheRowThatOverflows) {
       [&] { lazygumbel::detail::max_row_norm<TypeParam>("rows", rows); });
   EXPECT_EQ(message.find("lazygumbel: rows.row(1).norm() = "), 0u) << message;
   EXPECT_NE(message.find(": overflows"), std::string::npos) << message;
+}
+
+TYPED_TEST(Types, NormsAreThoseOfEveryEntryInEveryDimension) {
+  for (Eigen::Index d = 1; d < 70; ++d) {
+    RowMatrix<TypeParam> wide = RowMatrix<TypeParam>::Random(1, 3 * d + 5);
+    const RowPointer<TypeParam> rows(wide.data(), 3, d, Eigen::OuterStride<>(d + 2));
+    long double largest = 0;
+    for (Eigen::Index i = 0; i < 3; ++i) {
+      long double sum = 0;
+      for (Eigen::Index j = 0; j < d; ++j)
+        sum += static_cast<long double>(rows(i, j)) * static_cast<long double>(rows(i, j));
+      largest = sum > largest ? sum : largest;
+    }
+    const auto norm = static_cast<double>(std::sqrt(largest));
+    EXPECT_NEAR(lazygumbel::detail::max_row_norm<TypeParam>("rows", rows), norm, 1e-14 * norm);
+    EXPECT_NEAR(lazygumbel::detail::require_rows_and_norms<TypeParam>("rows", rows), norm,
+                1e-14 * norm);
+  }
+}
+
+// One pass says what two say, in their order: entries of all rows first, then norms.
+TYPED_TEST(Types, RequireRowsAndNormsRefusesAsTheTwoDo) {
+  using limits = std::numeric_limits<TypeParam>;
+  const auto refusal = [](const RowMatrix<TypeParam>& rows) {
+    return message_of<std::invalid_argument>(
+        [&] { lazygumbel::detail::require_rows_and_norms<TypeParam>("rows", rows); });
+  };
+  EXPECT_EQ(refusal(RowMatrix<TypeParam>(0, 3)), "lazygumbel: rows.rows() = 0: must be at least 1");
+  EXPECT_EQ(refusal(RowMatrix<TypeParam>(3, 0)), "lazygumbel: rows.cols() = 0: must be at least 1");
+  for (const Eigen::Index d : {2, 16, 17, 40}) {
+    RowMatrix<TypeParam> rows = RowMatrix<TypeParam>::Ones(4, d);
+    rows.row(1).setConstant(limits::max());
+    const std::string overflow = refusal(rows);
+    EXPECT_EQ(overflow, message_of<std::invalid_argument>(
+                            [&] { lazygumbel::detail::max_row_norm<TypeParam>("rows", rows); }));
+    EXPECT_EQ(overflow.find("lazygumbel: rows.row(1).norm() = "), 0u) << overflow;
+    for (const TypeParam bad : {limits::quiet_NaN(), limits::infinity(), -limits::infinity()}) {
+      rows(3, d - 1) = bad;
+      EXPECT_EQ(refusal(rows), "lazygumbel: rows(3, " + text_of(d - 1) + ") = " + text_of(bad) +
+                                   ": must be finite");
+    }
+  }
+}
+
+template <std::size_t W, class Scalar>
+double total(const std::vector<Scalar>& x) {
+  lazygumbel::detail::SquareSum<W> sum;
+  for (std::size_t j = 0; j < x.size(); j += 16) sum.add(x.data() + j);
+  return sum.total();
+}
+
+TEST(SquareSum, DoesNotDependOnTheWidth) {
+  std::vector<float> x(16 * 50);
+  for (std::size_t j = 0; j < x.size(); ++j)
+    x[j] = std::ldexp(1.0F + static_cast<float>(j) * 1e-3F, static_cast<int>(j * 37 % 61) - 30);
+  EXPECT_EQ(total<8>(x), total<4>(x));
+  EXPECT_EQ(total<16>(x), total<4>(x));
+  EXPECT_EQ(lazygumbel::detail::square_sum(x.data(), x.size()), total<4>(x));
 }
 
 TYPED_TEST(Types, RequireScoresFitBoundsEveryScore) {

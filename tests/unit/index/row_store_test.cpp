@@ -111,6 +111,10 @@ TEST(RowStore, AppendRefusesBadRowsAndChangesNothing) {
   EXPECT_EQ(refusal(bad), "lazygumbel: rows(1, 0) = inf: must be finite");
   bad(1, 0) = bad(1, 1) = std::numeric_limits<float>::max();
   EXPECT_NE(refusal(bad).find("lazygumbel: rows.row(1).norm() = "), std::string::npos);
+  bad(0, 1) = std::numeric_limits<float>::quiet_NaN();  // entries come before norms
+  EXPECT_EQ(refusal(bad), "lazygumbel: rows(0, 1) = nan: must be finite");
+  EXPECT_EQ(refusal(RowMatrix<float>::Constant(1, 3, std::numeric_limits<float>::max())),
+            "lazygumbel: rows.cols() = 3: must equal the index's dimension 2");
   EXPECT_EQ(refusal(RowMatrix<float>::Ones(1, 3)),
             "lazygumbel: rows.cols() = 3: must equal the index's dimension 2");
   EXPECT_EQ(refusal(RowMatrix<float>(0, 2)), "lazygumbel: rows.rows() = 0: must be at least 1");
