@@ -103,15 +103,34 @@ class ScalarQuantizedIndex {
   /// lower[i] <= score(query, i) <= upper[i].
   void score_bounds(const VectorView<Scalar>& query, std::span<float> lower,
                     std::span<float> upper) const {
+    const RowPointer<Scalar> one(query.data(), 1, query.size(), Eigen::OuterStride<>(query.size()));
+    score_bounds_of_sum(one, lower, upper);
+  }
+
+  /// The same for the sum of several queries' scores, given as the rows of `queries`, each coded by
+  /// itself: lower[i] <= sum_p score(queries_p, i) <= upper[i] but for the roundings of that sum. A
+  /// query with a few large entries is bounded far better as the sum of its coarse part and the
+  /// rest, and a further part costs little, since each tile of codes is then in cache.
+  void score_bounds_of_sum(const MatrixView<Scalar>& queries, std::span<float> lower,
+                           std::span<float> upper) const {
     if (lower.size() != size() || upper.size() != size())
       detail::throw_invalid("lower.size(), upper.size()", lower.size(), "must equal size()");
-    const detail::CodedQuery coded = code(query, "query");
+    std::vector<detail::CodedQuery> coded;
+    for (Eigen::Index p = 0; p < queries.rows(); ++p)
+      coded.push_back(code(queries.row(p).transpose(), "query"));
     for (std::size_t tile = 0; tile < codes_.tiles(); ++tile) {
-      std::array<float, detail::tile_rows> estimates, errors;
-      kernels_->tile(codes_, tile, coded, estimates.data(), errors.data(), 0.0F, nullptr);
+      std::array<float, detail::tile_rows> sums{}, sum_errors{};
+      for (const detail::CodedQuery& part : coded) {
+        std::array<float, detail::tile_rows> estimates, errors;
+        kernels_->tile(codes_, tile, part, estimates.data(), errors.data(), 0.0F, nullptr);
+        for (std::size_t r = 0; r < detail::tile_rows; ++r) {
+          sums[r] += estimates[r];
+          sum_errors[r] += errors[r];
+        }
+      }
       for (std::size_t r = 0; r < codes_.rows_in(tile); ++r) {
-        lower[tile * detail::tile_rows + r] = estimates[r] - errors[r];
-        upper[tile * detail::tile_rows + r] = estimates[r] + errors[r];
+        lower[tile * detail::tile_rows + r] = sums[r] - sum_errors[r];
+        upper[tile * detail::tile_rows + r] = sums[r] + sum_errors[r];
       }
     }
   }

@@ -18,7 +18,7 @@ struct ClippedErrorIndexOptions {
   int code_bits = 8;  ///< as in ErrorIndexOptions
   /// Scan again when the estimated drift passes this many nats: about exp(drift) items are
   /// proposed.
-  double largest_drift = 6.0;
+  double largest_drift = 7.0;
   std::size_t sample = 0;  ///< queries that the drift is estimated from; 0: ceil(sqrt(m))
   double margin = 1.5;     ///< times the largest drift in the sample
   std::uint64_t seed = 1;  ///< of the sample: public

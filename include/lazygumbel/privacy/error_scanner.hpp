@@ -24,7 +24,7 @@ struct ScanCounts {
 };
 
 /// Makes ErrorBounds, of all errors e_j = <q_j, h> - <q_j, A> for weights A, by one of two scans:
-/// - exact: the workload's `answers`;
+/// - exact: the workload's `scan`, or `answers`;
 /// - coded, for dense workloads: with the errors known at some A0 (at first A0 = 0, where they are
 ///   the private answers), e_j = e_j(A0) - <q_j, A - A0>, and codes of the queries, a quarter or an
 ///   eighth of their memory traffic, give certified bounds on <q_j, A - A0>.
@@ -99,13 +99,21 @@ class ErrorScanner {
       const std::size_t m = scores_->size();
       lower_.resize(m);
       upper_.resize(m);
-      codes_->score_bounds(moved.template cast<Scalar>(), lower_, upper_);
-      // The bounds are for inner products as computed and with d = A - A0 as cast. The exact ones
-      // are at most (|X| + 4) roundings of |q| |d| away, and entries below the least normal number
-      // may have vanished.
+      // A table has a few large cells: d = A - A0 as what its largest entry's 1/127 can tell, and
+      // the rest.
+      RowMatrix<Scalar> parts(2, cells);
+      const double unit = (std::max)(moved.cwiseAbs().maxCoeff() / 127.0, 1e-30);
+      parts.row(0) = ((moved / unit).array().round() * unit).matrix().template cast<Scalar>();
+      parts.row(1) =
+          (moved - parts.row(0).transpose().template cast<double>()).template cast<Scalar>();
+      codes_->score_bounds_of_sum(parts, lower_, upper_);
+      // The bounds are for inner products as computed and with d as cast. The exact ones are at
+      // most (|X| + 8) roundings of |q| |d| away, and entries below the least normal number may
+      // have vanished.
       const double longest = scores_->largest_value() * std::sqrt(static_cast<double>(cells));
       const double rounding = base_rounding_ +
-                              longest * moved.norm() * (static_cast<double>(cells) + 4.0) * 0.51 *
+                              longest * moved.norm() * 2.0 * (static_cast<double>(cells) + 8.0) *
+                                  0.51 *
                                   static_cast<double>(std::numeric_limits<Scalar>::epsilon()) +
                               longest * static_cast<double>(cells) *
                                   static_cast<double>((std::numeric_limits<Scalar>::min)());
@@ -129,12 +137,12 @@ class ErrorScanner {
   /// The errors as computed; each is within the returned number of the truth.
   double errors_at(std::span<const double> weights, std::vector<double>& errors) const {
     errors.resize(scores_->size());
-    scores_->workload().answers(weights, errors);
+    scan_answers(scores_->workload(), weights, errors);
     const std::span<const double> answers = scores_->private_answers();
     for (std::size_t j = 0; j < errors.size(); ++j) errors[j] = answers[j] - errors[j];
     double l1 = 0.0;
     for (const double w : weights) l1 += std::abs(w);
-    return scores_->workload().answers_error(l1) +
+    return scan_error(scores_->workload(), l1) +
            0x1p-52 * scores_->largest_value() * (l1 + scores_->total());
   }
 

@@ -32,6 +32,9 @@ struct QueryRange {
 /// - `W::integral`: true when every value is an integer. Both kinds of answers are then exact for
 ///   integer weights with sum |w| < 2^30 (2^53 for `answer`): what makes scores of private counts
 ///   exact;
+/// - optional `scan(weights, out)` and `scan_error(l1)`: `answers` less exact and faster, for
+/// public
+///   weights;
 /// - optional `W::answer_cost`: what a scattered `answer` costs in units of its share of `answers`;
 /// - optional `prefetch(id)`, for `answer`;
 /// - `answers_error(l1)`: |answers(w)[j] - <q_j, w>| <= answers_error(sum |w|) in exact arithmetic,
@@ -56,6 +59,24 @@ constexpr double sensitivity(const QueryRange& range, Neighbours neighbours) noe
   if (neighbours == Neighbours::replace_one) return range.upper - range.lower;
   return (std::max)(range.upper < 0.0 ? -range.upper : range.upper,
                     range.lower < 0.0 ? -range.lower : range.lower);
+}
+
+/// All answers on public weights, as fast as the workload can: by `scan` where it has one.
+template <Workload W>
+void scan_answers(const W& workload, std::span<const double> weights, std::span<double> out) {
+  if constexpr (requires { workload.scan(weights, out); })
+    workload.scan(weights, out);
+  else
+    workload.answers(weights, out);
+}
+
+/// The error of scan_answers, as `answers_error` is that of `answers`.
+template <Workload W>
+double scan_error(const W& workload, double l1) {
+  if constexpr (requires { workload.scan_error(l1); })
+    return workload.scan_error(l1);
+  else
+    return workload.answers_error(l1);
 }
 
 namespace detail {

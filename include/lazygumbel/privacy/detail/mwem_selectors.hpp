@@ -46,7 +46,7 @@ class MwemSelector<FullScan, W> {
                    Engine& engine) {
     const double cost = exponential_mechanism_cost(budget.accountant(), epsilon);
     budget.spend("exponential mechanism", cost);
-    scores_->workload().answers(weights, answers_);
+    scan_answers(scores_->workload(), weights, answers_);
     ++scans_.exact;
     const auto m = static_cast<Eigen::Index>(answers_.size());
     Eigen::Map<Eigen::ArrayXd> scores(answers_.data(), m);
