@@ -113,7 +113,7 @@ class ErrorIndex {
     double cost = 8.0;  // of a scattered answer, in units of a query's share of an exact scan
     if constexpr (requires { W::answer_cost; }) cost = W::answer_cost;
     return (std::max)(
-        16.0, static_cast<double>(size()) / (4.0 * cost) / (scanner_.has_codes() ? 4.0 : 1.0));
+        16.0, static_cast<double>(size()) / (2.0 * cost) / (scanner_.has_codes() ? 4.0 : 1.0));
   }
 
   bool usable(const VectorView<double>& theta) const {
