@@ -30,6 +30,9 @@ TEST(MethodHint, AnchorDecisions) {
     EXPECT_EQ(pure(2880, 100000, epsilon).preferred, ReleaseMethod::mwem) << epsilon;
   EXPECT_EQ(pure(100800, 100000, 1.0).preferred, ReleaseMethod::mwem);
   EXPECT_EQ(pure(480, 2000, 0.1).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure(2880, 20000, 0.1).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure(2880, 2000, 1.0, 5000).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure(2880, 2000, 0.1, 5000).preferred, ReleaseMethod::mwem);
   // rho = .02436 is (1, 1e-6).
   EXPECT_EQ(method_hint({2880, 10000, adult}, Accountant::zcdp, 0.02436).preferred,
             ReleaseMethod::mwem);
