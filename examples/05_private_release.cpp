@@ -78,6 +78,9 @@ Outcome run(const Options& options, const Input& input, const W& workload,
   const auto& domain = input.table.domain();
   Budget budget = budget_of(options);
   if (!options.quiet) print_plan(std::cout, options, domain, budget, description, workload.size());
+  if (options.delta && options.neighbours == Neighbours::replace_one &&
+      *options.delta * static_cast<double>(input.table.total()) >= 1.0)
+    std::cout << "WARNING    delta is not below 1 / n: that permits to publish somebody's record\n";
   std::cout.flush();
   lazygumbel::SystemEngine engine;
   const lazygumbel::ReleaseOptions release_options{

@@ -39,7 +39,9 @@ do for [i = 0 : panels - 1] {
   set yrange [*:*]
   name = ""
   stats ARG1 index i every ::0::0 using (name = strcol(1), 2) nooutput
-  stats ARG1 index i every ::1 using 2 nooutput
+  longest = 0
+  longer(text) = strlen(text) > longest ? strlen(text) : longest
+  stats ARG1 index i every ::1 using (longest = longer(strcol(1)), $2) nooutput
   values = STATS_records
   highest = STATS_max
   if (both) {
@@ -54,7 +56,7 @@ do for [i = 0 : panels - 1] {
   if (i > 0) { unset key }
   every_nth = int(ceil(values / 30.0))
   label(row) = int(row) % every_nth == 0 ? strcol(1) : ""
-  if (values > 8) { set xtics rotate by -40 font ",13" } else { set xtics norotate font ",19" }
+  if ((longest + 1) * values > 50) { set xtics rotate by -40 font ",13" } else { set xtics norotate font ",19" }
   numbers = both && values <= 8 && columns <= 2
   if (both) {
     plot ARG1 index i every ::1 using 0:(0):xtic(label($0)) with impulses notitle, \

@@ -1,6 +1,8 @@
 #include "options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
@@ -30,6 +32,14 @@ constexpr const char* description =
     "come before it and quote rows and values: they are for the owner of the data only. Budgets "
     "of\n"
     "several runs on the same data add up.";
+
+/// CLI11's own conversion takes -1 for a very large number.
+std::string whole_number(const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole ? "" : "'" + text + "' is not a number of 0 .. 2^64 - 1";
+}
 
 /// An option that takes one of some words.
 template <class Value>
@@ -67,6 +77,8 @@ void check(const CLI::App& app, Options& options) {
   require(app, "--keep", given, "goes with --data");
   require(app, "--k", options.workload == WorkloadKind::marginals,
           "goes with --workload marginals");
+  if (app.count("--k") > 0 && options.order == 0)
+    throw CLI::ValidationError("--k", "must be at least 1");
   require(app, "--boxes", options.workload == WorkloadKind::boxes, "goes with --workload boxes");
   require(app, "--seed", options.workload == WorkloadKind::boxes, "goes with --workload boxes");
   require(app, "--queries", options.workload == WorkloadKind::queries,
@@ -103,6 +115,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
     return app.add_option(name, value, help)->type_name(type);
   };
+  const auto add_count = [&](const char* name, auto& value, const char* help) {
+    add(name, value, "N", help)->check(whole_number);
+  };
   add("--data", options.data, "CSV", "Private table, with a header");
   add("--domain", options.domain, "JSON",
       "Public domain of its attributes: {\"sex\": [\"F\", \"M\"],\n"
@@ -115,10 +130,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
                             {"boxes", WorkloadKind::boxes},
                             {"queries", WorkloadKind::queries}},
                            "What is to be accurate (default: marginals)");
-  add("--k", options.order, "N", "All marginals of so many attributes (default: 3, or all)")
-      ->check(CLI::PositiveNumber.description(""));
-  add("--boxes", options.boxes, "N", "So many random boxes (default: 1000)");
-  add("--seed", options.seed, "N", "Public seed of the random boxes (default: 1)");
+  add_count("--k", options.order, "All marginals of so many attributes (default: 3, or all)");
+  add_count("--boxes", options.boxes, "So many random boxes (default: 1000)");
+  add_count("--seed", options.seed, "Public seed of the random boxes (default: 1)");
   add("--queries", options.queries, "FILE",
       "One query a row, a number for each cell of the domain\n"
       "(the last attribute fastest): CSV without a header, or .npy");
@@ -139,7 +153,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
        {"identity", ReleaseMethod::identity}},
       "mwem: a table fitted to the workload; identity: noise on\n"
       "every cell; auto (default): what public numbers favour");
-  add("--rounds", options.rounds, "N", "Rounds of MWEM (default, 0: from public numbers)");
+  add_count("--rounds", options.rounds, "Rounds of MWEM (default, 0: from public numbers)");
   add_choice<SelectionMode>(app, "--selection", options.selection,
                             {{"full-scan", SelectionMode::full_scan},
                              {"lazy-certified", SelectionMode::lazy_certified},
@@ -148,7 +162,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
                             "table; lazy-certified (default): the same law, in a time that\n"
                             "depends on the data; lazy-clipped: as private, a clipped law");
   add("--output", options.output, "CSV", "Synthetic table (default: synthetic.csv)");
-  add("--records", options.records, "N", "Its number of records (default: the released total)");
+  add_count("--records", options.records, "Its number of records (default: the released total)");
   add("--report", options.report, "JSON", "Report (default: report.json beside the output)");
   add("--plot", options.plot, "PNG",
       "Picture of the released counts, by gnuplot (default without\n"
