@@ -140,10 +140,13 @@ Outcome run(const Options& options, const Input& input) {
   const std::size_t order =
       options.order != 0 ? options.order : (std::min)(std::size_t{3}, domain.attributes().size());
   const auto workload = lazygumbel::MarginalWorkload::all(domain, order);
-  return run(options, input, workload,
-             "all " + std::to_string(order) +
-                 "-way marginals: " + std::to_string(workload.groups()) +
-                 (workload.groups() == 1 ? " table" : " tables"));
+  Outcome outcome =
+      run(options, input, workload,
+          "all " + std::to_string(order) + "-way marginals: " + std::to_string(workload.groups()) +
+              (workload.groups() == 1 ? " table" : " tables"));
+  if (outcome.release.method == ReleaseMethod::mwem)
+    outcome.measured = measured_of(workload, outcome.release);
+  return outcome;
 }
 
 void write_records(const Options& options, Outcome& outcome) {

@@ -53,7 +53,7 @@ do for [i = 0 : panels - 1] {
   set title name offset 0, -0.6
   if (i % columns == 0) { set ylabel "records" offset 0.5, 0 } else { unset ylabel }
   set key top right Right samplen 1.5
-  if (i > 0) { unset key }
+  if (i > 0 || !both) { unset key }
   every_nth = int(ceil(values / 30.0))
   label(row) = int(row) % every_nth == 0 ? strcol(1) : ""
   if ((longest + 1) * values > 50) { set xtics rotate by -40 font ",13" } else { set xtics norotate font ",19" }

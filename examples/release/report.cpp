@@ -94,13 +94,22 @@ Json method_of(const Options& options, const lazygumbel::Release& release) {
   return json;
 }
 
-Json mwem_of(const Options& options, const lazygumbel::Release& release) {
-  if (release.method != ReleaseMethod::mwem) return nullptr;
-  const auto& result = release.result;
-  return {{"rounds", result.rounds},
-          {"rounds_chosen_by", options.rounds == 0 ? "public or released numbers" : "the user"},
-          {"selection", result.selection},
-          {"guarantee", guarantee_text(options, result)}};
+Json mwem_of(const Options& options, const Outcome& outcome) {
+  if (outcome.release.method != ReleaseMethod::mwem) return nullptr;
+  const auto& result = outcome.release.result;
+  Json json = {
+      {"rounds", result.rounds},
+      {"rounds_chosen_by", options.rounds == 0 ? "public or released numbers" : "the user"},
+      {"selection", result.selection},
+      {"guarantee", guarantee_text(options, result)}};
+  if (outcome.measured) {
+    Json tables = Json::array();
+    for (const auto& [name, times] : outcome.measured->tables)
+      tables.push_back({{"attributes", name}, {"times", times}});
+    json["measured"] = std::move(tables);
+    json["attributes_never_measured"] = outcome.measured->untouched;
+  }
+  return json;
 }
 
 Json accuracy_of(const Outcome& outcome) {
@@ -145,6 +154,27 @@ const char* const not_private_warning =
     "NOT PRIVATE: the true errors are computed from the private table and are NOT protected by the "
     "budget. Do not publish them or choose anything by them.";
 
+Measured measured_of(const lazygumbel::MarginalWorkload& workload,
+                     const lazygumbel::Release& release) {
+  const auto& attributes = workload.domain().attributes();
+  std::vector<std::size_t> times(workload.groups(), 0);
+  for (const auto& round : release.result.history) ++times[round.query];
+  std::vector<bool> touched(attributes.size(), false);
+  Measured measured;
+  for (std::size_t g = 0; g < times.size(); ++g) {
+    if (times[g] == 0) continue;
+    std::string name;
+    for (const std::size_t a : workload.group_attributes(g)) {
+      name += (name.empty() ? "" : ", ") + attributes[a].name();
+      touched[a] = true;
+    }
+    measured.tables.emplace_back(std::move(name), times[g]);
+  }
+  for (std::size_t a = 0; a < attributes.size(); ++a)
+    if (!touched[a]) measured.untouched.push_back(attributes[a].name());
+  return measured;
+}
+
 void print_plan(std::ostream& out, const Options& options, const lazygumbel::Domain& domain,
                 const Budget& budget, const std::string& workload, std::size_t queries) {
   out << "privacy    " << describe(budget) << "; " << spelling_of(options.neighbours) << ": "
@@ -171,6 +201,15 @@ void print_outcome(std::ostream& out, const Options& options, const Outcome& out
       out << "selection  " << result.rounds << " rounds, " << result.selection << "; "
           << guarantee_text(options, result) << '\n';
     if (!mwem && options.rounds != 0) out << "           (--rounds is of no use here)\n";
+    if (outcome.measured) {
+      out << "measured   " << outcome.measured->tables.size()
+          << (outcome.measured->tables.size() == 1 ? " table" : " different tables");
+      for (const auto& name : outcome.measured->untouched)
+        out << (&name == &outcome.measured->untouched.front() ? "; uniform, in none of them: "
+                                                              : ", ")
+            << name;
+      out << '\n';
+    }
     out << "noise      standard deviation " << text(outcome.noise_deviation, 3) << " records on "
         << (mwem ? "a measured answer" : "a cell");
     if (mwem)
@@ -197,7 +236,7 @@ void write_report(const Options& options, const Outcome& outcome) {
                {"domain", domain_of(outcome.release.table().domain())},
                {"workload", workload_of(options, outcome)},
                {"method", method_of(options, outcome.release)},
-               {"mwem", mwem_of(options, outcome.release)},
+               {"mwem", mwem_of(options, outcome)},
                {"accuracy", accuracy_of(outcome)},
                {"timing", timing_of(outcome)},
                {"output",

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <iosfwd>
 #include <lazygumbel/privacy/domain.hpp>
+#include <lazygumbel/privacy/marginal_workload.hpp>
 #include <lazygumbel/privacy/release.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "options.hpp"
@@ -18,6 +20,12 @@ struct TrueErrors {
   double records = 0.0;  ///< n
 };
 
+/// The tables that MWEM measured, and what it left alone: released, and so safe to tell.
+struct Measured {
+  std::vector<std::pair<std::string, std::size_t>> tables;  ///< "sex, age": so many times
+  std::vector<std::string> untouched;                       ///< attributes in none of them
+};
+
 /// A release and what is told about it.
 struct Outcome {
   lazygumbel::Release release;
@@ -27,10 +35,15 @@ struct Outcome {
   std::optional<lazygumbel::QueryRange> range{};
   std::vector<double> round_times;     ///< milliseconds; PRIVATE
   double total_time = 0.0;             ///< milliseconds; PRIVATE
+  std::optional<Measured> measured{};  ///< of marginals, by MWEM
   std::optional<TrueErrors> errors{};  ///< with --not-private-diagnostics
   std::size_t records = 0;             ///< written
   double noise_deviation = 0.0;        ///< of a measured answer or, by identity, of a cell
 };
+
+/// Which tables the rounds of MWEM chose.
+Measured measured_of(const lazygumbel::MarginalWorkload& workload,
+                     const lazygumbel::Release& release);
 
 /// "epsilon = 1, delta = 0".
 std::string describe(const lazygumbel::Budget& budget);

@@ -157,10 +157,22 @@ TEST_F(PrivateRelease, Marginals) {
   EXPECT_EQ(json.at("workload").at("queries"), 16);
   EXPECT_EQ(json.at("mwem").at("rounds"), 5);
   EXPECT_EQ(json.at("mwem").at("selection"), "full scan of groups");
+  std::size_t times = 0;
+  for (const Json& table : json.at("mwem").at("measured"))
+    times += table.at("times").get<std::size_t>();
+  EXPECT_EQ(times, 5U);
   EXPECT_EQ(json.at("privacy").at("accountant"), "pure");
   EXPECT_EQ(json.at("privacy").at("epsilon"), 2.0);
   EXPECT_TRUE(json.at("privacy").at("delta").is_null());
   EXPECT_TRUE(json.at("privacy").at("rho").is_null());
+}
+
+TEST_F(PrivateRelease, AttributesThatWereNeverMeasuredAreNamed) {
+  const Result result = run(replace_one() + "--epsilon 1 --method mwem --k 1 --rounds 1");
+  expect_good(result);
+  EXPECT_EQ(report().at("mwem").at("measured").size(), 1U);
+  EXPECT_EQ(report().at("mwem").at("attributes_never_measured").size(), 2U);
+  EXPECT_TRUE(contains(result.out, "uniform, in none of them: ")) << result.out;
 }
 
 TEST_F(PrivateRelease, BoxesInAllModesUnderBothAccountants) {
