@@ -56,8 +56,11 @@ class GroupMwem {
                             "must equal cells() = " + detail::text_of(workload_->cells()));
     if (table.total() >= std::int64_t{1} << 30)
       detail::throw_invalid("table.total()", table.total(), "must be below 2^30");
-    const detail::MwemPlan plan =
-        detail::plan_mwem(table, workload_->groups(), options_, 0.0, budget, engine);
+    const auto rounds = [&](double total, double amount) {
+      return group_mwem_rounds(workload_->groups(), total, budget.accountant(), amount,
+                               options_.neighbours);
+    };
+    const detail::MwemPlan plan = detail::plan_mwem(table, options_, rounds, 0.0, budget, engine);
     const std::vector<double> counts(table.counts().begin(), table.counts().end());
     std::vector<std::vector<double>> truth(workload_->groups());
     for (std::size_t g = 0; g < truth.size(); ++g) {

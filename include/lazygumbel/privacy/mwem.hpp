@@ -58,8 +58,11 @@ class Mwem {
       const Histogram& table, Budget budget, Engine& engine, const Mode& mode = {},
       Observe&& observe = [](const MwemRound&) {}) const {
     const ErrorScores<W> scores(*workload_, table);
-    const detail::MwemPlan plan = detail::plan_mwem(table, workload_->size(), options_,
-                                                    detail::uncovered_gap_of(mode), budget, engine);
+    const auto rounds = [&](double total, double amount) {
+      return mwem_rounds(workload_->cells(), workload_->size(), total, budget.accountant(), amount);
+    };
+    const detail::MwemPlan plan =
+        detail::plan_mwem(table, options_, rounds, detail::uncovered_gap_of(mode), budget, engine);
     const double sensitivity = query_sensitivity(scores);
     const GridNoise noise = query_noise(*workload_, sensitivity, budget.accountant(),
                                         plan.measurement, options_.grid_share);

@@ -80,6 +80,23 @@ inline std::size_t mwem_rounds(std::size_t cells, std::size_t queries, double to
   return static_cast<std::size_t>((std::min)(1000.0, (std::max)(1.0, std::round(rounds))));
 }
 
+/// T for GroupMwem: as many rounds as leave each measured count with noise of a quarter of sqrt(n),
+/// small beside the error of sampling n records in the first place; 1 .. `groups`. On marginals of
+/// 3 of 8 attributes of the Adult table at epsilon = 1 that is 10, the best of 10, 20, 40 and 113.
+inline std::size_t group_mwem_rounds(std::size_t groups, double total, Accountant accountant,
+                                     double budget, Neighbours neighbours) {
+  detail::require_positive("total", total);
+  detail::require_positive("budget", budget);
+  // Half of a round's budget buys Laplace noise of deviation sqrt 2 D / (epsilon / (2 T)) or
+  // Gaussian noise of variance D^2 / (2 rho / (2 T)), D^2 = D for a partition's L2.
+  const double distance = neighbours == Neighbours::replace_one ? 2.0 : 1.0;
+  const double rounds = accountant == Accountant::pure
+                            ? 0.25 * std::sqrt(total) * budget / (2.0 * std::sqrt(2.0) * distance)
+                            : total / 16.0 * budget / distance;
+  return static_cast<std::size_t>(
+      (std::min)(static_cast<double>(groups), (std::max)(1.0, std::round(rounds))));
+}
+
 namespace detail {
 
 inline void require_fraction(std::string_view name, double value) {

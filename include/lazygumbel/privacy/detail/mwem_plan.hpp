@@ -19,10 +19,10 @@ struct MwemPlan {
   double measurement = 0.0;  ///< the cost of each round's noise
 };
 
-/// `candidates`: how many the exponential mechanism chooses from.
-template <SecureBitGenerator Engine>
-MwemPlan plan_mwem(const Histogram& table, std::size_t candidates, const MwemOptions& options,
-                   double gap, Budget& budget, Engine& engine) {
+/// `rounds(total, amount)`: how many, where the options do not say, for so much of the budget.
+template <class Rounds, SecureBitGenerator Engine>
+MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& rounds, double gap,
+                   Budget& budget, Engine& engine) {
   if (budget.spent() > 0.0)
     throw budget_error("lazygumbel: a release needs a budget of its own: this one has spent " +
                        text_of(budget.spent()));
@@ -31,9 +31,7 @@ MwemPlan plan_mwem(const Histogram& table, std::size_t candidates, const MwemOpt
   MwemPlan plan;
   plan.total = counted ? (std::max)(1.0, static_cast<double>(table.total()))
                        : noisy_total(table, budget.share(options.total_share), budget, engine);
-  plan.rounds = options.rounds != 0 ? options.rounds
-                                    : mwem_rounds(table.domain().size(), candidates, plan.total,
-                                                  budget.accountant(), budget.share(share));
+  plan.rounds = options.rounds != 0 ? options.rounds : rounds(plan.total, budget.share(share));
   const double round_share = share / static_cast<double>(plan.rounds);
   plan.epsilon = exponential_mechanism_epsilon(
       budget.accountant(), budget.share(round_share * options.selection_share), gap);
