@@ -8,6 +8,7 @@
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/index/gap.hpp"
 #include "lazygumbel/privacy/accountant.hpp"
+#include "lazygumbel/privacy/detail/rounding.hpp"
 #include "lazygumbel/privacy/error_index.hpp"
 #include "lazygumbel/privacy/neighbours.hpp"
 
@@ -36,7 +37,7 @@ struct FullScan {};
 /// on the data.
 struct LazyCertified {
   ErrorIndexOptions index{};
-  std::size_t k = 0;  ///< items rescored first; 0: 32
+  std::size_t k = 0;  ///< items rescored first, at most m, of which 64 are used; 0: 32 or all
 };
 
 /// ProposedErrorIndex over an index of the queries (rows q_j), which must outlive the run:
