@@ -67,8 +67,7 @@ template <Workload W>
 class MwemSelector<LazyCertified, W> {
  public:
   MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyCertified& mode)
-      : index_(scores, mode.index),
-        mechanism_(index_, sensitivity, {.k = (std::min)(mode.k, scores.size())}) {}
+      : index_(scores, mode.index), mechanism_(index_, sensitivity, {.k = mode.k}) {}
   MwemSelector(MwemSelector&&) = delete;  // the mechanism refers to the index
 
   static constexpr const char* name() noexcept { return "lazy, certified"; }
