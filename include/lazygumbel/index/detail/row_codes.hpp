@@ -6,32 +6,16 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/cache_line.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/detail/code_dots.hpp"
 #include "lazygumbel/index/detail/coded_query.hpp"
 
 namespace lazygumbel::detail {
-
-/// std::vector's memory at the start of a cache line.
-template <class T>
-struct CacheLineAllocator {
-  using value_type = T;
-  CacheLineAllocator() = default;
-  template <class U>
-  CacheLineAllocator(const CacheLineAllocator<U>&) noexcept {}
-  T* allocate(std::size_t count) {
-    return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(64)));
-  }
-  void deallocate(T* memory, std::size_t) noexcept {
-    ::operator delete(memory, std::align_val_t(64));
-  }
-  friend bool operator==(const CacheLineAllocator&, const CacheLineAllocator&) { return true; }
-};
 
 /// n rows as codes of b = 4 or 8 bits: row x stands as
 ///   xhat_j = s (c_j - z / 16) with 4 bits, s (c_j - z) with 8,   c_j in 0 .. 2^b - 1,
