@@ -146,8 +146,8 @@ void step(benchmark::State& state, const std::string& mode, const std::string& k
   if (!why.empty()) state.SetLabel(why);
   const lg::ErrorScores<W> scores(queries, data);
   const double epsilon = 0.5 / static_cast<double>(rounds());
-  const double sensitivity =
-      lg::sensitivity(queries.range(), lg::Neighbours::replace_one) + 2.0 * scores.rounding();
+  const double sensitivity = lg::sensitivity(queries.range(), lg::Neighbours::replace_one) +
+                             2.0 * scores.rounding(scores.total(), scores.total());
   const lg::GridNoise noise = lg::query_noise(queries, sensitivity, lg::Accountant::pure, epsilon,
                                               lg::MwemOptions().grid_share);
   std::vector<double> own, rival, proposals, query(queries.cells());

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 
 namespace lazygumbel {
@@ -85,14 +86,15 @@ class AbsoluteIndex {
     for (double& score : scores) score = std::abs(score);
   }
 
-  /// Half of the k items from each sign. Two searches of the index.
+  /// Half of the k items from each sign. Two searches of the index; throws as search_checked does.
   void search(const VectorView<scalar_type>& query, std::size_t k, Retrieval& found) const {
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
     const std::size_t half = (k + 1) / 2;
     Retrieval up, down;
-    index_->search(query, half, up);
+    std::vector<item_id> sorted;
+    search_checked(*index_, query, half, up, sorted);
     const Vector<scalar_type> opposite = -query;
-    index_->search(opposite, half, down);
+    search_checked(*index_, opposite, half, down, sorted);
     detail::merge_by_magnitude(up, down, k, found);
   }
 

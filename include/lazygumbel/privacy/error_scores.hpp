@@ -20,13 +20,15 @@ namespace lazygumbel {
 /// The private part <q_j, h> is computed once, exactly for integral workloads; all that changes
 /// from step to step is <q_j, A>, a number of public origin, which is the same for neighbouring
 /// tables however it is rounded. So the sensitivity of the computed score is that of <q, h> plus
-/// 2 `rounding()`, and nothing else has to be charged for floating-point arithmetic.
+/// 2 `rounding`, and nothing else has to be charged for floating-point arithmetic.
 ///
 /// PRIVATE: it holds the answers on h. Refers to the workload, which must outlive it. const members
 /// are thread-safe. Construction: one scan of the workload.
 template <Workload W>
 class ErrorScores {
  public:
+  static constexpr double record_limit = 0x1p30;
+
   /// Throws std::invalid_argument unless the table has cells() cells and fewer than 2^30 records.
   ErrorScores(const W& workload, const Histogram& table)
       : workload_(&workload),
@@ -36,7 +38,8 @@ class ErrorScores {
     if (counts_.size() != workload.cells())
       detail::throw_invalid("table.counts().size()", counts_.size(),
                             "must equal cells() = " + detail::text_of(workload.cells()));
-    if (!(total_ < 0x1p30)) detail::throw_invalid("table.total()", total_, "must be below 2^30");
+    if (!(total_ < record_limit))
+      detail::throw_invalid("table.total()", total_, "must be below 2^30");
     workload.answers(counts_, answers_);
   }
   ErrorScores(const W&&, const Histogram&) = delete;
@@ -52,11 +55,15 @@ class ErrorScores {
   double total() const noexcept { return total_; }
 
   /// A bound on |computed score / s - the exact score for the A (or <q, A>) as computed|, in
-  /// counts: what an adversary could gain from rounding, to be added twice to the sensitivity. It
-  /// covers the few roundings of bounds made from errors (ClippedErrorIndex), too.
-  double rounding() const noexcept {
-    const double own = W::integral ? 0.0 : workload_->answers_error(total_);
-    return own + 32.0 * 0x1p-53 * largest_value() * (total_ + 1.0);
+  /// counts, for every table of at most `records` and every A of sum |A| <= `weights`: what an
+  /// adversary could gain from rounding, to be added twice to the sensitivity. Both numbers must be
+  /// public: a function of the private n would make the sensitivity, and with it the scale of all
+  /// noise, tell n. The second term is two dozen roundings of a number below largest (records +
+  /// weights): those of the score, of bounds made from errors (ClippedErrorIndex), and of what a
+  /// sampler does with them.
+  double rounding(double records, double weights) const noexcept {
+    const double own = W::integral ? 0.0 : workload_->answers_error(records);
+    return own + 0x1p-48 * largest_value() * (records + weights);
   }
 
   /// max |q(x)| over all queries and cells.

@@ -73,13 +73,15 @@ class GroupMwem {
                                             ? std::sqrt(0.5)                       // Laplace
                                             : std::sqrt(2.0 / 3.14159265358979));  // Gaussian
 
+    const double scale = plan.epsilon / (2.0 * score_sensitivity(table, plan, penalty));
+
     Fit fit(*workload_, plan.total, deviation);
     std::vector<double> scores(truth.size()), exponentials, mean(workload_->cells(), 0.0);
     std::vector<MwemRound> history;
     for (std::size_t t = 1; t <= plan.rounds; ++t) {
       for (std::size_t g = 0; g < truth.size(); ++g)
-        scores[g] = plan.epsilon / (2.0 * score_sensitivity(table, plan)) *
-                    (fit.distance(g, truth[g]) - penalty * static_cast<double>(truth[g].size()));
+        scores[g] =
+            scale * (fit.distance(g, truth[g]) - penalty * static_cast<double>(truth[g].size()));
       MwemRound round{.round = t, .rounds = plan.rounds};
       budget.spend("exponential mechanism",
                    exponential_mechanism_cost(budget.accountant(), plan.epsilon));
@@ -193,14 +195,16 @@ class GroupMwem {
 
   /// That of a score as computed: a sum of terms of which every one, and every partial sum, is
   /// rounded, on both tables. n is below 2^30 where it is private.
-  double score_sensitivity(const Histogram& table, const detail::MwemPlan& plan) const {
+  double score_sensitivity(const Histogram& table, const detail::MwemPlan& plan,
+                           double penalty) const {
     std::size_t terms = 0;
     for (std::size_t g = 0; g < workload_->groups(); ++g)
       terms = (std::max)(terms, workload_->group_size(g));
     const double records = options_.neighbours == Neighbours::replace_one
                                ? static_cast<double>(table.total())
                                : 0x1p30;
-    return sensitivity() + 2.0 * detail::summation_error(terms + 4, records + plan.total);
+    const double largest = records + plan.total + penalty * static_cast<double>(terms);
+    return detail::next_up(sensitivity() + 2.0 * detail::summation_error(terms + 8, largest));
   }
 
   /// Counts are integers, and so is the noise.

@@ -63,9 +63,10 @@ class Mwem {
     };
     const detail::MwemPlan plan =
         detail::plan_mwem(table, options_, rounds, detail::uncovered_gap_of(mode), budget, engine);
-    const double sensitivity = query_sensitivity(scores);
+    const double sensitivity = query_sensitivity(scores, plan.total);
     const GridNoise noise = query_noise(*workload_, sensitivity, budget.accountant(),
                                         plan.measurement, options_.grid_share);
+    require_room(noise, scores);
 
     detail::MwemSelector<Mode, W> selector(scores, sensitivity, mode);
     MultiplicativeWeights fit(workload_->cells(), plan.total);
@@ -99,7 +100,7 @@ class Mwem {
                       .history = std::move(history),
                       .noise_deviation = noise.standard_deviation(),
                       .budget = std::move(budget)};
-    for (const double residual : fit.residuals()) {
+    for (const double residual : fit.residuals(result.table.weights())) {
       result.largest_residual = (std::max)(result.largest_residual, std::abs(residual));
       result.mean_residual += std::abs(residual) / static_cast<double>(plan.rounds);
     }
@@ -107,11 +108,27 @@ class Mwem {
   }
 
  private:
+  /// At least n, and public.
+  double records(const ErrorScores<W>& scores) const noexcept {
+    return options_.neighbours == Neighbours::replace_one ? scores.total()
+                                                          : ErrorScores<W>::record_limit;
+  }
+
   /// Of a score as computed: that of <q, h>, and what rounding may add on both tables.
-  double query_sensitivity(const ErrorScores<W>& scores) const {
+  double query_sensitivity(const ErrorScores<W>& scores, double total) const {
     const double own = sensitivity(workload_->range(), options_.neighbours);
     detail::require_positive("the workload's sensitivity", own);
-    return detail::next_up(own + 2.0 * scores.rounding());
+    return detail::next_up(own + 2.0 * scores.rounding(records(scores), total));
+  }
+
+  /// Refuses, for all tables alike, where the noise would refuse the answers of some.
+  void require_room(const GridNoise& noise, const ErrorScores<W>& scores) const {
+    const QueryRange range = workload_->range();
+    const double largest =
+        (std::max)(std::abs(range.lower), std::abs(range.upper)) * (records(scores) + 1.0);
+    if (!(largest <= Grid::cell_limit * noise.grid().step()))
+      detail::throw_invalid("the largest answer", largest,
+                            "must be at most 2^52 steps of the grid: choose a larger grid_share");
   }
 
   const W* workload_;

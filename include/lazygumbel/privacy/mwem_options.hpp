@@ -39,7 +39,7 @@ struct FullScan {};
 /// on the data.
 struct LazyCertified {
   ErrorIndexOptions index{};
-  std::size_t k = 0;  ///< items rescored first; 0: 32
+  std::size_t k = 0;  ///< items rescored first, at most m, of which 64 are used; 0: 32 or all
 };
 
 /// ClippedErrorIndex: the law of scores that are clipped, by public rules, at a sampled estimate of
@@ -47,7 +47,7 @@ struct LazyCertified {
 /// charge; its utility rests on the estimate. The time depends on the data.
 struct LazyClipped {
   ClippedErrorIndexOptions index{};
-  std::size_t k = 0;  ///< items rescored first; 0: 32
+  std::size_t k = 0;  ///< as in LazyCertified
 };
 
 /// ProposedErrorIndex over an index of the queries (rows q_j), which must outlive the run:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -52,8 +53,10 @@ class GridNoise {
     if (!(cells <= Grid::cell_limit && scale <= Grid::cell_limit))
       detail::throw_invalid("epsilon", epsilon,
                             "the sensitivity, or the scale that it needs, is above 2^52 steps");
-    return {grid, Law::laplace, ratio_at_least(detail::not_nothing(scale), denominator_bits),
-            answers, coordinates};
+    // The numerator is at most 2^52, as discrete_laplace wants it: of 53 bits the last is rounded.
+    scale = detail::not_nothing(scale);
+    const int bits = (std::max)(0, (std::min)(denominator_bits, 51 - std::ilogb(scale)));
+    return {grid, Law::laplace, ratio_at_least(scale, bits), answers, coordinates};
   }
 
   /// Discrete Gaussian noise: the answers become rho-zCDP.

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/privacy/absolute_index.hpp"
 #include "lazygumbel/privacy/error_scores.hpp"
@@ -53,7 +54,7 @@ class ProposedErrorIndex {
     scores_->score_many(theta, ids, scores);
   }
 
-  /// Half of the k items from each sign. Two searches and k answers.
+  /// Half of the k items from each sign. Two searches and k answers; throws as search_checked does.
   void search(const VectorView<double>& theta, std::size_t k, Retrieval& found) const {
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
     const std::size_t half = (k + 1) / 2;
@@ -64,9 +65,10 @@ class ProposedErrorIndex {
         theta.head(cells);
     const Vector<Scalar> query = direction.template cast<Scalar>();
     Retrieval up, down;
-    proposer_->search(query, half, up);
+    std::vector<item_id> sorted;
+    search_checked(*proposer_, query, half, up, sorted);
     const Vector<Scalar> opposite = -query;
-    proposer_->search(opposite, half, down);
+    search_checked(*proposer_, opposite, half, down, sorted);
     rescore_signed(theta, +1.0, up);
     rescore_signed(theta, -1.0, down);
     detail::merge_by_magnitude(up, down, k, found);

@@ -11,6 +11,7 @@
 
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "score_index.hpp"
 #include "workloads.hpp"
 
 namespace lazygumbel::testing {
@@ -114,6 +115,15 @@ TEST(Weaker, OfTwoClaims) {
   EXPECT_EQ(weaker(one, five), five);
   EXPECT_EQ(weaker(five, one), five);
   EXPECT_EQ(weaker(certified, certified), certified);
+}
+
+TEST(AbsoluteIndex, AnIndexThatReturnsTooLittleIsNoticed) {
+  ScoreIndex index({1.0, 2.0, 3.0, 4.0});
+  index.limit(1);
+  Retrieval found;
+  EXPECT_EQ(message_of<index_error>(
+                [&] { AbsoluteIndex(index).search(Vector<double>::Ones(1), 4, found); }),
+            "lazygumbel: search returned 1 of min(k, n) = 2 items and no residual bound");
 }
 
 TEST(AbsoluteIndex, Refusals) {

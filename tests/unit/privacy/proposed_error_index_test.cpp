@@ -79,6 +79,41 @@ TEST(ProposedErrorIndex, DegenerateShapes) {
   EXPECT_EQ(excess(FlatIndex<float>(one), single, line_table({4}), {1.0}, 1), -HUGE_VAL);
 }
 
+/// Finds an item that does not exist, or fewer than it was asked for.
+class LyingIndex {
+ public:
+  using scalar_type = float;
+  LyingIndex(item_id found, std::size_t count) : found_(found), count_(count) {}
+  std::size_t size() const { return 10; }
+  std::size_t dimension() const { return 3; }
+  double score(const VectorView<float>&, item_id) const { return 0.0; }
+  void search(const VectorView<float>&, std::size_t, Retrieval& found) const {
+    found.ids.assign(count_, found_);
+    found.scores.assign(count_, 0.0);
+  }
+
+ private:
+  item_id found_;
+  std::size_t count_;
+};
+
+TEST(ProposedErrorIndex, ABrokenProposerIsNoticed) {
+  const DenseWorkload<float> workload(random_queries<float>(10, 3, 0, 1, 1));
+  const ErrorScores scores(workload, line_table({1, 2, 3}));
+  const auto refusal = [&](const LyingIndex& proposer) {
+    Retrieval found;
+    return message_of<index_error>([&] {
+      const ProposedErrorIndex index(scores, proposer);
+      index.search(theta_of(std::vector<double>{2, 2, 2}, 1.0), 4, found);
+    });
+  };
+  EXPECT_EQ(refusal({4'000'000'000, 1}),
+            "lazygumbel: search returned id 4000000000, the index has 10 items");
+  EXPECT_EQ(refusal({3, 2}), "lazygumbel: search returned id 3 twice");
+  EXPECT_EQ(refusal({3, 1}),
+            "lazygumbel: search returned 1 of min(k, n) = 2 items and no residual bound");
+}
+
 TEST(ProposedErrorIndex, Refusals) {
   const auto rows = random_queries<float>(10, 3, 0, 1, 1);
   const DenseWorkload<float> workload(rows);

@@ -23,6 +23,8 @@ struct MwemPlan {
 template <class Rounds, SecureBitGenerator Engine>
 MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& rounds, double gap,
                    Budget& budget, Engine& engine) {
+  if (!(budget.total() > 0.0))
+    throw budget_error("lazygumbel: a release needs a budget of its own: this one was moved from");
   if (budget.spent() > 0.0)
     throw budget_error("lazygumbel: a release needs a budget of its own: this one has spent " +
                        text_of(budget.spent()));
@@ -32,7 +34,8 @@ MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& 
   plan.total = counted ? (std::max)(1.0, static_cast<double>(table.total()))
                        : noisy_total(table, budget.share(options.total_share), budget, engine);
   plan.rounds = options.rounds != 0 ? options.rounds : rounds(plan.total, budget.share(share));
-  const double round_share = share / static_cast<double>(plan.rounds);
+  // Rounded down, as shares of shares are rounded more often than Budget::share allows for.
+  const double round_share = share / static_cast<double>(plan.rounds) * (1.0 - 0x1p-51);
   plan.epsilon = exponential_mechanism_epsilon(
       budget.accountant(), budget.share(round_share * options.selection_share), gap);
   plan.measurement = budget.share(round_share * (1.0 - options.selection_share));

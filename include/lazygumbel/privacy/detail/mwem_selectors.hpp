@@ -71,8 +71,7 @@ class PreparedSelector {
   template <class Options>
   PreparedSelector(const ErrorScores<W>& scores, double sensitivity, const Options& options,
                    std::size_t k)
-      : index_(scores, options),
-        mechanism_(index_, sensitivity, {.k = (std::min)(k, scores.size())}) {}
+      : index_(scores, options), mechanism_(index_, sensitivity, {.k = k}) {}
   PreparedSelector(PreparedSelector&&) = delete;  // the mechanism refers to the index
 
   ScanCounts scans() const noexcept { return index_.scans(); }
