@@ -134,7 +134,8 @@ class ErrorScanner {
   }
 
  private:
-  /// The errors as computed; each is within the returned number of the truth.
+  /// The errors as computed; each is within the returned number of the truth. That number is
+  /// public: n does not come in.
   double errors_at(std::span<const double> weights, std::vector<double>& errors) const {
     errors.resize(scores_->size());
     scan_answers(scores_->workload(), weights, errors);
@@ -143,7 +144,7 @@ class ErrorScanner {
     double l1 = 0.0;
     for (const double w : weights) l1 += std::abs(w);
     return scan_error(scores_->workload(), l1) +
-           0x1p-52 * scores_->largest_value() * (l1 + scores_->total());
+           0x1p-52 * scores_->largest_value() * (l1 + ErrorScores<W>::record_limit);
   }
 
   Bounds bounds_of(std::vector<double> weights, double scale, const std::vector<double>& errors,
