@@ -48,6 +48,7 @@ class MultiplicativeWeights {
       detail::throw_invalid("query", taken.query.sum(), "must hold finite numbers");
     if (!std::isfinite(answer)) detail::throw_invalid("answer", answer, "must be finite");
     taken.answer = answer;
+    taken.largest = taken.query.abs().maxCoeff();
     taken.binary = (taken.query == 0.0 || taken.query == 1.0).all();
     measurements_.push_back(std::move(taken));
   }
@@ -79,6 +80,7 @@ class MultiplicativeWeights {
   struct Measurement {
     Eigen::ArrayXd query;
     double answer = 0.0;
+    double largest = 0.0;  // max |q(x)|
     bool binary = false;
   };
 
@@ -91,6 +93,13 @@ class MultiplicativeWeights {
       const double sum = weights_.sum();
       const double more = std::expm1((std::min)(1.0, (std::max)(-1.0, rate)));
       weights_ *= (1.0 + more * m.query) * (total_ / (sum + more * now));
+    } else if (std::abs(rate) * m.largest <= 0x1p-6) {  // then x^7 / 7! is below 2^-54
+      const auto x = m.query * rate;
+      weights_ *=
+          1.0 +
+          x * (1.0 +
+               x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24 + x * (1.0 / 120 + x * (1.0 / 720))))));
+      weights_ *= total_ / weights_.sum();
     } else {
       weights_ *= (m.query * rate).max(-1.0).min(1.0).exp();
       weights_ *= total_ / weights_.sum();
