@@ -10,7 +10,7 @@
 #include <utility>
 
 // Whole runs of MWEM on neighbouring tables: what the outcomes (queries chosen, answers, the noisy
-// number of records) prove of the privacy loss must not exceed what the budget states. 400,000 runs
+// number of records) prove of the privacy loss must not exceed what the budget states. 300,000 runs
 // a side by full scans, 100,000 by lazy ones; every bound is wrong with probability below 1e-6, the
 // false-alarm rate of a check. Power: the proved loss of the pure runs of one round is asserted to
 // be at least .85 of the stated one, so that a release which spent a fifth too much would be found.
@@ -35,7 +35,7 @@ PrivacyAudit audit(const AuditPair& pair, const W& workload, std::size_t rounds,
       return 2 * outcome + (result.total > 40.0 ? 1 : 0);
     };
   };
-  const std::size_t runs = std::is_same_v<Mode, FullScan> ? 400'000 : 100'000;
+  const std::size_t runs = std::is_same_v<Mode, FullScan> ? 300'000 : 100'000;
   return PrivacyAudit(runs, release_of(pair.before), release_of(pair.after));
 }
 

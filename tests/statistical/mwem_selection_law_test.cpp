@@ -13,19 +13,19 @@
 // Every way of choosing a query against the exact law,
 //   P(j) proportional to exp(epsilon |<q_j, h> - <q_j, A>| / (2 D)),
 // computed from the queries themselves in long double. Unless a test says otherwise:
-//   draws       200,000 a law over m = 60 or 200 queries
+//   draws       150,000 a law over m = 60 or 200 queries
 //   test        chi-square, refused at p < 1e-6: the false-alarm rate of a law; seeds fixed
-//   power       >= 0.9 against a root mean square relative error of the probabilities of 2.6% (60
-//               queries) and 2.9% (200), asserted in SmallestDefect.
+//   power       >= 0.9 against a root mean square relative error of the probabilities of 3% (60
+//               queries) and 3.4% (200), asserted in SmallestDefect.
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 200'000;
+constexpr std::size_t draws = 150'000;
 
 TEST(MwemSelectionLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(60, draws), 0.026);
-  EXPECT_LT(smallest_defect(200, draws), 0.029);
+  EXPECT_LT(smallest_defect(60, draws), 0.03);
+  EXPECT_LT(smallest_defect(200, draws), 0.034);
 }
 
 struct Size {
