@@ -36,7 +36,7 @@ class ErrorBounds {
     Eigen::Array<double, Eigen::Dynamic, 1, 0, block> weight;
     for (Eigen::Index first = 0; first < all.size(); first += block) {
       const auto part = all.segment(first, (std::min)(Eigen::Index{block}, all.size() - first));
-      weight = ((part - largest_) * scale).max(lowest).exp();
+      weight = (((part - largest_) * scale).max)(lowest).exp();
       for (Eigen::Index i = 0; i < part.size(); ++i) {
         cumulative_[static_cast<std::size_t>(first + i)] = sum += weight[i];
         if (part[i] >= best.threshold()) best.push(part[i], static_cast<item_id>(first + i));

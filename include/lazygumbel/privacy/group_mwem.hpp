@@ -178,9 +178,8 @@ class GroupMwem {
       workload_->add_to_cells(group, answers_, factors_);
       const auto cells = static_cast<Eigen::Index>(weights_.size());
       Eigen::Map<Eigen::ArrayXd> weights(weights_.data(), cells);
-      weights =
-          (weights * Eigen::Map<const Eigen::ArrayXd>(factors_.data(), cells) * (total_ / sum))
-              .max(1e-280 * total_);
+      weights *= Eigen::Map<const Eigen::ArrayXd>(factors_.data(), cells) * (total_ / sum);
+      weights = (weights.max)(1e-280 * total_);
     }
 
     const W* workload_;

@@ -61,7 +61,7 @@ class MultiplicativeWeights {
     update(measurements_.back());
     for (std::size_t pass = 0; pass < passes; ++pass)
       for (const Measurement& measurement : measurements_) update(measurement);
-    weights_ = weights_.max(1e-280 * total_) * (total_ / weights_.sum());
+    weights_ = (weights_.max)(1e-280 * total_) * (total_ / weights_.sum());
   }
 
   /// y - <q, A> of each measurement, in the order in which they were taken.
@@ -101,7 +101,7 @@ class MultiplicativeWeights {
                x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24 + x * (1.0 / 120 + x * (1.0 / 720))))));
       weights_ *= total_ / weights_.sum();
     } else {
-      weights_ *= (m.query * rate).max(-1.0).min(1.0).exp();
+      weights_ *= (((m.query * rate).max)(-1.0).min)(1.0).exp();
       weights_ *= total_ / weights_.sum();
     }
   }

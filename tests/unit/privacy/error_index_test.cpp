@@ -29,7 +29,7 @@ void expect_promise(const ErrorIndex<W>& index, const W& workload, const Histogr
   const Vector<double> theta = theta_of(weights, scale);
   Retrieval found;
   std::vector<item_id> sorted;
-  typename ErrorIndex<W>::Tail tail;
+  ErrorTail tail;
   search_checked(index, theta, k, found, sorted, tail, 1);
   ASSERT_EQ(found.ids.size(), std::min({k, index.size(), ErrorBounds::head_capacity}));
   std::vector<double> intensities;
