@@ -14,11 +14,14 @@ namespace {
 using lazygumbel::detail::MwemPlan;
 using lazygumbel::detail::plan_mwem;
 
+/// What the options leave open.
+std::size_t one_round(double, double) { return 1; }
+
 TEST(MwemPlan, DividesAPureBudget) {
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(2.0);
-  const MwemPlan plan = plan_mwem(line_table({3, 4}), 10, {.rounds = 4, .selection_share = 0.25},
-                                  0.0, budget, engine);
+  const MwemPlan plan = plan_mwem(line_table({3, 4}), {.rounds = 4, .selection_share = 0.25},
+                                  one_round, 0.0, budget, engine);
   EXPECT_EQ(plan.total, 7.0);
   EXPECT_EQ(plan.rounds, 4U);
   EXPECT_NEAR(plan.epsilon, 0.125, 1e-14);
@@ -29,9 +32,10 @@ TEST(MwemPlan, DividesAPureBudget) {
 TEST(MwemPlan, PaysForTheTotalWhereItIsPrivate) {
   NotPrivateEngine engine(1);
   Budget budget = Budget::zcdp(1.0);
-  const MwemPlan plan = plan_mwem(
-      line_table({3000, 4000}), 10,
-      {.neighbours = Neighbours::add_remove, .rounds = 2, .total_share = 0.2}, 0.0, budget, engine);
+  const MwemPlan plan =
+      plan_mwem(line_table({3000, 4000}),
+                {.neighbours = Neighbours::add_remove, .rounds = 2, .total_share = 0.2}, one_round,
+                0.0, budget, engine);
   EXPECT_NEAR(plan.total, 7000.0, 20.0);
   EXPECT_NEAR(budget.spent(), 0.2, 1e-14);
   EXPECT_NEAR(plan.epsilon, std::sqrt(8.0 * 0.2), 1e-12);
@@ -41,14 +45,15 @@ TEST(MwemPlan, PaysForTheTotalWhereItIsPrivate) {
 TEST(MwemPlan, AGapIsPaidForOutOfTheSelection) {
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(2.0);
-  const MwemPlan plan = plan_mwem(line_table({7}), 10, {.rounds = 1}, 0.3, budget, engine);
+  const MwemPlan plan = plan_mwem(line_table({7}), {.rounds = 1}, one_round, 0.3, budget, engine);
   EXPECT_NEAR(plan.epsilon, 0.4, 1e-14);
   EXPECT_EQ(message_of<std::invalid_argument>([&] {
-              plan_mwem(line_table({7}), 10, {.rounds = 1}, 0.6, budget, engine);
+              plan_mwem(line_table({7}), {.rounds = 1}, one_round, 0.6, budget, engine);
             }).substr(0, 18),
             "lazygumbel: cost =");
-  EXPECT_EQ(message_of<std::invalid_argument>(
-                [&] { plan_mwem(line_table({7}), 10, {.rounds = 1}, -0.1, budget, engine); }),
+  EXPECT_EQ(message_of<std::invalid_argument>([&] {
+              plan_mwem(line_table({7}), {.rounds = 1}, one_round, -0.1, budget, engine);
+            }),
             "lazygumbel: gap = -0.1: must lie in [0, 1e300]");
 }
 
@@ -64,7 +69,7 @@ TEST(MwemPlan, TheRoundsFitTheBudget) {
         .selection_share = 0.01 + 0.98 * open_uniform(choice),
         .total_share = 0.01 + 0.98 * open_uniform(choice)};
     Budget budget = trial % 3 == 0 ? Budget::zcdp(amount) : Budget::pure(amount);
-    const MwemPlan plan = plan_mwem(line_table({5, 5}), 10, options, 0.0, budget, engine);
+    const MwemPlan plan = plan_mwem(line_table({5, 5}), options, one_round, 0.0, budget, engine);
     const double selection = exponential_mechanism_cost(budget.accountant(), plan.epsilon);
     for (std::size_t t = 0; t < plan.rounds; ++t) {
       budget.spend("selection", selection);
@@ -78,7 +83,7 @@ TEST(MwemPlan, TheRoundsFitTheBudget) {
 TEST(MwemPlan, NoRecords) {
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(2.0);
-  const MwemPlan plan = plan_mwem(line_table({0, 0}), 10, {}, 0.0, budget, engine);
+  const MwemPlan plan = plan_mwem(line_table({0, 0}), {}, one_round, 0.0, budget, engine);
   EXPECT_EQ(plan.total, 1.0);
   EXPECT_EQ(plan.rounds, 1U);
 }
@@ -87,13 +92,13 @@ TEST(MwemPlan, WantsAWholeBudget) {
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(2.0);
   budget.spend("something", 0.5);
-  EXPECT_EQ(
-      message_of<budget_error>([&] { plan_mwem(line_table({7}), 10, {}, 0.0, budget, engine); }),
-      "lazygumbel: a release needs a budget of its own: this one has spent 0.5");
+  EXPECT_EQ(message_of<budget_error>(
+                [&] { plan_mwem(line_table({7}), {}, one_round, 0.0, budget, engine); }),
+            "lazygumbel: a release needs a budget of its own: this one has spent 0.5");
   const Budget taken = std::move(budget);
-  EXPECT_EQ(
-      message_of<budget_error>([&] { plan_mwem(line_table({7}), 10, {}, 0.0, budget, engine); }),
-      "lazygumbel: a release needs a budget of its own: this one was moved from");
+  EXPECT_EQ(message_of<budget_error>(
+                [&] { plan_mwem(line_table({7}), {}, one_round, 0.0, budget, engine); }),
+            "lazygumbel: a release needs a budget of its own: this one was moved from");
 }
 
 }  // namespace
