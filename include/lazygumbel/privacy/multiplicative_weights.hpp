@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -56,10 +57,11 @@ class MultiplicativeWeights {
   std::size_t measurements() const noexcept { return measurements_.size(); }
 
   /// One update by the newest measurement, then `passes` over all of them, oldest first.
-  void fit(std::size_t passes) {
+  template <std::integral Count>  // a template: Eigen's part of it costs a second of compiling
+  void fit(Count passes) {
     if (measurements_.empty()) return;
     update(measurements_.back());
-    for (std::size_t pass = 0; pass < passes; ++pass)
+    for (Count pass = 0; pass < passes; ++pass)
       for (const Measurement& measurement : measurements_) update(measurement);
     weights_ = (weights_.max)(1e-280 * total_) * (total_ / weights_.sum());
   }
@@ -84,7 +86,8 @@ class MultiplicativeWeights {
     bool binary = false;
   };
 
-  void update(const Measurement& m) {
+  template <class M>
+  void update(const M& m) {
     const double now = (m.query * weights_).sum();
     const double rate = (m.answer - now) / (2.0 * total_);
     if (m.binary) {  // one exponential for all: A (1 + (f - 1) q), and its sum is known
