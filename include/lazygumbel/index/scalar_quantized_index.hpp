@@ -110,11 +110,15 @@ class ScalarQuantizedIndex {
   /// The same for the sum of several queries' scores, given as the rows of `queries`, each coded by
   /// itself: lower[i] <= sum_p score(queries_p, i) <= upper[i] but for the roundings of that sum. A
   /// query with a few large entries is bounded far better as the sum of its coarse part and the
-  /// rest, and a further part costs little, since each tile of codes is then in cache.
+  /// rest, and a further part costs little, since each tile of codes is then in cache. Throws
+  /// std::invalid_argument as `search` does, on spans of other lengths and on no query.
   void score_bounds_of_sum(const MatrixView<Scalar>& queries, std::span<float> lower,
                            std::span<float> upper) const {
     if (lower.size() != size() || upper.size() != size())
-      detail::throw_invalid("lower.size(), upper.size()", lower.size(), "must equal size()");
+      detail::throw_invalid("lower.size(), upper.size()",
+                            lower.size() != size() ? lower.size() : upper.size(),
+                            "must equal size()");
+    if (queries.rows() == 0) detail::throw_invalid("queries.rows()", 0, "must be at least 1");
     std::vector<detail::CodedQuery> coded;
     for (Eigen::Index p = 0; p < queries.rows(); ++p)
       coded.push_back(code(queries.row(p).transpose(), "query"));

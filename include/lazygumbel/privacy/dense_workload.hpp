@@ -67,10 +67,12 @@ class DenseWorkload {
 
   double scan_error(double l1) const noexcept {
     const double u = 0.5 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
-    return answers_error(l1) + largest_value() * 1.001 *
-                                   ((static_cast<double>(chunk) + 2.0) * u * l1 +
-                                    static_cast<double>(cells()) *
-                                        static_cast<double>((std::numeric_limits<Scalar>::min)()));
+    // Weights as cast, and products, may vanish below the least normal number.
+    const double vanished =
+        static_cast<double>(cells()) * static_cast<double>((std::numeric_limits<Scalar>::min)());
+    return answers_error(l1) +
+           1.001 * (largest_value() * ((static_cast<double>(chunk) + 2.0) * u * l1 + vanished) +
+                    vanished);
   }
 
   double answer(std::span<const double> weights, item_id id) const {

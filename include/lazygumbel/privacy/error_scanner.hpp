@@ -29,7 +29,8 @@ struct ScanCounts {
 ///   the private answers), e_j = e_j(A0) - <q_j, A - A0>, and codes of the queries, a quarter or an
 ///   eighth of their memory traffic, give certified bounds on <q_j, A - A0>.
 /// Both are functions of h through e_j alone, one query at a time: for fixed A and A0 the bound of
-/// an item has the sensitivity of <q_j, h>. PRIVATE. Refers to the scores, which must outlive it.
+/// an item has the sensitivity of <q_j, h>, and what it is enlarged by for rounding does not depend
+/// on h, nor on n. PRIVATE. Refers to the scores, which must outlive it.
 /// Scans are not thread-safe.
 template <Workload W>
 class ErrorScanner {
@@ -117,10 +118,13 @@ class ErrorScanner {
                                   static_cast<double>(std::numeric_limits<Scalar>::epsilon()) +
                               longest * static_cast<double>(cells) *
                                   static_cast<double>((std::numeric_limits<Scalar>::min)());
+      // No answer moves further than its largest value times |d|_1, though codes may not know it.
+      const double reach = scores_->largest_value() * moved.lpNorm<1>() * (1.0 + 1e-10);
       std::vector<double> bounds(m);
       double widths = 0.0;
       for (std::size_t j = 0; j < m; ++j) {
-        const auto low = static_cast<double>(lower_[j]), high = static_cast<double>(upper_[j]);
+        const double low = (std::max)(static_cast<double>(lower_[j]), -reach);
+        const double high = (std::min)(static_cast<double>(upper_[j]), reach);
         bounds[j] = (std::max)(std::abs(base_[j] - low), std::abs(base_[j] - high)) + rounding;
         widths += high - low;
       }
@@ -134,8 +138,8 @@ class ErrorScanner {
   }
 
  private:
-  /// The errors as computed; each is within the returned number of the truth. That number is
-  /// public: n does not come in.
+  /// The errors as computed; each is within the returned number of the truth. The number is public:
+  /// it holds for every table, so that n does not show in the choice of scans, not even by a bit.
   double errors_at(std::span<const double> weights, std::vector<double>& errors) const {
     errors.resize(scores_->size());
     scan_answers(scores_->workload(), weights, errors);

@@ -52,14 +52,19 @@ inline ReleaseMethod method_of(const Histogram& table, std::size_t queries, cons
 /// Private data in, synthetic table out, one budget spent: by MWEM fitted to the workload
 /// (GroupMwem for groups of queries, Mwem with selection `mode` otherwise) or by noise on every
 /// cell, as asked or as the hint says. Calls `observe(const MwemRound&)` after each round of MWEM.
-/// Throws as those do, and std::invalid_argument when a hint is needed under add_remove without
-/// expected_records.
+/// Throws as those do; whatever the method, budget_error on a budget that was spent from and
+/// std::invalid_argument when the table's cells are not the workload's; std::invalid_argument when
+/// a hint is needed under add_remove without expected_records.
 template <Workload W, SecureBitGenerator Engine, class Mode = LazyCertified,
           class Observe = void (*)(const MwemRound&)>
 Release release(
     const Histogram& table, const W& workload, Budget budget, Engine& engine,
     const ReleaseOptions& options = {}, const Mode& mode = {},
     Observe&& observe = [](const MwemRound&) {}) {
+  detail::require_own_budget(budget);
+  if (table.domain().size() != workload.cells())
+    detail::throw_invalid("table.domain().size()", table.domain().size(),
+                          "must equal cells() = " + detail::text_of(workload.cells()));
   std::optional<MethodHint> hint;
   const ReleaseMethod method = detail::method_of(table, workload.size(), budget, options, hint);
   const auto finish = [&](MwemResult result) { return Release{method, hint, std::move(result)}; };

@@ -41,6 +41,30 @@ TEST(MwemOptions, RefusalsOfRounds) {
   EXPECT_EQ(refusal(1.0, -1.0), "lazygumbel: budget = -1: must lie in (0, 1e300]");
 }
 
+// Noise of sqrt(n) / 4: T = sqrt(n) epsilon / (8 sqrt(2) D) and n rho / (16 D).
+TEST(MwemOptions, RoundsOfGroups) {
+  constexpr auto replaced = Neighbours::replace_one, added = Neighbours::add_remove;
+  const double adult = 48'842;
+  EXPECT_EQ(group_mwem_rounds(56, adult, Accountant::pure, 1.0, replaced), 10U);
+  EXPECT_EQ(group_mwem_rounds(56, adult, Accountant::pure, 1.0, added), 20U);
+  EXPECT_EQ(group_mwem_rounds(56, adult, Accountant::pure, 0.1, replaced), 1U);
+  EXPECT_EQ(group_mwem_rounds(56, adult, Accountant::zcdp, 0.02436, replaced), 37U);
+  EXPECT_EQ(group_mwem_rounds(100, adult, Accountant::zcdp, 0.02436, added), 74U);
+  for (const Accountant accountant : {Accountant::pure, Accountant::zcdp}) {
+    EXPECT_EQ(group_mwem_rounds(56, adult, accountant, 1e3, replaced), 56U);  // all groups
+    EXPECT_EQ(group_mwem_rounds(1, adult, accountant, 1.0, replaced), 1U);
+    EXPECT_EQ(group_mwem_rounds(56, 1.0, accountant, 1e-300, added), 1U);
+    EXPECT_EQ(group_mwem_rounds(56, 1e300, accountant, 1e300, added), 56U);
+  }
+  const auto refusal = [](double total, double budget) {
+    return message_of<std::invalid_argument>(
+        [&] { group_mwem_rounds(2, total, Accountant::pure, budget, Neighbours::replace_one); });
+  };
+  EXPECT_EQ(refusal(0.0, 1.0), "lazygumbel: total = 0: must lie in (0, 1e300]");
+  EXPECT_EQ(refusal(std::nan(""), 1.0), "lazygumbel: total = nan: must lie in (0, 1e300]");
+  EXPECT_EQ(refusal(1.0, HUGE_VAL), "lazygumbel: budget = inf: must lie in (0, 1e300]");
+}
+
 TEST(MwemOptions, Refusals) {
   const auto refusal = [](const MwemOptions& options) {
     return message_of<std::invalid_argument>([&] { require_options(options); });

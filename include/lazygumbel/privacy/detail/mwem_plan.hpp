@@ -19,15 +19,20 @@ struct MwemPlan {
   double measurement = 0.0;  ///< the cost of each round's noise
 };
 
-/// `rounds(total, amount)`: how many, where the options do not say, for so much of the budget.
-template <class Rounds, SecureBitGenerator Engine>
-MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& rounds, double gap,
-                   Budget& budget, Engine& engine) {
+/// Throws budget_error on a budget that was moved from, or of which anything is spent.
+inline void require_own_budget(const Budget& budget) {
   if (!(budget.total() > 0.0))
     throw budget_error("lazygumbel: a release needs a budget of its own: this one was moved from");
   if (budget.spent() > 0.0)
     throw budget_error("lazygumbel: a release needs a budget of its own: this one has spent " +
                        text_of(budget.spent()));
+}
+
+/// `rounds(total, amount)`: how many, where the options do not say, for so much of the budget.
+template <class Rounds, SecureBitGenerator Engine>
+MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& rounds, double gap,
+                   Budget& budget, Engine& engine) {
+  require_own_budget(budget);
   const bool counted = options.neighbours == Neighbours::replace_one;
   const double share = counted ? 1.0 : 1.0 - options.total_share;
   MwemPlan plan;
