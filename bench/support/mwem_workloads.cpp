@@ -40,32 +40,33 @@ lazygumbel::Histogram made_up(const Domain& domain) {
   return {domain, std::move(counts)};
 }
 
-lazygumbel::Histogram load(const std::vector<std::string>& kept, std::vector<std::uint32_t> sizes,
-                           std::string& why) {
+/// The table over a public domain, or made-up records.
+lazygumbel::Histogram load(const Domain& domain, std::string& why) {
   const auto csv = lazygumbel_datasets::find_shared_data("adult.csv", LAZYGUMBEL_SHARED_DATA_HINT);
-  const auto json = lazygumbel_datasets::find_shared_data("adult-domain.json", LAZYGUMBEL_SHARED_DATA_HINT);
-  if (csv && json) {
-    const Domain domain = lazygumbel_tables::read_domain(*json, kept);
+  if (csv)
     return lazygumbel::Histogram::of_records(domain, lazygumbel_tables::read_table(*csv, domain));
-  }
   why = "made-up records: adult.csv not found; set LAZYGUMBEL_DATA to its folder";
-  std::vector<lazygumbel::Attribute> attributes;
-  for (std::size_t a = 0; a < kept.size(); ++a)
-    attributes.push_back(lazygumbel::Attribute::integers(kept[a], 0, sizes[a] - 1));
-  return made_up(Domain(std::move(attributes)));
+  return made_up(domain);
+}
+
+/// The codes 0 .. count - 1, in `bins` ranges or one by one.
+lazygumbel::Attribute codes(const std::string& name, std::int64_t count, std::uint32_t bins = 0) {
+  return lazygumbel::Attribute::integers(name, 0, count - 1, bins);
 }
 
 }  // namespace
 
 lazygumbel::Histogram adult_table(std::string& why) {
-  return load({"education-num", "occupation", "relationship", "income>50K"}, {16, 15, 6, 2}, why);
+  return load(Domain({codes("education-num", 16), codes("occupation", 15), codes("relationship", 6),
+                      codes("income>50K", 2)}),
+              why);
 }
 
 lazygumbel::Histogram adult_wide_table(std::string& why) {
-  // 9 x 7 x 15 x 6 x 5 x 2 x 2 = 113,400 cells of 7 attributes; with capital gains left out.
-  return load(
-      {"workclass", "marital-status", "occupation", "relationship", "race", "sex", "income>50K"},
-      {9, 7, 15, 6, 5, 2, 2}, why);
+  return load(Domain({codes("age", 85, 5), codes("workclass", 9), codes("marital-status", 7),
+                      codes("relationship", 6), codes("race", 5), codes("sex", 2),
+                      codes("hours-per-week", 99, 3), codes("income>50K", 2)}),
+              why);
 }
 
 lazygumbel::RowMatrix<float> dense_queries(const std::string& kind, const Domain& domain,
