@@ -42,7 +42,8 @@ class ErrorBounds {
         if (part[i] >= best.threshold()) best.push(part[i], static_cast<item_id>(first + i));
       }
     }
-    log_sum_ = scale * largest_ + std::log(sum);
+    highest_ = scale * largest_;
+    log_sum_ = highest_ + std::log(sum);
     for (const auto& [bound, id] : best.finish()) head_.push_back(id);
   }
 
@@ -53,7 +54,7 @@ class ErrorBounds {
   /// The log of the rate at which an item is proposed: s bound_id, or a little more when that is
   /// 700 nats below the largest.
   double log_intensity(item_id id) const noexcept {
-    return scale_ * largest_ + floored((bounds_[id] - largest_) * scale_);
+    return highest_ + floored((bounds_[id] - largest_) * scale_);
   }
   /// The items with the largest bounds, best first: 65 or all.
   std::span<const item_id> head() const noexcept { return head_; }
@@ -98,7 +99,9 @@ class ErrorBounds {
   std::vector<double> weights_, bounds_, cumulative_;
   std::vector<item_id> head_;
   QueryRange range_;
-  double scale_, largest_ = 0.0, log_sum_ = 0.0;
+  // highest_ = scale_ largest_ is kept so that no compiler fuses the product with a sum, in one
+  // place and not in another: scores that are clipped at log_intensity have to equal it.
+  double scale_, largest_ = 0.0, highest_ = 0.0, log_sum_ = 0.0;
 };
 
 }  // namespace lazygumbel

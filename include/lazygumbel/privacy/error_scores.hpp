@@ -58,12 +58,12 @@ class ErrorScores {
   /// counts, for every table of at most `records` and every A of sum |A| <= `weights`: what an
   /// adversary could gain from rounding, to be added twice to the sensitivity. Both numbers must be
   /// public: a function of the private n would make the sensitivity, and with it the scale of all
-  /// noise, tell n. The second term is two dozen roundings of a number below largest (records +
+  /// noise, tell n. The second term is a few dozen roundings of a number below largest (records +
   /// weights): those of the score, of bounds made from errors (ClippedErrorIndex), and of what a
   /// sampler does with them.
   double rounding(double records, double weights) const noexcept {
     const double own = W::integral ? 0.0 : workload_->answers_error(records);
-    return own + 0x1p-48 * largest_value() * (records + weights);
+    return own + 0x1p-47 * largest_value() * (records + weights);
   }
 
   /// max |q(x)| over all queries and cells.
