@@ -9,6 +9,7 @@
 #include <numeric>
 #include <ostream>
 #include <stdexcept>
+#include <vector>
 
 namespace private_release {
 
@@ -48,10 +49,20 @@ std::string guarantee_text(const Options& options, const lazygumbel::MwemResult&
 
 Json privacy_of(const Options& options, const Budget& budget) {
   const bool pure = budget.accountant() == Accountant::pure;
+  // Rounds alternate between two mechanisms: one line each, in the order of their first run.
+  std::vector<lazygumbel::Expense> lines;
+  for (const auto& expense : budget.expenses()) {
+    const auto same = std::find_if(lines.begin(), lines.end(), [&](const auto& line) {
+      return line.mechanism == expense.mechanism && line.cost == expense.cost;
+    });
+    if (same == lines.end())
+      lines.push_back(expense);
+    else
+      same->count += expense.count;
+  }
   Json expenses = Json::array();
-  for (const auto& expense : budget.expenses())
-    expenses.push_back(
-        {{"mechanism", expense.mechanism}, {"cost", expense.cost}, {"count", expense.count}});
+  for (const auto& line : lines)
+    expenses.push_back({{"mechanism", line.mechanism}, {"cost", line.cost}, {"count", line.count}});
   return {{"neighbours", spelling_of(options.neighbours)},
           {"meaning", meaning(options.neighbours)},
           {"accountant", lazygumbel::name_of(budget.accountant())},
