@@ -28,7 +28,7 @@ struct ErrorIndexOptions {
 /// - a coded scan, for dense workloads;
 /// - an exact scan (both by ErrorScanner).
 /// The law is that of the scores whatever was chosen: only time depends on it. (And time depends on
-/// private data: docs/guarantees.md.)
+/// private data: docs/privacy.md.)
 ///
 /// `prepare(theta)` chooses, and is not thread-safe; searches are const and thread-safe, right for
 /// every theta = s (-A, 1), s > 0, fast for the prepared one. Refers to the scores, which must

@@ -39,7 +39,7 @@ struct Selection {
 /// bounds are certified the law is this one, whatever the index returned; otherwise read
 /// ExponentialMechanismOptions. Scores of |<v, x_i>|: see AbsoluteIndex.
 ///
-/// The time of a draw depends on the data, as docs/guarantees.md says. const and thread-safe but
+/// The time of a draw depends on the data, as docs/privacy.md says. const and thread-safe but
 /// for the budget. Source: McSherry, Talwar, FOCS 2007; lazily: docs/algorithms.md.
 template <MipsIndex Index>
 class ExponentialMechanism {

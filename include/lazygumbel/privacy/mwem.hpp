@@ -33,8 +33,8 @@ namespace lazygumbel {
 /// fixed without a look at the table.
 ///
 /// Refers to the workload, which must outlive it. const and thread-safe, one engine a run. Sources:
-/// Hardt, Ligett, McSherry, NIPS 2012 (algorithm and accuracy); docs/algorithms.md (lazy selection,
-/// constants); docs/guarantees.md (threat model).
+/// Hardt, Ligett, McSherry, NIPS 2012 (algorithm and accuracy); docs/algorithms.md, section 7 (lazy
+/// selection); docs/privacy.md (proofs, threat model).
 template <Workload W>
 class Mwem {
  public:

@@ -64,7 +64,7 @@ struct LazyProposed {
 /// T, from public numbers: |X| cells, m queries, n records (the public number, or the noisy one)
 /// and the budget. Theory balances 2 sqrt(ln|X| / T), what T updates can mend, against the loss of
 /// selection and noise, which is T ln m / (n epsilon) under pure accounting and sqrt(T / rho) ln m
-/// / n under zCDP [Hardt, Ligett, McSherry 2012, Theorem 2.2; docs/algorithms.md]; the constants
+/// / n under zCDP [Hardt, Ligett, McSherry 2012, Theorem 2.2]; the constants
 /// are ours, set where replayed runs on the Adult table do best: T = 50 for |X| = 2,880, m =
 /// 100,000, n = 48,842, epsilon = 1, and T = 200 for rho = .02436. At least 1, at most 1,000.
 inline std::size_t mwem_rounds(std::size_t cells, std::size_t queries, double total,

@@ -17,7 +17,7 @@
 /// The selection modes of mwem_options.hpp, each as a class with
 ///   Selector(scores, sensitivity, mode),
 ///   select(weights, epsilon, budget, engine) -> Selection,
-///   scans(): how often which scan was made, guarantee() and name() of the mode.
+///   scans(): how often which scan was made, name() of the mode.
 
 namespace lazygumbel::detail {
 
