@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 #include <utility>
 #include <vector>
 
@@ -71,7 +72,7 @@ class GroupMwem {
     const double deviation = noise_of(1, budget, plan).standard_deviation();
     const double penalty = deviation * (budget.accountant() == Accountant::pure
                                             ? std::sqrt(0.5)                       // Laplace
-                                            : std::sqrt(2.0 / 3.14159265358979));  // Gaussian
+                                            : std::sqrt(2.0 / std::numbers::pi));  // Gaussian
 
     const double scale = plan.epsilon / (2.0 * score_sensitivity(table, plan, penalty));
 

@@ -14,13 +14,12 @@ namespace lazygumbel {
 /// the grid of integers; the others are rounded to a grid of step 2^j <= grid_share * sensitivity,
 /// which raises the sensitivity by one step, charged.
 template <Workload W>
-GridNoise query_noise(const W& workload, double sensitivity, Accountant accountant, double cost,
+GridNoise query_noise(const W&, double sensitivity, Accountant accountant, double cost,
                       double grid_share) {
   const Answers answers = W::integral ? Answers::on_grid : Answers::fractional;
   // On the integers the sensitivity is an integer: what rounding adds to scores does not apply.
   const double distance = W::integral ? std::floor(sensitivity) : sensitivity;
   const Grid grid(W::integral ? 1.0 : std::exp2(std::floor(std::log2(grid_share * sensitivity))));
-  static_cast<void>(workload);
   return accountant == Accountant::pure
              ? GridNoise::laplace(grid, distance, laplace_epsilon(accountant, cost), answers)
              : GridNoise::gaussian(grid, distance, cost, answers);
