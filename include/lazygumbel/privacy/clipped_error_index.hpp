@@ -15,7 +15,7 @@
 namespace lazygumbel {
 
 struct ClippedErrorIndexOptions {
-  int code_bits = 8;  ///< as in ErrorIndexOptions
+  int code_bits = 8;  ///< as in CertifiedScanOptions
   /// Scan again when the estimated drift passes this many nats: about exp(drift) items are
   /// proposed.
   double largest_drift = 7.0;

@@ -9,17 +9,9 @@
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/privacy/error_scanner.hpp"
+#include "lazygumbel/privacy/selection_modes.hpp"
 
 namespace lazygumbel {
-
-struct ErrorIndexOptions {
-  /// Scan again when a draw is expected to propose more items than this; 0: a share of m that
-  /// balances a scan with the scattered answers that it saves. 1 asks for a scan every step.
-  double proposal_budget = 0.0;
-  /// Of the codes that a dense workload's queries are scanned by: 4, 8, or 0 for none. Other
-  /// workloads have exact scans that are faster than codes, and above 50,000 cells there are none.
-  int code_bits = 8;
-};
 
 /// The index of certified lazy selection: a TailIndex over ErrorScores. Each step it spends as
 /// little as it may:
@@ -42,17 +34,17 @@ class ErrorIndex {
 
   /// Codes the queries of a dense workload; no other scan. Throws std::invalid_argument on a
   /// negative or NaN budget and on bits other than 0, 4 and 8.
-  explicit ErrorIndex(const ErrorScores<W>& scores, const ErrorIndexOptions& options = {})
+  explicit ErrorIndex(const ErrorScores<W>& scores, const CertifiedScanOptions& options = {})
       : scanner_(scores, options.code_bits), options_(options) {
     if (!(options.proposal_budget >= 0.0))
       detail::throw_invalid("proposal_budget", options.proposal_budget, "must not be negative");
     if (options_.proposal_budget == 0.0) options_.proposal_budget = default_budget();
   }
-  explicit ErrorIndex(const ErrorScores<W>&&, const ErrorIndexOptions& = {}) = delete;
+  explicit ErrorIndex(const ErrorScores<W>&&, const CertifiedScanOptions& = {}) = delete;
 
   std::size_t size() const noexcept { return scores().size(); }
   std::size_t dimension() const noexcept { return scores().dimension(); }
-  const ErrorIndexOptions& options() const noexcept { return options_; }
+  const CertifiedScanOptions& options() const noexcept { return options_; }
   ScanCounts scans() const noexcept { return scanner_.counts(); }
 
   double score(const VectorView<double>& theta, item_id id) const {
@@ -135,7 +127,7 @@ class ErrorIndex {
   }
 
   ErrorScanner<W> scanner_;
-  ErrorIndexOptions options_;
+  CertifiedScanOptions options_;
   typename ErrorScanner<W>::Bounds bounds_;
   double log_partition_ = 0.0;  // of the last scan's scores
 };

@@ -6,12 +6,11 @@
 #include <string_view>
 
 #include "lazygumbel/core/errors.hpp"
-#include "lazygumbel/index/gap.hpp"
 #include "lazygumbel/privacy/accountant.hpp"
 #include "lazygumbel/privacy/clipped_error_index.hpp"
 #include "lazygumbel/privacy/detail/rounding.hpp"
-#include "lazygumbel/privacy/error_index.hpp"
 #include "lazygumbel/privacy/neighbours.hpp"
+#include "lazygumbel/privacy/selection_modes.hpp"
 
 namespace lazygumbel {
 
@@ -28,19 +27,10 @@ struct MwemOptions {
   double grid_share = 0x1p-10;
 };
 
-/// How a round finds its query. All have one law, query j with probability proportional to
-/// exp(epsilon |<q_j, h> - <q_j, A>| / (2 D)) (one Gumbel a query; not 2 cosh, which two signed
-/// copies of each query would give), LazyClipped up to its clipping; named by why that is so.
-
-/// Every query is answered: certain, and the same work for every table.
-struct FullScan {};
-
-/// ErrorIndex: certified bounds instead of answers wherever they will do. Certain; the time depends
-/// on the data.
-struct LazyCertified {
-  ErrorIndexOptions index{};
-  std::size_t k = 0;  ///< items rescored first, at most m, of which 64 are used; 0: 32 or all
-};
+/// A round finds its query by one of the modes of selection_modes.hpp (LazyProposed by way of
+/// ProposedErrorIndex, over an index of the rows q_j), or by LazyClipped. All have one law, query j
+/// with probability proportional to exp(epsilon |<q_j, h> - <q_j, A>| / (2 D)) (one Gumbel a query;
+/// not 2 cosh, which two signed copies of each query would give), LazyClipped up to its clipping.
 
 /// ClippedErrorIndex: the law of scores that are clipped, by public rules, at a sampled estimate of
 /// how far answers have moved since the last scan. As private as a full scan, certainly and at no
@@ -48,17 +38,6 @@ struct LazyCertified {
 struct LazyClipped {
   ClippedErrorIndexOptions index{};
   std::size_t k = 0;  ///< as in LazyCertified
-};
-
-/// ProposedErrorIndex over an index of the queries (rows q_j), which must outlive the run:
-/// sublinear where that is, and as certain as `widening` is: see ExponentialMechanismOptions for
-/// the two gaps.
-template <class Proposer>
-struct LazyProposed {
-  const Proposer& proposer;
-  std::size_t k = 0;  ///< 0: ceil(sqrt(m))
-  Gap widening{};
-  double uncovered_gap = 0.0;
 };
 
 /// T, from public numbers: |X| cells, m queries, n records (the public number, or the noisy one)

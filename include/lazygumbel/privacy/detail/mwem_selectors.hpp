@@ -11,10 +11,11 @@
 #include "lazygumbel/privacy/exponential_mechanism.hpp"
 #include "lazygumbel/privacy/mwem_options.hpp"
 #include "lazygumbel/privacy/proposed_error_index.hpp"
+#include "lazygumbel/privacy/selection_modes.hpp"
 #include "lazygumbel/sampling/exhaustive.hpp"
 
 /// \file
-/// The selection modes of mwem_options.hpp, each as a class with
+/// The selection modes of MWEM (selection_modes.hpp, mwem_options.hpp), each as a class with
 ///   Selector(scores, sensitivity, mode),
 ///   select(weights, epsilon, budget, engine) -> Selection,
 ///   scans(): how often which scan was made, name() of the mode.
@@ -134,14 +135,5 @@ class MwemSelector<LazyProposed<Proposer>, W> {
   ExponentialMechanism<ProposedErrorIndex<W, Proposer>> mechanism_;
   Vector<double> query_;
 };
-
-/// The gap that a mode is charged for at each step.
-template <class Mode>
-double uncovered_gap_of(const Mode& mode) noexcept {
-  if constexpr (requires { mode.uncovered_gap; })
-    return mode.uncovered_gap;
-  else
-    return 0.0;
-}
 
 }  // namespace lazygumbel::detail
