@@ -41,6 +41,16 @@ constexpr const char* name_of(Guarantee guarantee) noexcept {
   return "assumed";
 }
 
+namespace detail {
+
+/// The weaker of two claims.
+constexpr Guarantee weaker(Guarantee a, Guarantee b) noexcept {
+  if (a.kind != b.kind) return a.kind < b.kind ? a : b;
+  return a.alpha >= b.alpha ? a : b;
+}
+
+}  // namespace detail
+
 /// The answer of `MipsIndex::search`: the head S of the softmax and a bound on all the rest.
 /// Owned by the caller and reusable: `search` overwrites it and keeps its memory.
 struct Retrieval {

@@ -15,12 +15,6 @@ namespace lazygumbel {
 
 namespace detail {
 
-/// The weaker of two claims.
-constexpr Guarantee weaker(Guarantee a, Guarantee b) noexcept {
-  if (a.kind != b.kind) return a.kind < b.kind ? a : b;
-  return a.alpha >= b.alpha ? a : b;
-}
-
 /// U of a retrieval: its bound, or the smallest score of an index that makes no claim.
 inline double bound_of(const Retrieval& found) {
   if (!std::isnan(found.residual_bound)) return found.residual_bound;

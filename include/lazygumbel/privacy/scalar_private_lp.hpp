@@ -1,0 +1,161 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/index/row_store.hpp"
+#include "lazygumbel/privacy/budget.hpp"
+#include "lazygumbel/privacy/constraint_scores.hpp"
+#include "lazygumbel/privacy/detail/lp_selectors.hpp"
+#include "lazygumbel/privacy/detail/scalar_lp_plan.hpp"
+#include "lazygumbel/privacy/hedge.hpp"
+#include "lazygumbel/privacy/lp_result.hpp"
+#include "lazygumbel/privacy/scalar_lp_options.hpp"
+#include "lazygumbel/privacy/scaled_simplex.hpp"
+#include "lazygumbel/random/secure_engine.hpp"
+
+namespace lazygumbel {
+
+/// A linear program with private right-hand sides: find x in K = { x >= 0 : <c, x> = value }
+/// (ScaledSimplex) with A x <= b, where b may not be told from any b' with |b - b'|_inf <= D. T
+/// rounds of: choose a constraint that x violates much (exponential mechanism on A_i x - b_i, a
+/// mode of selection_modes.hpp), and move x away from it (Hedge over the vertices of K). The answer
+/// is the mean of the iterates; `bound` says how close it is to feasible (scalar_lp_violation).
+///
+/// Each choice spends an even part of the budget; all else is post-processing of the choices and of
+/// public numbers. D has to be small against the width W: the violation is at least about
+/// sqrt(D W) (ln d)^(1/4) ln^(1/2) m / rho^(1/4). Maximise or minimise by lp_search.hpp.
+///
+/// Holds or views A (m x d; float or double). const and thread-safe, one engine a solve. Sources:
+/// Hsu, Roth, Roughgarden, Ullman, "Privately Solving Linear Programs", ICALP 2014 (the
+/// low-sensitivity programs); docs/privacy.md (proofs, threat model).
+template <class Scalar = float>
+class ScalarPrivateLp {
+ public:
+  /// Owns A (move it in to avoid the copy). Throws std::invalid_argument on an empty A, NaN,
+  /// infinity, a region of another dimension, and on options out of range.
+  ScalarPrivateLp(RowMatrix<Scalar> constraints, ScaledSimplex region,
+                  const ScalarLpOptions& options)
+      : ScalarPrivateLp(RowStore<Scalar>(prepared(std::move(constraints), region, options)),
+                        std::move(region), options) {}
+
+  /// Reads the caller's A where it is: no copy (but of a private A, which is clipped); it must stay
+  /// alive and unchanged.
+  static ScalarPrivateLp over(const RowPointer<Scalar>& constraints, ScaledSimplex region,
+                              const ScalarLpOptions& options) {
+    if (options.neighbours == LpNeighbours::matrix)
+      return ScalarPrivateLp(RowMatrix<Scalar>(constraints), std::move(region), options);
+    return ScalarPrivateLp(RowStore<Scalar>(constraints), std::move(region), options);
+  }
+
+  const ScaledSimplex& region() const noexcept { return region_; }
+  const ScalarLpOptions& options() const noexcept { return options_; }
+  std::size_t constraints() const noexcept { return rows_.size(); }
+  std::size_t variables() const noexcept { return rows_.dimension(); }
+  /// W, and the sensitivity of a score: that of the data, and of rounding.
+  double width() const noexcept { return size_.width; }
+  double sensitivity() const noexcept { return size_.sensitivity; }
+
+  /// Spends the whole budget. `observe(round)` is called after each round with an LpRound. Throws
+  /// std::invalid_argument unless there is one finite bound a constraint, and when the budget is
+  /// too small; budget_error when it was spent before. Never on what the bounds are: a program that
+  /// no x satisfies gives some x of K.
+  template <SecureBitGenerator Engine, class Mode = FullScan,
+            class Observe = void (*)(const LpRound&)>
+  LpResult solve(
+      std::span<const double> bounds, Budget budget, Engine& engine, const Mode& mode = {},
+      Observe&& observe = [](const LpRound&) {}) const {
+    detail::require_own_budget(budget);
+    const ConstraintScores<Scalar> scores(rows_, bounds, size_.width);
+    const double gap = detail::uncovered_gap_of(mode);
+    const detail::ScalarLpPlan plan = detail::plan_scalar_lp(size_, options_, region_, budget, gap);
+    detail::LpSelector<Mode, Scalar> selector(scores, size_.sensitivity, mode);
+
+    Hedge hedge(variables(), plan.learning_rate);
+    std::vector<double> x(variables()), mean(variables(), 0.0), losses(variables());
+    LpResult result{.bound = plan.bound,
+                    .rounds = plan.rounds,
+                    .learning_rate = plan.learning_rate,
+                    .width = size_.width,
+                    .epsilon_per_round = plan.epsilon,
+                    .selection = selector.name(),
+                    .guarantee = Guarantee::certified(),
+                    .budget = std::move(budget)};
+    for (std::size_t t = 1; t <= plan.rounds; ++t) {
+      region_.point(hedge.weights(), x);
+      for (std::size_t j = 0; j < x.size(); ++j) mean[j] += x[j] / static_cast<double>(plan.rounds);
+      const Selection selection = selector.select(x, plan.epsilon, result.budget, engine);
+      const LpRound round{t, plan.rounds, selection.id, selection.trace};
+      take_row(selection.id, plan, losses, result.budget, engine);
+      region_.point(losses, losses);
+      hedge.add(std::span<const double>(losses));
+      result.guarantee = detail::weaker(result.guarantee, selection.trace.guarantee);
+      observe(round);
+      result.history.push_back(round);
+    }
+    result.x = std::move(mean);
+    report(bounds, plan, result, engine);
+    return result;
+  }
+
+ private:
+  ScalarPrivateLp(RowStore<Scalar> rows, ScaledSimplex region, const ScalarLpOptions& options)
+      : rows_(std::move(rows)), region_(std::move(region)), options_(options) {
+    size_ = detail::scalar_lp_size(rows_, region_, options_);
+  }
+
+  /// Clips the entries of a private A to the public width.
+  static RowMatrix<Scalar> prepared(RowMatrix<Scalar> constraints, const ScaledSimplex& region,
+                                    const ScalarLpOptions& options) {
+    if (options.neighbours != LpNeighbours::matrix) return constraints;
+    detail::require_rows<Scalar>("constraints", constraints);
+    detail::require_positive("width", options.width);
+    detail::require_dimension(static_cast<std::size_t>(constraints.cols()), region);
+    for (Eigen::Index j = 0; j < constraints.cols(); ++j) {
+      const auto limit =
+          static_cast<Scalar>(options.width / region.vertex(static_cast<std::size_t>(j)));
+      constraints.col(j) = (constraints.col(j).cwiseMin)(limit).cwiseMax(-limit);
+    }
+    return constraints;
+  }
+
+  /// Row `id` of A as it may be used: with noise where A is private.
+  template <SecureBitGenerator Engine>
+  void take_row(item_id id, const detail::ScalarLpPlan& plan, std::vector<double>& row,
+                Budget& budget, Engine& engine) const {
+    for (std::size_t j = 0; j < row.size(); ++j)
+      row[j] = static_cast<double>(rows_.row(id)[static_cast<Eigen::Index>(j)]);
+    if (!plan.row_noise) return;
+    budget.spend("noisy row", plan.row_cost);
+    plan.row_noise->answers(row, row, engine);
+  }
+
+  /// What is said of x besides the bound.
+  template <SecureBitGenerator Engine>
+  void report(std::span<const double> bounds, const detail::ScalarLpPlan& plan, LpResult& result,
+              Engine& engine) const {
+    if (!plan.violation_noise && !options_.not_private_truth) return;
+    const LpViolation truth = not_private_violation<Scalar>(
+        rows_.matrix(), bounds, std::span<const double>(result.x), result.bound.violation);
+    if (options_.not_private_truth) result.not_private_truth = truth;
+    if (!plan.violation_noise) return;
+    result.budget.spend("noisy violation", plan.violation_cost);
+    // Beyond 2 W the violation says only that the program is far from feasible.
+    const double clipped =
+        (std::max)(-2.0 * size_.width, (std::min)(2.0 * size_.width, truth.largest));
+    result.noisy_violation = plan.violation_noise->answer(clipped, engine);
+    result.noise_deviation = plan.violation_noise->standard_deviation();
+  }
+
+  RowStore<Scalar> rows_;
+  ScaledSimplex region_;
+  ScalarLpOptions options_;
+  ScalarLpSize size_;
+};
+
+}  // namespace lazygumbel
