@@ -41,8 +41,8 @@ class ScalarPrivateLp {
   /// infinity, a region of another dimension, and on options out of range.
   ScalarPrivateLp(RowMatrix<Scalar> constraints, ScaledSimplex region,
                   const ScalarLpOptions& options)
-      : ScalarPrivateLp(RowStore<Scalar>(prepared(std::move(constraints), region, options)),
-                        std::move(region), options) {}
+      : ScalarPrivateLp(RowStore<Scalar>(prepared(std::move(constraints), region, options)), region,
+                        options) {}
 
   /// Reads the caller's A where it is: no copy (but of a private A, which is clipped); it must stay
   /// alive and unchanged.
@@ -50,7 +50,7 @@ class ScalarPrivateLp {
                               const ScalarLpOptions& options) {
     if (options.neighbours == LpNeighbours::matrix)
       return ScalarPrivateLp(RowMatrix<Scalar>(constraints), std::move(region), options);
-    return ScalarPrivateLp(RowStore<Scalar>(constraints), std::move(region), options);
+    return ScalarPrivateLp(RowStore<Scalar>(constraints), region, options);
   }
 
   const ScaledSimplex& region() const noexcept { return region_; }
@@ -104,8 +104,10 @@ class ScalarPrivateLp {
   }
 
  private:
-  ScalarPrivateLp(RowStore<Scalar> rows, ScaledSimplex region, const ScalarLpOptions& options)
-      : rows_(std::move(rows)), region_(std::move(region)), options_(options) {
+  // The region by reference: it may be read, for the rows, before or after it is passed.
+  ScalarPrivateLp(RowStore<Scalar> rows, const ScaledSimplex& region,
+                  const ScalarLpOptions& options)
+      : rows_(std::move(rows)), region_(region), options_(options) {
     size_ = detail::scalar_lp_size(rows_, region_, options_);
   }
 
