@@ -16,7 +16,7 @@ namespace lazygumbel {
 /// For losses whose entries differ by at most 2 W within a round, and every distribution w*,
 ///   sum_t <l_t, w_t - w*> <= ln d / rate + rate T W^2 / 2,
 /// by Hoeffding's lemma on log sum_j w_j exp(-rate l_j): with rate = sqrt(2 ln d / T) / W the mean
-/// regret is at most W sqrt(2 ln d / T). Kept in the log domain: any finite losses will do.
+/// regret is at most W sqrt(2 ln d / T). Kept in the log domain: losses of any size will do.
 /// Source: Freund, Schapire, "A Decision-Theoretic Generalization of On-Line Learning", JCSS 1997;
 /// Cesa-Bianchi, Lugosi, "Prediction, Learning, and Games", Theorem 2.2.
 class Hedge {
@@ -37,8 +37,8 @@ class Hedge {
     return {weights_.data(), static_cast<std::size_t>(weights_.size())};
   }
 
-  /// One round's losses. Throws std::invalid_argument on another number of them, NaN and infinity,
-  /// with nothing changed. O(d).
+  /// One round's losses. Throws std::invalid_argument on another number of them, and unless all lie
+  /// in [-1e300, 1e300] (sums of ten million rounds fit then), with nothing changed. O(d).
   template <std::floating_point Loss>  // a template: Eigen's exp is compiled only where it is used
   void add(std::span<const Loss> losses) {
     if (losses.size() != weights().size())
@@ -46,8 +46,9 @@ class Hedge {
           "losses.size()", losses.size(),
           "must equal the number of actions " + detail::text_of(weights().size()));
     for (std::size_t j = 0; j < losses.size(); ++j)
-      if (!std::isfinite(losses[j]))
-        detail::throw_invalid("losses[" + detail::text_of(j) + "]", losses[j], "must be finite");
+      if (!(std::abs(static_cast<double>(losses[j])) <= detail::largest_amount))
+        detail::throw_invalid("losses[" + detail::text_of(j) + "]", losses[j],
+                              "must lie in [-1e300, 1e300]");
     for (std::size_t j = 0; j < losses.size(); ++j)
       losses_[static_cast<Eigen::Index>(j)] += static_cast<double>(losses[j]);
     weights_ = ((losses_.minCoeff() - losses_) * rate_).exp();
