@@ -52,7 +52,8 @@ struct LpResult {
   std::string selection{};
   Guarantee guarantee{};  ///< of the selection's law, the weakest of all rounds
   /// max_i (A_i x - b_i) with noise, and the standard deviation of that noise, when part of the
-  /// budget was set aside for it.
+  /// budget was set aside for it. Before the noise it is clipped at 2 (W + bound.violation), either
+  /// way: beyond that it says only that the program is far from feasible, or from tight.
   std::optional<double> noisy_violation{};
   double noise_deviation = 0.0;
   /// NOT PRIVATE; there only when it was asked for.
@@ -62,8 +63,8 @@ struct LpResult {
 };
 
 /// How far x is from meeting A x <= b, in double. NOT PRIVATE: publish it only where A and b are.
-/// A: m x d. Throws std::invalid_argument on other sizes, and on a tolerance that is not finite.
-/// O(m d).
+/// A: m x d. Throws std::invalid_argument on other sizes, and on a bound, an x_j or a tolerance
+/// that is not finite. Not checked: that A is finite, and that no A_i x overflows. O(m d).
 template <class Scalar>
 LpViolation not_private_violation(const MatrixView<Scalar>& constraints,
                                   std::span<const double> bounds, std::span<const double> x,
@@ -73,6 +74,14 @@ LpViolation not_private_violation(const MatrixView<Scalar>& constraints,
                           "must equal the number of constraints, at least 1");
   if (static_cast<std::size_t>(constraints.cols()) != x.size())
     detail::throw_invalid("x.size()", x.size(), "must equal the number of variables");
+  const auto require_finite = [](const char* name, std::span<const double> values) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (!std::isfinite(values[i]))
+        detail::throw_invalid(std::string(name) + "[" + detail::text_of(i) + "]", values[i],
+                              "must be finite");
+  };
+  require_finite("bounds", bounds);
+  require_finite("x", x);
   if (!std::isfinite(tolerance)) detail::throw_invalid("tolerance", tolerance, "must be finite");
   const Eigen::Map<const Eigen::VectorXd> point(x.data(), static_cast<Eigen::Index>(x.size()));
   LpViolation found{.largest = -std::numeric_limits<double>::infinity()};
