@@ -10,6 +10,7 @@
 
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/row_store.hpp"
+#include "lazygumbel/privacy/detail/rounding.hpp"
 
 namespace lazygumbel {
 
@@ -28,9 +29,11 @@ class ConstraintScores {
  public:
   using scalar_type = double;
 
-  /// Throws std::invalid_argument unless there is one finite bound a row.
+  /// Throws std::invalid_argument unless there is one finite bound a row, and limit lies in
+  /// [0, 1e300].
   ConstraintScores(const RowStore<Scalar>& rows, std::span<const double> bounds, double limit)
       : rows_(&rows), limit_(limit) {
+    detail::require_not_negative("limit", limit);
     if (bounds.size() != rows.size())
       detail::throw_invalid("bounds.size()", bounds.size(),
                             "must equal the number of constraints " + detail::text_of(rows.size()));
