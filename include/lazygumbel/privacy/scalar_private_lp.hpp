@@ -74,6 +74,9 @@ class ScalarPrivateLp {
     const ConstraintScores<Scalar> scores(rows_, bounds, size_.width);
     const double gap = detail::uncovered_gap_of(mode);
     const detail::ScalarLpPlan plan = detail::plan_scalar_lp(size_, options_, region_, budget, gap);
+    detail::require_scores_fit_of<Scalar>(
+        size_, region_, detail::public_norm(rows_, region_, options_, size_), plan.epsilon,
+        options_.neighbours == LpNeighbours::matrix);
     detail::LpSelector<Mode, Scalar> selector(scores, size_.sensitivity, mode);
 
     Hedge hedge(variables(), plan.learning_rate);
@@ -118,6 +121,11 @@ class ScalarPrivateLp {
     detail::require_rows<Scalar>("constraints", constraints);
     detail::require_positive("width", options.width);
     detail::require_dimension(static_cast<std::size_t>(constraints.cols()), region);
+    // Norms fit whatever the entries are: an error may not tell.
+    const double norm = detail::largest_entry({.width = options.width}, region) *
+                        std::sqrt(static_cast<double>(constraints.cols()));
+    if (!(norm <= 0.25 * static_cast<double>((std::numeric_limits<Scalar>::max)())))
+      detail::throw_invalid("width", options.width, "allows rows whose norms overflow");
     for (Eigen::Index j = 0; j < constraints.cols(); ++j) {
       const auto limit =
           static_cast<Scalar>(options.width / region.vertex(static_cast<std::size_t>(j)));
@@ -147,9 +155,8 @@ class ScalarPrivateLp {
     if (options_.not_private_truth) result.not_private_truth = truth;
     if (!plan.violation_noise) return;
     result.budget.spend("noisy violation", plan.violation_cost);
-    // Beyond 2 W the violation says only that the program is far from feasible.
     const double clipped =
-        (std::max)(-2.0 * size_.width, (std::min)(2.0 * size_.width, truth.largest));
+        (std::max)(-plan.violation_limit, (std::min)(plan.violation_limit, truth.largest));
     result.noisy_violation = plan.violation_noise->answer(clipped, engine);
     result.noise_deviation = plan.violation_noise->standard_deviation();
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 
 #include "lazygumbel/index/row_store.hpp"
 #include "lazygumbel/privacy/budget.hpp"
@@ -25,6 +26,7 @@ struct ScalarLpPlan {
   LpBound bound{};
   std::optional<GridNoise> row_noise{}, violation_noise{};
   double row_cost = 0.0, violation_cost = 0.0;
+  double violation_limit = 0.0;  ///< where the violation is clipped before its noise
 };
 
 inline void require_dimension(std::size_t columns, const ScaledSimplex& region) {
@@ -73,31 +75,70 @@ ScalarLpSize scalar_lp_size(const RowStore<Scalar>& rows, const ScaledSimplex& r
     require_not_negative("max |A_ij v_j|", largest);
     if (options.width > 0.0 && largest > options.width * (1.0 + 1e-6))
       throw_invalid("width", options.width, "is below max |A_ij v_j| = " + text_of(largest));
-    if (options.width == 0.0) size.width = largest;
+    size.width = (std::max)(options.width, largest);
   }
   // 2^-48 W: ConstraintScores::rounding, on both sides. A dot product of Scalars is off by at most
-  // d + 2 roundings of sum |A_ij x_j| <= W (x is rounded too).
-  const double roundings = (static_cast<double>(rows.dimension()) + 4.0) *
-                           static_cast<double>(std::numeric_limits<Scalar>::epsilon());
-  const double own =
-      matrix ? options.sensitivity * region.radius() + roundings * size.width : options.sensitivity;
+  // d + 2 roundings of sum |A_ij x_j| <= W (x is rounded too), each half an epsilon; two of them
+  // differ by twice that. What underflows is at most 2^-30 of D: require_scores_fit_of.
+  size.rounding = (static_cast<double>(rows.dimension()) + 4.0) *
+                  static_cast<double>(std::numeric_limits<Scalar>::epsilon()) * size.width;
+  const double own = matrix
+                         ? (options.sensitivity * region.radius() + size.rounding) * (1.0 + 0x1p-30)
+                         : options.sensitivity;
   size.sensitivity = (own + 0x1p-47 * size.width) * slightly_more;
   require_positive("the sensitivity of a score", size.sensitivity);
   return size;
 }
 
-/// Noise for `coordinates` numbers of L1 distance `each` * coordinates and L2 distance
-/// `each` * sqrt(coordinates), on a grid a thousand times finer than `each`.
-inline GridNoise lp_noise(Accountant accountant, double cost, double each,
-                          std::size_t coordinates) {
-  const Grid grid(std::exp2(std::floor(std::log2(each)) - 10.0));
+/// Noise for `coordinates` numbers of [-largest, largest], of L1 distance `each` * coordinates and
+/// L2 distance `each` * sqrt(coordinates). On a grid a thousand times finer than `each`, or coarser
+/// where it has to be (GridNoise charges for it) so that neither `largest` nor the noise leaves the
+/// grid's cells: whether an answer fits may not depend on what the answer is.
+inline GridNoise lp_noise(Accountant accountant, double cost, double each, std::size_t coordinates,
+                          double largest) {
   const auto count = static_cast<double>(coordinates);
+  const double spread =
+      each * (accountant == Accountant::pure ? count / cost : std::sqrt(count / cost));
+  const double step = (std::max)({0x1p-10 * each, 0x1p-50 * largest, 0x1p-27 * spread});
+  const Grid grid(std::exp2(std::floor(std::log2(step))));
   return accountant == Accountant::pure
              ? GridNoise::laplace(grid, each * count * slightly_more,
                                   laplace_epsilon(accountant, cost), Answers::fractional,
                                   coordinates)
              : GridNoise::gaussian(grid, each * std::sqrt(count) * slightly_more, cost,
                                    Answers::fractional, coordinates);
+}
+
+/// max |A_ij| of a private A, from public numbers.
+inline double largest_entry(const ScalarLpSize& size, const ScaledSimplex& region) {
+  return size.width / *std::min_element(region.vertices().begin(), region.vertices().end());
+}
+
+/// At least the norm of every row: of a private A, from public numbers.
+template <class Scalar>
+double public_norm(const RowStore<Scalar>& rows, const ScaledSimplex& region,
+                   const ScalarLpOptions& options, const ScalarLpSize& size) {
+  if (options.neighbours != LpNeighbours::matrix) return rows.max_norm();
+  return largest_entry(size, region) * std::sqrt(static_cast<double>(size.variables)) *
+         (1.0 + 0x1p-20);
+}
+
+/// Throws std::invalid_argument, as public numbers alone decide, unless the scores of every x of K
+/// fit Scalar, times epsilon / (2 D); and where A is private, unless what underflows in them is
+/// below 2^-30 D: half the smallest number of Scalar for each x_j, times A_ij, and for each
+/// product, on both sides.
+template <class Scalar>
+void require_scores_fit_of(const ScalarLpSize& size, const ScaledSimplex& region, double norm,
+                           double epsilon, bool private_matrix) {
+  const double bound = epsilon / (2.0 * size.sensitivity) * region.radius() * norm;
+  if (!(bound <= 0.25 * static_cast<double>((std::numeric_limits<Scalar>::max)())))
+    throw_invalid("epsilon / (2 sensitivity) * max |x|_1 * max row norm", bound,
+                  "scores would overflow");
+  const double underflow = 2.0 * static_cast<double>(size.variables) * (norm + 1.0) *
+                           static_cast<double>(std::numeric_limits<Scalar>::denorm_min());
+  if (private_matrix && !(underflow <= 0x1p-30 * epsilon))
+    throw_invalid("epsilon of a round", epsilon,
+                  "is so small, or the matrix so large, that scores would underflow");
 }
 
 /// At least |noise| in each of `count` draws with probability 1 - failure: 2 exp(-B / scale) and
@@ -129,13 +170,16 @@ inline ScalarLpPlan scalar_lp_plan_of(const ScalarLpSize& size, const ScalarLpOp
   ScalarLpSize promised = size;
   if (matrix) {
     plan.row_cost = share * (1.0 - options.selection_share) * (1.0 - 0x1p-51);
-    plan.row_noise = lp_noise(accountant, plan.row_cost, options.sensitivity, size.variables);
+    plan.row_noise = lp_noise(accountant, plan.row_cost, options.sensitivity, size.variables,
+                              largest_entry(size, region));
     const double noise =
         largest_noise(*plan.row_noise, accountant, d * t, beta / 4.0) * region.radius();
     width += noise;
     extra = 2.0 * noise * std::sqrt(2.0 * std::log(4.0 / beta) / t) +
             plan.row_noise->grid().step() * region.radius();
     promised.failure_probability = beta / 2.0;
+    // Noise beyond 2^30 times its bound does not occur, so losses that Hedge refuses do not either.
+    require_not_negative("2^30 times the width of noisy rows", 0x1p30 * width);
   }
   promised.width = width;
   plan.epsilon = exponential_mechanism_epsilon(
@@ -157,17 +201,23 @@ inline ScalarLpPlan plan_scalar_lp(const ScalarLpSize& size, const ScalarLpOptio
   std::size_t rounds = options.rounds;
   if (rounds == 0)
     rounds = best_rounds([&](std::size_t tried) {
-      const double least = gap > 0.0 ? exponential_mechanism_cost(accountant, 1e-12, gap) : 0.0;
-      const double share = amount / static_cast<double>(tried) * 0.5;
-      return share > least || tried == 1 ? plan_of(tried).bound.violation
-                                         : std::numeric_limits<double>::infinity();
+      if (tried == 1) return plan_of(tried).bound.violation;
+      try {
+        return plan_of(tried).bound.violation;
+      } catch (const std::invalid_argument&) {  // a round's share of the budget buys nothing
+        return std::numeric_limits<double>::infinity();
+      }
     });
   ScalarLpPlan plan = plan_of(rounds);
+  require_not_negative("the violation that can be promised", plan.bound.violation);
   if (options.violation_share > 0.0) {
     plan.violation_cost = budget.share(options.violation_share);
-    // The maximum moves by as much as a score; its own rounding is below 2^-40 of what that is made
-    // of.
-    plan.violation_noise = lp_noise(accountant, plan.violation_cost, size.sensitivity, 1);
+    // The maximum moves by as much as a score. Within the limit a subtraction is off by at most
+    // 2^-53 of it, on both sides.
+    plan.violation_limit = 2.0 * (size.width + plan.bound.violation);
+    plan.violation_noise =
+        lp_noise(accountant, plan.violation_cost, size.sensitivity + 0x1p-50 * plan.violation_limit,
+                 1, plan.violation_limit);
   }
   return plan;
 }
