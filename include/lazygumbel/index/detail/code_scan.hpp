@@ -91,6 +91,15 @@ struct RowWords {
   Floats scale, zero, residual;
 };
 
+/// The offsets of W rows of a tile; 0 where there are none.
+template <std::size_t W>
+LAZYGUMBEL_INLINE typename Lanes<W>::Floats offsets_of(const RowCodes& codes, std::size_t tile,
+                                                       std::size_t first) noexcept {
+  typename Lanes<W>::Floats offsets = {};
+  if (codes.offsets(tile) != nullptr) load(offsets, codes.offsets(tile) + first);
+  return offsets;
+}
+
 LAZYGUMBEL_INLINE float slack_of(const RowCodes& codes, std::size_t tile, const CodedQuery& query) {
   return codes.norm(tile) * query.slack_norm + query.slack;
 }
@@ -120,12 +129,14 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
     LAZYGUMBEL_UNROLL
     for (std::size_t i = 0; i < tile_rows / W; ++i) {
       const RowWords<W> row(codes.words(t) + W * i);
+      const Floats offsets = offsets_of<W>(codes, t, W * i);
       LAZYGUMBEL_UNROLL
       for (int q = 0; q < Queries; ++q) {
         typename Lanes<W>::Ints dot;
         load(dot, dots[q] + W * i);
         const Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
-                                          queries[q]->b * row.zero + queries[q]->c * row.residual);
+                                          queries[q]->b * row.zero + queries[q]->c * row.residual) +
+                             queries[q]->offset * offsets;
         if (i < parts)
           largest[q][i] = bound;
         else
@@ -152,12 +163,13 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
 template <std::size_t W>
 struct RowEstimates {
   using Floats = typename Lanes<W>::Floats;
-  LAZYGUMBEL_INLINE RowEstimates(const std::int32_t* dots, const std::uint32_t* words,
-                                 const CodedQuery& query, float slack) noexcept {
-    const RowWords<W> row(words);
+  LAZYGUMBEL_INLINE RowEstimates(const std::int32_t* dots, const RowCodes& codes, std::size_t tile,
+                                 std::size_t first, const CodedQuery& query, float slack) noexcept {
+    const RowWords<W> row(codes.words(tile) + first);
     typename Lanes<W>::Ints dot;
-    load(dot, dots);
-    estimate = row.scale * (query.a * __builtin_convertvector(dot, Floats) + query.b * row.zero);
+    load(dot, dots + first);
+    estimate = row.scale * (query.a * __builtin_convertvector(dot, Floats) + query.b * row.zero) +
+               query.offset * offsets_of<W>(codes, tile, first);
     error = row.scale * (query.c * row.residual) + slack;
   }
   Floats estimate, error;
@@ -176,7 +188,7 @@ LAZYGUMBEL_INLINE void scan_weights(const RowCodes& codes, std::size_t first, st
     Floats estimates[parts], high;
     LAZYGUMBEL_UNROLL
     for (std::size_t i = 0; i < parts; ++i) {
-      const RowEstimates<W> rows(dots[0] + W * i, codes.words(t) + W * i, query, slack);
+      const RowEstimates<W> rows(dots[0], codes, t, W * i, query, slack);
       estimates[i] = rows.estimate;
       if (i == 0)
         high = rows.estimate;
@@ -209,7 +221,7 @@ LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const 
   Dots::template run<Bits, 1>(codes.tile(tile), codes.groups(), &words, dots);
   const float slack = slack_of(codes, tile, query);
   for (std::size_t i = 0; i < tile_rows / W; ++i) {
-    const RowEstimates<W> rows(dots[0] + W * i, codes.words(tile) + W * i, query, slack);
+    const RowEstimates<W> rows(dots[0], codes, tile, W * i, query, slack);
     std::memcpy(estimates + W * i, &rows.estimate, sizeof rows.estimate);
     std::memcpy(errors + W * i, &rows.error, sizeof rows.error);
     if (weights == nullptr) continue;
