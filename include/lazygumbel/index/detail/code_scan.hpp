@@ -91,13 +91,14 @@ struct RowWords {
   Floats scale, zero, residual;
 };
 
-/// The offsets of W rows of a tile; 0 where there are none.
+/// Adds the coefficient times the offsets of W rows of a tile, where there are any.
 template <std::size_t W>
-LAZYGUMBEL_INLINE typename Lanes<W>::Floats offsets_of(const RowCodes& codes, std::size_t tile,
-                                                       std::size_t first) noexcept {
-  typename Lanes<W>::Floats offsets = {};
-  if (codes.offsets(tile) != nullptr) load(offsets, codes.offsets(tile) + first);
-  return offsets;
+LAZYGUMBEL_INLINE void add_offsets(typename Lanes<W>::Floats& sum, const float* offsets,
+                                   std::size_t first, float coefficient) noexcept {
+  if (offsets == nullptr) return;
+  typename Lanes<W>::Floats some;
+  load(some, offsets + first);
+  sum += coefficient * some;
 }
 
 LAZYGUMBEL_INLINE float slack_of(const RowCodes& codes, std::size_t tile, const CodedQuery& query) {
@@ -129,14 +130,13 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
     LAZYGUMBEL_UNROLL
     for (std::size_t i = 0; i < tile_rows / W; ++i) {
       const RowWords<W> row(codes.words(t) + W * i);
-      const Floats offsets = offsets_of<W>(codes, t, W * i);
       LAZYGUMBEL_UNROLL
       for (int q = 0; q < Queries; ++q) {
         typename Lanes<W>::Ints dot;
         load(dot, dots[q] + W * i);
-        const Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
-                                          queries[q]->b * row.zero + queries[q]->c * row.residual) +
-                             queries[q]->offset * offsets;
+        Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
+                                    queries[q]->b * row.zero + queries[q]->c * row.residual);
+        add_offsets<W>(bound, codes.offsets(t), W * i, queries[q]->offset);
         if (i < parts)
           largest[q][i] = bound;
         else
@@ -168,8 +168,8 @@ struct RowEstimates {
     const RowWords<W> row(codes.words(tile) + first);
     typename Lanes<W>::Ints dot;
     load(dot, dots + first);
-    estimate = row.scale * (query.a * __builtin_convertvector(dot, Floats) + query.b * row.zero) +
-               query.offset * offsets_of<W>(codes, tile, first);
+    estimate = row.scale * (query.a * __builtin_convertvector(dot, Floats) + query.b * row.zero);
+    add_offsets<W>(estimate, codes.offsets(tile), first, query.offset);
     error = row.scale * (query.c * row.residual) + slack;
   }
   Floats estimate, error;
