@@ -73,6 +73,7 @@
 #include "lazygumbel/privacy/histogram.hpp"
 #include "lazygumbel/privacy/identity.hpp"
 #include "lazygumbel/privacy/lp_result.hpp"
+#include "lazygumbel/privacy/lp_search.hpp"
 #include "lazygumbel/privacy/marginal_workload.hpp"
 #include "lazygumbel/privacy/method_hint.hpp"
 #include "lazygumbel/privacy/multiplicative_weights.hpp"
