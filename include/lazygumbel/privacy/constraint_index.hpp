@@ -216,7 +216,8 @@ class ConstraintIndex {
     if (!(scale * largest_offset_ < 1e37))
       detail::throw_invalid("theta's last entry", -scale, "scores would overflow");
     query.offset = static_cast<float>(scale);
-    auto scan = std::make_shared<detail::WeightedCodes>();
+    std::shared_ptr<detail::WeightedCodes> scan = std::move(spare_);
+    if (!scan || scan.use_count() > 1) scan = std::make_shared<detail::WeightedCodes>();
     scan->scan(codes_, *kernels_, query);
     LogSumExp partition;
     std::vector<item_id> head = likely_best(*scan, partition);
@@ -228,7 +229,7 @@ class ConstraintIndex {
           (std::max)(rest_, static_cast<double>(tile.largest) + static_cast<double>(tile.error));
     partition.add(scan->log_sum_bound(0.0));
     log_partition_ = partition.value();
-    scan_ = std::move(scan);
+    spare_ = std::exchange(scan_, std::move(scan));
     scanned_ = x;
     scale_ = scale;
     ++counts_.coded;
@@ -279,7 +280,7 @@ class ConstraintIndex {
   const detail::CodeKernels* kernels_;
   double budget_, spread_ = 0.0, largest_offset_ = 0.0, log_partition_ = 0.0;
   Eigen::VectorXd mean_, anchor_, scanned_;
-  std::shared_ptr<const detail::WeightedCodes> scan_;
+  std::shared_ptr<detail::WeightedCodes> scan_, spare_;  // the last scan, and memory of one before
   std::vector<item_id> head_;
   double scale_ = 0.0, rest_ = 0.0;
   ScanCounts counts_;

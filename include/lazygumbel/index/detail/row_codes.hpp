@@ -99,8 +99,9 @@ class RowCodes {
   std::size_t dimension_, groups_ = 0, count_ = 0;
   float largest_scale_ = 0.0F;
   std::vector<std::uint8_t, UnsetCacheLineAllocator<std::uint8_t>> codes_;
-  std::vector<std::uint32_t> words_;
-  std::vector<float> norms_, residuals_, offsets_;
+  std::vector<std::uint32_t, CacheLineAllocator<std::uint32_t>> words_;
+  std::vector<float> norms_, residuals_;
+  std::vector<float, CacheLineAllocator<float>> offsets_;
 };
 
 template <class Scalar>
