@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -51,13 +52,22 @@ bool guarded(Watch& watch, void (*call)(void*), void* argument) {
   return good;
 }
 
+/// Fit for a terminal.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (c != '\n' && (c < ' ' || c > '~')) c = '?';
+  return text;
+}
+
+std::string said(const Watch& watch) { return printable({watch.text, watch.used}); }
+
 template <class Call>
 void glpk(const std::string& what, Watch& watch, Call& call) {
   const auto forward = [](void* to) { (*static_cast<Call*>(to))(); };
   if (guarded(watch, forward, &call)) return;
-  std::string said(watch.text, watch.used);
-  std::replace(said.begin(), said.end(), '\n', ' ');
-  throw std::runtime_error(what + ": GLPK failed: " + said);
+  std::string text = said(watch);
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  throw std::runtime_error(what + ": GLPK failed: " + text);
 }
 
 template <class Call>
@@ -68,15 +78,12 @@ void glpk(const std::string& what, Call&& call) {
 
 /// The last line that says where in `path` something is wrong, without the path.
 std::string complaint_of(const Watch& watch, const std::string& path) {
-  const std::string said(watch.text, watch.used);
-  std::string found = "is not understood";
-  for (std::size_t at = 0; at < said.size();) {
-    const std::size_t end = (std::min)(said.find('\n', at), said.size());
-    const std::string line = said.substr(at, end - at);
-    if (line.rfind(path + ":", 0) == 0 && line.find(": warning:") == std::string::npos)
-      found = "line " + line.substr(path.size() + 1);
-    at = end + 1;
-  }
+  std::istringstream lines(said(watch));
+  const std::string start = printable(path) + ":";
+  std::string line, found = "is not understood";
+  while (std::getline(lines, line))
+    if (line.rfind(start, 0) == 0 && line.find(": warning:") == std::string::npos)
+      found = "line " + line.substr(start.size());
   return found;
 }
 
@@ -106,7 +113,7 @@ Column take_column(glp_prob* problem, int j, LinearProgram& program) {
   if (type == GLP_FR || type == GLP_UP)
     refuse(name,
            "has no lower bound, but the private solver takes x >= 0 only: give it the lowest value "
-           "that makes sense, or write it as a difference of two variables");
+           "that makes sense");
   Column column{glp_get_col_lb(problem, j), -1};
   require_finite("the lower bound of '" + name + "'", column.lower);
   program.offset += cost * column.lower;
@@ -114,11 +121,15 @@ Column take_column(glp_prob* problem, int j, LinearProgram& program) {
     ++program.fixed;
     return column;
   }
-  if (!(cost > 0.0))
-    refuse(name,
-           "has the objective coefficient " + std::to_string(cost) +
-               ", but the private solver searches among all x >= 0 with <c, x> = value, which only "
-               "c > 0 bounds: give it a small positive coefficient, fix it, or leave it out");
+  if (!(cost > 0.0)) {
+    std::ostringstream why;
+    why << "has the objective coefficient " << cost
+        << ", but the private solver searches among all x >= 0 with <c, x> = value, which only "
+           "c > 0 bounds: give it a small positive coefficient, put (upper bound - variable) in "
+           "its "
+           "place, fix it, or leave it out";
+    refuse(name, why.str());
+  }
   if (glp_get_col_kind(problem, j) != GLP_CV) ++program.relaxed;
   column.variable = static_cast<int>(program.variables.size());
   program.variables.push_back(name);

@@ -1,7 +1,7 @@
 #include "options.hpp"
 
 #include <CLI/CLI.hpp>
-#include <cmath>
+#include <algorithm>
 #include <command_line.hpp>
 #include <iostream>
 
@@ -19,7 +19,7 @@ constexpr const char* description =
     "of { x >= 0 : <c, x> = value } that violates A x <= b little, and writes the points, what is\n"
     "known of their violation, and a picture of violation against epsilon. Protected is any "
     "change\n"
-    "of b by at most --sensitivity in each row: nobody who sees x can tell.\n"
+    "of b by at most --sensitivity in each row: who sees x can hardly tell.\n"
     "\n"
     "A, c, the value and everything on the command line are public, and must be chosen without a "
     "look\n"
@@ -46,6 +46,10 @@ void check(const CLI::App& app, Options& options) {
   for (const double epsilon : options.epsilons)
     if (!(epsilon > 0.0 && epsilon <= 1e9))
       throw CLI::ValidationError("--epsilon", "must lie in (0, 1e9]");
+  std::sort(options.epsilons.begin(), options.epsilons.end());
+  if (std::adjacent_find(options.epsilons.begin(), options.epsilons.end()) !=
+      options.epsilons.end())
+    throw CLI::ValidationError("--epsilon", "names a budget twice: --runs repeats");
   if (options.runs == 0 || options.runs > 10'000)
     throw CLI::ValidationError("--runs", "must lie in 1 .. 10000");
   if (given) return;

@@ -76,11 +76,13 @@ void print_reference(std::ostream& out, const Report& report) {
                                                           : "UNBOUNDED, there is no optimum");
   }
   out << ".\n";
-  if (least.value > 0.0)
+  const double small = 1e-7 * report.width;  // of the simplex method's tolerances
+  if (least.value > small)
     out << "    No x of that value meets all rows: the least violation is " << text(least.value, 3)
         << ' ' << unit << ", and the theorem says nothing.\n";
   else
-    out << "    Some x of that value meets all rows with " << text(-least.value, 3) << ' ' << unit
+    out << "    Some x of that value meets all rows with "
+        << text(least.value < -small ? -least.value : 0.0, 3) << ' ' << unit
         << " to spare, as the theorem supposes. The median of b is " << text(median, 3) << ' '
         << unit << ".\n";
 }
@@ -93,8 +95,8 @@ void print_moral(std::ostream& out, const Report& report) {
       });
   const std::string& unit = report.options.bound_unit;
   out << "At epsilon = " << text(nearest->epsilon)
-      << " the theorem promises a violation of at most " << text(nearest->bound, 3) << ' ' << unit
-      << " with probability 95%";
+      << " the theorem promises, where some x of that value meets all rows, a violation of\n"
+      << "    at most " << text(nearest->bound, 3) << ' ' << unit << " with probability 95%";
   if (nearest->largest) {
     out << "; measured, and NOT PRIVATE: " << text(nearest->largest->mean, 2) << ' ' << unit;
     const double median = report.reference->median_bound;
@@ -106,8 +108,7 @@ void print_moral(std::ostream& out, const Report& report) {
     out << "    That promise is empty: it exceeds the width W. More budget, or smaller "
            "--sensitivity, "
            "would help.\n";
-  out << "    The theorem holds for every A, b and noise of this size; what it promises is usually "
-         "far above what happens.\n";
+  out << "    It holds for every program of these sizes; what happens is usually far better.\n";
 }
 
 }  // namespace
@@ -134,13 +135,13 @@ void print_plan(std::ostream& out, const Report& report) {
            "what the\n"
            "           households do not use. That is private: it is made of their meters.\n";
   if (program.fixed > 0)
-    out << "           " << program.fixed << " fixed variables are constants\n";
+    out << "           fixed variables, taken as constants: " << program.fixed << '\n';
   if (program.bound_rows > 0)
-    out << "           " << program.bound_rows
-        << " of the rows are upper bounds of variables: public, but treated as private\n";
+    out << "           rows that are upper bounds of variables, public, but treated as private: "
+        << program.bound_rows << '\n';
   if (program.relaxed > 0)
-    out << "WARNING    " << program.relaxed
-        << " integer variables are relaxed: they may get any value\n";
+    out << "WARNING    integer variables, relaxed, so that they may get any value: "
+        << program.relaxed << '\n';
   out << "protected  any change of b by at most " << text(options.sensitivity) << ' '
       << options.bound_unit << " in each row"
       << (options.embedded() ? ": one household's fuse of 10 kW" : "") << '\n'
@@ -166,7 +167,7 @@ void print_outcomes(std::ostream& out, const Report& report) {
       << many << "\n\n"
       << "                    theorem                     "
       << (truth ? "  |  NOT PRIVATE, for the demonstration" : "") << '\n'
-      << "   epsilon  rounds    (95%)      noisy   +- noise"
+      << "   epsilon  rounds    (95%)   released   +- noise"
       << (truth ? "  |     true    least  greatest   rows violated" : "") << '\n';
   for (const Outcome& outcome : report.outcomes) {
     out << field(text(outcome.epsilon, 4), 10) << field(std::to_string(outcome.rounds), 8)
@@ -181,8 +182,8 @@ void print_outcomes(std::ostream& out, const Report& report) {
     const double least = report.reference->least_violation.value;
     out << field("no privacy", 10) << field("-", 8) << field("-", 9) << field("-", 11)
         << field("-", 11) << "  |" << cell(least, 9) << cell(least, 9) << cell(least, 10)
-        << (least <= 0.0 ? cell(0.0, 11) : field("-", 11)) << " of " << report.program.bounds.size()
-        << "   (GLPK)\n";
+        << (least <= 1e-7 * report.width ? cell(0.0, 11) : field("-", 11)) << " of "
+        << report.program.bounds.size() << "   (GLPK)\n";
   }
   out << '\n';
   if (truth) print_reference(out, report);
