@@ -10,8 +10,12 @@ set datafile separator ","
 stats ARG1 using (log10(column("epsilon"))) nooutput
 lowest = 10 ** STATS_min
 highest = 10 ** STATS_max
+# Where the keys are: the right part. Its highest value decides how much room they need.
+right = lowest * (highest / lowest) ** 0.35
 stats ARG1 using (column("theorem_bound")) nooutput
 largest_bound = STATS_max
+stats ARG1 using (column("epsilon") > right ? column("theorem_bound") : NaN) nooutput
+room_above = STATS_max > 0.7 * largest_bound ? 0.4 : 0.05
 
 pixels = "1400,1250"
 if (strstrt(GPVAL_TERMINALS, "pngcairo") > 0) {
@@ -43,14 +47,14 @@ set label 2 ARG4 at screen 0.5, screen 0.947 center font ",17" textcolor rgb "#5
 
 set tmargin at screen 0.92
 set bmargin at screen 0.59
-set yrange [* : 1.05 * largest_bound]
+set yrange [* : (1 + room_above) * largest_bound]
 if (both) {
-  plot ARG1 using "epsilon":"theorem_bound" with linespoints pointtype 7 pointsize 1.4 \
+  plot ARG1 using "epsilon":"theorem_bound":xticlabels(1) with linespoints pointtype 7 pointsize 1.4 \
          linewidth 3 linecolor rgb bound_color title "theorem: at most this, with probability 95%", \
        "" using "epsilon":"NOT_PRIVATE_mean" with linespoints pointtype 5 pointsize 1.2 \
          linewidth 3 linecolor rgb true_color title "measured (NOT PRIVATE), mean"
 } else {
-  plot ARG1 using "epsilon":"theorem_bound" with linespoints pointtype 7 pointsize 1.4 \
+  plot ARG1 using "epsilon":"theorem_bound":xticlabels(1) with linespoints pointtype 7 pointsize 1.4 \
          linewidth 3 linecolor rgb bound_color title "theorem: at most this, with probability 95%", \
        "" using "epsilon":"noisy_mean" with linespoints pointtype 1 pointsize 1.8 linewidth 2 \
          linecolor rgb noisy_color title "released, with noise"
@@ -67,23 +71,28 @@ if (both) {
   set label 4 "0: every row is met" at graph 0.985, first 0 right offset 0, 0.6 font ",15" textcolor rgb "#505050"
   stats ARG1 using (column("NOT_PRIVATE_greatest")) nooutput
   top = STATS_max
+  stats ARG1 using (column("noisy_mean") + column("noise_deviation")) nooutput
+  top = STATS_max > top ? STATS_max : top
   stats ARG1 using (column("NOT_PRIVATE_glpk")) nooutput
   bottom = STATS_min
   bottom = bottom < 0 ? bottom : 0
   top = top > 0 ? top : 0
   space = top > bottom ? top - bottom : 1
-  set yrange [bottom - 0.15 * space : top + 0.05 * space]
-  plot ARG1 using "epsilon":"NOT_PRIVATE_least":"NOT_PRIVATE_greatest" with filledcurves \
+  stats ARG1 using (column("epsilon") > right ? column("NOT_PRIVATE_greatest") : NaN) nooutput
+  room = STATS_max - bottom > 0.6 * space ? 0.7 : 0.05
+  set yrange [bottom - 0.15 * space : top + room * space]
+  plot ARG1 using "epsilon":"NOT_PRIVATE_least":"NOT_PRIVATE_greatest":xticlabels(1) with filledcurves \
          fillcolor rgb "#c6dbef" title "measured (NOT PRIVATE), least to greatest", \
        "" using "epsilon":"NOT_PRIVATE_mean" with linespoints pointtype 5 pointsize 1.2 \
          linewidth 3 linecolor rgb true_color title "mean", \
        "" using "epsilon":"noisy_mean":"noise_deviation" with yerrorbars pointtype 1 pointsize 1.8 \
-         linewidth 2 linecolor rgb noisy_color title "released, with noise (mean, +- its deviation)", \
+         linewidth 2 linecolor rgb noisy_color title "released, with noise (mean, +- deviation of one)", \
        "" using "epsilon":"NOT_PRIVATE_glpk" with lines dashtype 2 linewidth 3 \
          linecolor rgb "#1b7837" title "no privacy (NOT PRIVATE): the least possible, by GLPK"
 } else {
-  plot ARG1 using "epsilon":"noisy_mean":"noise_deviation" with yerrorbars pointtype 1 pointsize 1.8 \
-         linewidth 2 linecolor rgb noisy_color title "released, with noise (mean, +- its deviation)"
+  set offsets 0, 0, graph 0.2, graph 0.12
+  plot ARG1 using "epsilon":"noisy_mean":"noise_deviation":xticlabels(1) with yerrorbars pointtype 1 pointsize 1.8 \
+         linewidth 2 linecolor rgb noisy_color title "released, with noise (mean, +- deviation of one)"
 }
 unset multiplot
 set output

@@ -231,6 +231,7 @@ void write_plans(const Report& report) {
 
 std::string draw(const Report& report) {
   const auto& options = report.options;
+  if (report.outcomes.size() < 2) return "none: that takes several --epsilon";
   const std::string title =
       options.embedded() ? "Charging a town's vehicles: overload of the station against privacy"
                          : "Violation of the private rows against privacy";

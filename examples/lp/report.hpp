@@ -56,7 +56,8 @@ void print_outcomes(std::ostream& out, const Report& report);
 void write_violations(const Report& report);
 void write_plans(const Report& report);
 
-/// Draws violations.png from violations.csv where gnuplot is found. One line for a person.
+/// Draws violations.png from violations.csv where gnuplot is found and there are several budgets.
+/// One line for a person.
 std::string draw(const Report& report);
 
 }  // namespace private_lp
