@@ -38,14 +38,16 @@ int keep(void* watch, const char* text) {
   return 1;  // nothing goes to the terminal
 }
 
-void leave(void* watch) { std::longjmp(static_cast<Watch*>(watch)->where, 1); }
+void leave(void* watch) {
+  std::longjmp(static_cast<Watch*>(watch)->where, 1);
+}  // NOLINT(cert-err52-cpp): C between
 
 /// Calls call(argument) with GLPK's messages kept. False after an error inside GLPK. The frames
 /// that longjmp drops are those of C functions and of `call`, which may own nothing.
 bool guarded(Watch& watch, void (*call)(void*), void* argument) {
   glp_term_hook(keep, &watch);
   glp_error_hook(leave, &watch);
-  const bool good = setjmp(watch.where) == 0;
+  const bool good = setjmp(watch.where) == 0;  // NOLINT(cert-err52-cpp)
   if (good) call(argument);
   glp_error_hook(nullptr, nullptr);
   glp_term_hook(nullptr, nullptr);
