@@ -81,18 +81,31 @@ Reference reference_of(const LinearProgram& program, const Optimum& optimum, dou
 }
 
 template <class Engine>
+LpResult solve_once(const Options& options, const LinearProgram& program,
+                    const ScalarPrivateLp<double>& solver, double epsilon, Engine& engine) {
+  const auto by = [&](const auto& mode) {
+    return solver.solve(program.bounds, budget_of(options, epsilon), engine, mode);
+  };
+  return options.selection == Selection::full_scan ? by(lazygumbel::FullScan())
+                                                   : by(lazygumbel::LazyCertified());
+}
+
+template <class Engine>
 Outcome solve(const Report& report, const ScalarPrivateLp<double>& solver, double epsilon,
               Engine& engine) {
   const auto& [options, program, value, width, outcomes, reference] = report;
   Outcome outcome{.epsilon = epsilon};
   std::vector<double> noisy, largest, violated;
   for (std::size_t run = 0; run < options.runs; ++run) {
-    const LpResult result = solver.solve(program.bounds, budget_of(options, epsilon), engine);
+    const LpResult result = solve_once(options, program, solver, epsilon, engine);
     noisy.push_back(result.noisy_violation.value());
     outcome.rounds = result.rounds;
     outcome.bound = result.bound.violation;
     outcome.deviation = result.noise_deviation;
-    if (run == 0) outcome.plan = result.x;
+    if (run == 0) {
+      outcome.plan = result.x;
+      outcome.selection = result.selection + "; its law: " + lazygumbel::name_of(result.guarantee);
+    }
     if (!reference) continue;
     const auto truth =
         lazygumbel::not_private_violation<double>(program.constraints, program.bounds, result.x);

@@ -39,8 +39,9 @@ int keep(void* watch, const char* text) {
 }
 
 void leave(void* watch) {
+  // NOLINTNEXTLINE(cert-err52-cpp): an exception would have to cross GLPK's C
   std::longjmp(static_cast<Watch*>(watch)->where, 1);
-}  // NOLINT(cert-err52-cpp): C between
+}
 
 /// Calls call(argument) with GLPK's messages kept. False after an error inside GLPK. The frames
 /// that longjmp drops are those of C functions and of `call`, which may own nothing.

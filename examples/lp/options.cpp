@@ -95,6 +95,12 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       "optimum, for problems that are public or made up");
   add("--rounds", options.rounds, "N", "Rounds (default, 0: from public numbers)")
       ->check(lazygumbel_tools::whole_number);
+  lazygumbel_tools::add_choice<Selection>(
+      app, "--selection", options.selection,
+      {{"full-scan", Selection::full_scan}, {"lazy-certified", Selection::lazy_certified}},
+      "How a round finds a row. full-scan (default): the same work\n"
+      "for all right-hand sides; lazy-certified: the same law,\n"
+      "faster with many rows, in a time that depends on them");
   add("--runs", options.runs, "N",
       "Solves at each epsilon, all of which count (default: 1;\nwithout FILE 20)")
       ->check(lazygumbel_tools::whole_number);

@@ -11,6 +11,8 @@
 
 namespace private_lp {
 
+enum class Selection { full_scan, lazy_certified };
+
 /// The command line. All of it is public: nothing here may be chosen by a look at the bounds.
 struct Options {
   std::filesystem::path file;  ///< empty: the embedded problem
@@ -21,7 +23,8 @@ struct Options {
   double objective_value = 0.0;
   std::optional<double> fraction;  ///< NOT PRIVATE: of the optimum
   std::size_t rounds = 0;          ///< 0: automatic
-  std::size_t runs = 1;            ///< for each epsilon
+  Selection selection = Selection::full_scan;
+  std::size_t runs = 1;  ///< for each epsilon
   std::optional<std::uint64_t> seed;
   std::string bound_unit = "units of b", objective_unit = "units of the objective";
   std::filesystem::path output = ".";

@@ -163,7 +163,8 @@ void print_outcomes(std::ostream& out, const Report& report) {
   const std::string& unit = report.options.bound_unit;
   const bool truth = report.reference.has_value();
   const std::string many = report.options.runs == 1 ? "" : ", mean of runs";
-  out << "Largest violation max_i (A_i x - b_i) in " << unit << "; negative: room in every row"
+  out << "Selection by " << report.outcomes.front().selection << ".\n"
+      << "Largest violation max_i (A_i x - b_i) in " << unit << "; negative: room in every row"
       << many << "\n\n"
       << "                    theorem                     "
       << (truth ? "  |  NOT PRIVATE, for the demonstration" : "") << '\n'

@@ -25,6 +25,7 @@ struct Outcome {
   double bound = 0.0;                           ///< the theorem's, on the largest violation
   Spread noisy{};                               ///< largest violation with noise, over the runs
   double deviation = 0.0;                       ///< of that noise
+  std::string selection;                        ///< how, and on what its law rests
   std::vector<double> plan;                     ///< x of the first run
   std::optional<Spread> largest{}, violated{};  ///< NOT PRIVATE: violation; number of rows
 };

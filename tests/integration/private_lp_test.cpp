@@ -173,6 +173,21 @@ TEST_F(PrivateLp, EmbeddedProblem) {
   EXPECT_LT(mean[9], 0.0);  // at epsilon = 10 every capacity is met
 }
 
+// The law is the same, so are the rounds and the bound; the draws are others.
+TEST_F(PrivateLp, LazySelectionKeepsTheTheorem) {
+  expect_good(run("--seed 2 --epsilon 0.5,5 --runs 5"));
+  const Columns full = violations();
+  const Result result = run("--seed 2 --epsilon 0.5,5 --runs 5 --selection lazy-certified");
+  expect_good(result);
+  EXPECT_TRUE(contains(result.out, "Selection by lazy, certified; its law: certified"))
+      << result.out;
+  const Columns lazy = violations();
+  EXPECT_EQ(lazy.at("theorem_bound"), full.at("theorem_bound"));
+  EXPECT_EQ(lazy.at("rounds"), full.at("rounds"));
+  EXPECT_NEAR(lazy.at("NOT_PRIVATE_mean")[0], full.at("NOT_PRIVATE_mean")[0], 2.0);  // of 5 MW
+  EXPECT_NEAR(lazy.at("NOT_PRIVATE_mean")[1], full.at("NOT_PRIVATE_mean")[1], 0.5);
+}
+
 TEST_F(PrivateLp, EmbeddedProblemIsTheFile) {
   expect_good(run("--seed 5 --epsilon 0.5,1 --runs 2"));
   const std::string plans = content_of(folder_ / "plans.csv");
@@ -349,6 +364,7 @@ TEST_F(PrivateLp, BadOptionsAreRefused) {
       expect_usage("ok.lp" + std::string(target) + option + " " + count, option);
   expect_usage("ok.lp --runs 0" + std::string(target), "--runs");
   expect_refused("ok.lp --rounds 1000001" + std::string(target), "rounds = 1000001");
+  expect_usage("ok.lp --selection fast" + std::string(target), "--selection");
   expect_usage("ok.lp --format xml" + std::string(target), "--format");
   expect_usage("--format lp", "--format");
   expect_usage("--not-private-diagnostics", "--not-private-diagnostics");
