@@ -129,11 +129,12 @@ void print_plan(std::ostream& out, const Report& report) {
       << options.objective_unit << "), " << program.variables.size() << " variables, "
       << program.bounds.size() << " rows (" << options.bound_unit << ")\n";
   if (options.embedded())
-    out << "           A town charges its vehicles each night and day, 1250 MWh in all, by 24 "
-           "programmes (6 or 10\n"
-           "           hours from some hour on). In each hour of each month its station has left "
-           "what the\n"
-           "           households do not use. That is private: it is made of their meters.\n";
+    out << "           A town charges its vehicles, so many MWh a day, by 24 programmes (6 or 10 "
+           "hours "
+           "from some hour\n"
+           "           on). In each hour of each month its station has left what the households do "
+           "not use. That\n"
+           "           is private: it is made of their meters.\n";
   if (program.fixed > 0)
     out << "           fixed variables, taken as constants: " << program.fixed << '\n';
   if (program.bound_rows > 0)
@@ -144,7 +145,9 @@ void print_plan(std::ostream& out, const Report& report) {
         << program.relaxed << '\n';
   out << "protected  any change of b by at most " << text(options.sensitivity) << ' '
       << options.bound_unit << " in each row"
-      << (options.embedded() ? ": one household's fuse of 10 kW" : "") << '\n'
+      << (options.embedded() && options.sensitivity == 0.01 ? ": one household's fuse of 10 kW"
+                                                            : "")
+      << '\n'
       << "public     all else; x >= 0 with " << program.objective_name << " = " << text(value)
       << ' ' << options.objective_unit << "; width W = " << text(width, 4) << ' '
       << options.bound_unit << '\n'
