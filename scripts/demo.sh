@@ -32,7 +32,7 @@ while (($#)); do
   shift
 done
 
-required_packages+=(libcli11-dev libboost-math-dev)
+required_packages+=(libcli11-dev libboost-math-dev libglpk-dev)
 optional_packages+=(gnuplot-nox)
 [[ $use_own_vectors == yes ]] || optional_packages+=(dataset-fashion-mnist)
 provide_packages

@@ -34,7 +34,7 @@ while (($#)); do
   shift
 done
 
-required_packages+=(libgtest-dev libboost-math-dev libcli11-dev)
+required_packages+=(libgtest-dev libboost-math-dev libcli11-dev libglpk-dev)
 case $preset in
   dev) required_packages+=(libbenchmark-dev) ;;
   tsan) required_packages+=(clang libomp-dev) ;;

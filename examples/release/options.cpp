@@ -1,13 +1,11 @@
 #include "options.hpp"
 
 #include <CLI/CLI.hpp>
-#include <charconv>
-#include <cstdint>
-#include <fstream>
+#include <command_line.hpp>
 #include <iostream>
-#include <stdexcept>
-#include <system_error>
-#include <utility>
+#include <output_files.hpp>
+#include <string>
+#include <vector>
 
 #include "picture.hpp"
 
@@ -17,6 +15,9 @@ namespace {
 
 using lazygumbel::Neighbours;
 using lazygumbel::ReleaseMethod;
+using lazygumbel_tools::add_choice;
+using lazygumbel_tools::require;
+using lazygumbel_tools::whole_number;
 
 constexpr const char* description =
     "Releases a table of people as a synthetic table, with differential privacy.\n"
@@ -32,37 +33,6 @@ constexpr const char* description =
     "come before it and quote rows and values: they are for the owner of the data only. Budgets "
     "of\n"
     "several runs on the same data add up.";
-
-/// CLI11's own conversion takes -1 for a very large number.
-std::string whole_number(const std::string& text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole ? "" : "'" + text + "' is not a number of 0 .. 2^64 - 1";
-}
-
-/// An option that takes one of some words.
-template <class Value>
-void add_choice(CLI::App& app, const std::string& name, Value& value,
-                std::vector<std::pair<std::string, Value>> choices, const std::string& help) {
-  std::vector<std::string> words;
-  for (const auto& choice : choices) words.push_back(choice.first);
-  app.add_option_function<std::string>(
-         name,
-         [choices = std::move(choices), &value](const std::string& word) {
-           for (const auto& choice : choices)
-             if (choice.first == word) value = choice.second;
-         },
-         help)
-      ->type_name("WORD")
-      ->check(CLI::IsMember(words));
-}
-
-/// An option that makes sense only together with something else.
-void require(const CLI::App& app, const std::string& option, bool makes_sense,
-             const std::string& why) {
-  if (app.count(option) > 0 && !makes_sense) throw CLI::ValidationError(option, why);
-}
 
 void check(const CLI::App& app, Options& options) {
   const bool given = app.count("--data") > 0,
@@ -192,24 +162,7 @@ void require_writable(const Options& options) {
     outputs.push_back(options.plot);
     outputs.push_back(numbers_of(options.plot));
   }
-  const auto same = [](const std::filesystem::path& a, const std::filesystem::path& b) {
-    std::error_code error;
-    return !a.empty() && !b.empty() &&
-           (std::filesystem::weakly_canonical(a) == std::filesystem::weakly_canonical(b) ||
-            std::filesystem::equivalent(a, b, error));
-  };
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    for (const std::filesystem::path& input : {options.data, options.domain, options.queries})
-      if (same(outputs[i], input))
-        throw std::runtime_error(outputs[i].string() + ": would be overwritten, but is an input");
-    for (std::size_t j = 0; j < i; ++j)
-      if (same(outputs[i], outputs[j]))
-        throw std::runtime_error(outputs[i].string() + ": would be written twice");
-    const bool existed = std::filesystem::exists(outputs[i]);
-    if (!std::ofstream(outputs[i], std::ios::app))
-      throw std::runtime_error(outputs[i].string() + ": cannot be opened for writing");
-    if (!existed) std::filesystem::remove(outputs[i]);
-  }
+  lazygumbel_tools::require_writable(outputs, {options.data, options.domain, options.queries});
 }
 
 }  // namespace private_release

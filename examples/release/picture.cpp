@@ -1,15 +1,11 @@
 #include "picture.hpp"
 
-#include <spawn.h>
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <fstream>
+#include <run_program.hpp>
 #include <stdexcept>
-
-extern char** environ;  // NOLINT: what POSIX calls it
 
 namespace private_release {
 
@@ -29,18 +25,6 @@ std::string quoted(std::string text) {
     if (c == '"' || c == '\\') c = '\'';
   }
   return '"' + text + '"';
-}
-
-/// Runs a program of PATH with these arguments; its exit code, or -1 when there is none such.
-int run(std::vector<std::string> arguments) {
-  std::vector<char*> pointers;
-  for (auto& argument : arguments) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-  pid_t child = 0;
-  int status = 0;
-  if (posix_spawnp(&child, pointers[0], nullptr, nullptr, pointers.data(), environ) != 0) return -1;
-  if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) return 1;
-  return WEXITSTATUS(status) == 127 ? -1 : WEXITSTATUS(status);
 }
 
 }  // namespace
@@ -109,13 +93,8 @@ std::string draw(const std::filesystem::path& picture, const std::string& title,
   if (!file) throw std::runtime_error(numbers.string() + ": cannot be written");
 
   const bool both = !panels.empty() && !panels.front().truth.empty();
-  // Absolute, so that gnuplot takes neither for an option, a pipe or a special file.
-  const int status = run({"gnuplot", "-c", LAZYGUMBEL_PLOT_SCRIPT, absolute(numbers).string(),
-                          absolute(picture).string(), title, subtitle, both ? "both" : "released"});
-  if (status == -1) return "no gnuplot, so no picture; its numbers are in " + numbers.string();
-  if (status != 0)
-    return "gnuplot could not draw the picture; its numbers are in " + numbers.string();
-  return picture.string() + " (its numbers: " + numbers.string() + ")";
+  return lazygumbel_tools::run_gnuplot(LAZYGUMBEL_PLOT_SCRIPT, numbers, picture,
+                                       {title, subtitle, both ? "both" : "released"});
 }
 
 }  // namespace private_release

@@ -37,7 +37,8 @@ purpose_of() {
     libfaiss-dev) echo "the optional component faiss; without it: not built" ;;
     libsodium-dev) echo "the optional component secure; without it: not built" ;;
     libbenchmark-dev) echo "Google Benchmark" ;;
-    libcli11-dev) echo "command lines of the demo and the release tool" ;;
+    libcli11-dev) echo "command lines of the demo and the tools of examples/" ;;
+    libglpk-dev) echo "reads linear programs (LP, MPS) and solves them: examples/06_private_lp" ;;
     dataset-fashion-mnist) echo "60,000 real images (31 MB); without it: generated vectors" ;;
     gnuplot-nox) echo "draws the pictures; without it: numbers only" ;;
   esac

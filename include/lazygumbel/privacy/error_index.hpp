@@ -35,7 +35,9 @@ class ErrorIndex {
   /// Codes the queries of a dense workload; no other scan. Throws std::invalid_argument on a
   /// negative or NaN budget and on bits other than 0, 4 and 8.
   explicit ErrorIndex(const ErrorScores<W>& scores, const CertifiedScanOptions& options = {})
-      : scanner_(scores, options.code_bits), options_(options) {
+      : scanner_(scores,
+                 options.code_bits == CertifiedScanOptions::chosen_bits ? 8 : options.code_bits),
+        options_(options) {
     if (!(options.proposal_budget >= 0.0))
       detail::throw_invalid("proposal_budget", options.proposal_budget, "must not be negative");
     if (options_.proposal_budget == 0.0) options_.proposal_budget = default_budget();

@@ -15,13 +15,9 @@
 #include "lazygumbel/index/scalar_quantized_index.hpp"
 #include "lazygumbel/privacy/error_bounds.hpp"
 #include "lazygumbel/privacy/error_scores.hpp"
+#include "lazygumbel/privacy/selection_modes.hpp"
 
 namespace lazygumbel {
-
-/// How often each kind of scan was made.
-struct ScanCounts {
-  std::size_t exact = 0, coded = 0;
-};
 
 /// Makes ErrorBounds, of all errors e_j = <q_j, h> - <q_j, A> for weights A, by one of two scans:
 /// - exact: the workload's `scan`, or `answers`;

@@ -12,6 +12,7 @@
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/privacy/budget.hpp"
+#include "lazygumbel/privacy/selection_modes.hpp"
 #include "lazygumbel/sampling/draw.hpp"
 
 namespace lazygumbel {
@@ -38,10 +39,11 @@ struct LpRound {
   std::size_t round = 0, rounds = 0;  ///< 1 .. T, T
   item_id choice = 0;                 ///< the constraint, or the vertex, that was selected
   Trace trace{};                      ///< PRIVATE but for its guarantee
+  ScanCounts scans{};                 ///< so far; PRIVATE
 };
 
-/// The answer of a private linear program: all of it may be published but for the traces of
-/// `history` and `not_private_truth`.
+/// The answer of a private linear program: all of it may be published but for the traces and
+/// counts of `history`, and `not_private_truth`.
 struct LpResult {
   std::vector<double> x{};         ///< the mean of the iterates, in the feasible region
   LpBound bound{};                 ///< what the theorem says of x

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "lazygumbel/privacy/sampled_constraint_index.hpp"
+
 namespace lazygumbel {
 
 /// In what the linear programs of neighbouring data differ.
@@ -31,6 +33,13 @@ struct ScalarLpOptions {
   double selection_share = 0.5;
   /// Put LpResult::not_private_truth into the result, which may not be published then.
   bool not_private_truth = false;
+};
+
+/// SampledConstraintIndex: the law of scores clipped at a level that a public sample of constraints
+/// sets, in about sqrt(m) time between rare scans. As private as a full scan, certainly and at no
+/// charge; `bound` grows by what clipping may hide. The time depends on the data.
+struct LazySampled {
+  SampledConstraintOptions index{};
 };
 
 }  // namespace lazygumbel

@@ -89,11 +89,18 @@ class ScalarPrivateLp {
                     .selection = selector.name(),
                     .guarantee = Guarantee::certified(),
                     .budget = std::move(budget)};
+    std::vector<double> scanned;  // the weights at the last scan of a mode that clips
     for (std::size_t t = 1; t <= plan.rounds; ++t) {
       region_.point(hedge.weights(), x);
       for (std::size_t j = 0; j < x.size(); ++j) mean[j] += x[j] / static_cast<double>(plan.rounds);
       const Selection selection = selector.select(x, plan.epsilon, result.budget, engine);
-      const LpRound round{t, plan.rounds, selection.id, selection.trace};
+      const LpRound round{t, plan.rounds, selection.id, selection.trace, selector.scans()};
+      if constexpr (requires { selector.clips; }) {
+        if (t == 1 || round.scans.exact != result.history.back().scans.exact)
+          scanned.assign(hedge.weights().begin(), hedge.weights().end());
+        result.bound.violation +=
+            size_.width * distance(hedge.weights(), scanned) / static_cast<double>(plan.rounds);
+      }
       take_row(selection.id, plan, losses, result.budget, engine);
       region_.point(losses, losses);
       hedge.add(std::span<const double>(losses));
@@ -132,6 +139,12 @@ class ScalarPrivateLp {
       constraints.col(j) = (constraints.col(j).cwiseMin)(limit).cwiseMax(-limit);
     }
     return constraints;
+  }
+
+  static double distance(std::span<const double> a, std::span<const double> b) noexcept {
+    double sum = 0.0;
+    for (std::size_t j = 0; j < a.size(); ++j) sum += std::abs(a[j] - b[j]);
+    return sum;
   }
 
   /// Row `id` of A as it may be used: with noise where A is private.

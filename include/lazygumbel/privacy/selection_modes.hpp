@@ -13,13 +13,20 @@ namespace lazygumbel {
 /// Every item is scored: certain, and the same work for every input.
 struct FullScan {};
 
+/// How often each kind of scan was made.
+struct ScanCounts {
+  std::size_t exact = 0, coded = 0;
+};
+
 struct CertifiedScanOptions {
+  static constexpr int chosen_bits = -1;
   /// Scan again when a draw is expected to propose more items than this; 0: a share of the items
   /// that balances a scan with the scattered scores that it saves. 1 asks for a scan every step.
   double proposal_budget = 0.0;
-  /// Of the codes that rows are scanned by: 4, 8, or 0 for none. MWEM: codes serve dense workloads
-  /// of up to 50,000 cells; others have exact scans that are faster.
-  int code_bits = 8;
+  /// Of the codes that rows are scanned by: 4 or 8; chosen_bits: 8 for the queries of MWEM, 4 for
+  /// constraints. MWEM: 0 for no codes; they serve dense workloads of up to 50,000 cells, others
+  /// have exact scans that are faster.
+  int code_bits = chosen_bits;
 };
 
 /// Certified bounds instead of scores wherever they will do. Certain; the time depends on the data.

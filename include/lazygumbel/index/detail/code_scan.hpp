@@ -91,6 +91,16 @@ struct RowWords {
   Floats scale, zero, residual;
 };
 
+/// Adds the coefficient times the offsets of W rows of a tile, where there are any.
+template <std::size_t W>
+LAZYGUMBEL_INLINE void add_offsets(typename Lanes<W>::Floats& sum, const float* offsets,
+                                   std::size_t first, float coefficient) noexcept {
+  if (offsets == nullptr) return;
+  typename Lanes<W>::Floats some;
+  load(some, offsets + first);
+  sum += coefficient * some;
+}
+
 LAZYGUMBEL_INLINE float slack_of(const RowCodes& codes, std::size_t tile, const CodedQuery& query) {
   return codes.norm(tile) * query.slack_norm + query.slack;
 }
@@ -124,8 +134,9 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
       for (int q = 0; q < Queries; ++q) {
         typename Lanes<W>::Ints dot;
         load(dot, dots[q] + W * i);
-        const Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
-                                          queries[q]->b * row.zero + queries[q]->c * row.residual);
+        Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
+                                    queries[q]->b * row.zero + queries[q]->c * row.residual);
+        add_offsets<W>(bound, codes.offsets(t), W * i, queries[q]->offset);
         if (i < parts)
           largest[q][i] = bound;
         else
@@ -152,12 +163,13 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
 template <std::size_t W>
 struct RowEstimates {
   using Floats = typename Lanes<W>::Floats;
-  LAZYGUMBEL_INLINE RowEstimates(const std::int32_t* dots, const std::uint32_t* words,
-                                 const CodedQuery& query, float slack) noexcept {
-    const RowWords<W> row(words);
+  LAZYGUMBEL_INLINE RowEstimates(const std::int32_t* dots, const RowCodes& codes, std::size_t tile,
+                                 std::size_t first, const CodedQuery& query, float slack) noexcept {
+    const RowWords<W> row(codes.words(tile) + first);
     typename Lanes<W>::Ints dot;
-    load(dot, dots);
+    load(dot, dots + first);
     estimate = row.scale * (query.a * __builtin_convertvector(dot, Floats) + query.b * row.zero);
+    add_offsets<W>(estimate, codes.offsets(tile), first, query.offset);
     error = row.scale * (query.c * row.residual) + slack;
   }
   Floats estimate, error;
@@ -176,7 +188,7 @@ LAZYGUMBEL_INLINE void scan_weights(const RowCodes& codes, std::size_t first, st
     Floats estimates[parts], high;
     LAZYGUMBEL_UNROLL
     for (std::size_t i = 0; i < parts; ++i) {
-      const RowEstimates<W> rows(dots[0] + W * i, codes.words(t) + W * i, query, slack);
+      const RowEstimates<W> rows(dots[0], codes, t, W * i, query, slack);
       estimates[i] = rows.estimate;
       if (i == 0)
         high = rows.estimate;
@@ -209,7 +221,7 @@ LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const 
   Dots::template run<Bits, 1>(codes.tile(tile), codes.groups(), &words, dots);
   const float slack = slack_of(codes, tile, query);
   for (std::size_t i = 0; i < tile_rows / W; ++i) {
-    const RowEstimates<W> rows(dots[0] + W * i, codes.words(tile) + W * i, query, slack);
+    const RowEstimates<W> rows(dots[0], codes, tile, W * i, query, slack);
     std::memcpy(estimates + W * i, &rows.estimate, sizeof rows.estimate);
     std::memcpy(errors + W * i, &rows.error, sizeof rows.error);
     if (weights == nullptr) continue;

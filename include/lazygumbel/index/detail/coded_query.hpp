@@ -23,7 +23,9 @@ inline float round_up(double x) noexcept {
 
 /// A query as signed bytes, and the coefficients that turn an integer dot product D with a row's
 /// codes into bounds on the row's score (row_codes.hpp tells what z, e and s of a row are):
-///   estimate = s (a D + b z),   error = s c e + tile norm * slack_norm + slack.
+///   estimate = s (a D + b z) + offset o,   error = s c e + tile norm * slack_norm + slack,
+/// o being the number that RowCodes::set_offsets gave the row. Whoever sets `offset` adds to
+/// `slack` what offset o is rounded by.
 /// The query that the bytes stand for has, with 8 bits, qhat_j = u v_j; with 4, in a group of eight
 /// coordinates, qhat_j = u (16 w_j + v_j) / 16 and qhat_(j+4) = u v_j, so that the kernel's sum of
 /// bytes read whole is right (code_dots.hpp).
@@ -31,6 +33,7 @@ struct CodedQuery {
   std::vector<std::int32_t> words;
   float a = 0, b = 0, c = 0;
   float slack_norm = 0, slack = 0;
+  float offset = 0;
 
   /// Codes `query` for rows with `bits` codes; `residual_unit`: the residual norm of a row is at
   /// most s e residual_unit. Throws std::invalid_argument when an intermediate number could

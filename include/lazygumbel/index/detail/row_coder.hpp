@@ -145,7 +145,7 @@ class RowCoder {
       const auto scale = static_cast<double>(grid.scale);
       const double left_out = steps(sums, loss / scale);
       if (share < 1.0 && left_out > 250.0 * unit_) continue;  // e would not fit its byte
-      if (left_out * scale >= least) continue;
+      if (left_out * scale >= least) break;  // what is left out falls, then rises with the share
       least = left_out * scale;
       best = grid;
     }

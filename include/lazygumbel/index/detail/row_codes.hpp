@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -58,13 +59,23 @@ class RowCodes {
   /// The largest s e of the tile's rows.
   float residual(std::size_t tile) const noexcept { return residuals_[tile]; }
   float largest_scale() const noexcept { return largest_scale_; }
+  /// A number beside each row of the tile, which CodedQuery::offset multiplies; nullptr: none.
+  const float* offsets(std::size_t tile) const noexcept {
+    return offsets_.empty() ? nullptr : offsets_.data() + tile * tile_rows;
+  }
   /// Half a step in every coordinate, and 8% for clipping, is 255 of these.
   double residual_unit() const noexcept {
     return 0.54 * std::sqrt(static_cast<double>(dimension_)) / 255.0;
   }
   std::size_t size_in_bytes() const noexcept {
     return codes_.size() + words_.size() * sizeof(std::uint32_t) +
-           2 * norms_.size() * sizeof(float);
+           (2 * norms_.size() + offsets_.size()) * sizeof(float);
+  }
+
+  /// Gives every row a number, rounded to float. Precondition: one a row, each fits a float.
+  void set_offsets(std::span<const double> offsets) {
+    offsets_.assign(tiles() * tile_rows, static_cast<float>(offsets.back()));
+    for (std::size_t i = 0; i < offsets.size(); ++i) offsets_[i] = static_cast<float>(offsets[i]);
   }
 
   void prefetch(std::size_t tile) const noexcept {
@@ -88,8 +99,9 @@ class RowCodes {
   std::size_t dimension_, groups_ = 0, count_ = 0;
   float largest_scale_ = 0.0F;
   std::vector<std::uint8_t, UnsetCacheLineAllocator<std::uint8_t>> codes_;
-  std::vector<std::uint32_t> words_;
+  std::vector<std::uint32_t, CacheLineAllocator<std::uint32_t>> words_;
   std::vector<float> norms_, residuals_;
+  std::vector<float, CacheLineAllocator<float>> offsets_;
 };
 
 template <class Scalar>

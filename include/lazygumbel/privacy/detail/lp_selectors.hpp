@@ -7,18 +7,22 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/privacy/constraint_index.hpp"
 #include "lazygumbel/privacy/constraint_scores.hpp"
 #include "lazygumbel/privacy/exponential_mechanism.hpp"
+#include "lazygumbel/privacy/proposed_constraint_index.hpp"
+#include "lazygumbel/privacy/sampled_constraint_index.hpp"
+#include "lazygumbel/privacy/scalar_lp_options.hpp"
 #include "lazygumbel/privacy/selection_modes.hpp"
 #include "lazygumbel/random/categorical.hpp"
 #include "lazygumbel/sampling/exhaustive.hpp"
 
 /// \file
-/// The selection modes of selection_modes.hpp over the constraints of a linear program, each as a
-/// class with
+/// The selection modes of selection_modes.hpp and scalar_lp_options.hpp over the constraints of a
+/// linear program, each as a class with
 ///   LpSelector(scores, sensitivity, mode),
 ///   select(x, epsilon, budget, engine) -> Selection,
-///   name() of the mode.
+///   scans(): how often which scan was made, name() of the mode.
 
 namespace lazygumbel::detail {
 
@@ -34,6 +38,7 @@ class LpSelector<FullScan, Scalar> {
       : scores_(&scores), sensitivity_(sensitivity) {}
 
   static constexpr const char* name() noexcept { return "full scan"; }
+  ScanCounts scans() const noexcept { return scans_; }
 
   template <SecureBitGenerator Engine>
   Selection select(std::span<const double> x, double epsilon, Budget& budget, Engine& engine) {
@@ -56,6 +61,7 @@ class LpSelector<FullScan, Scalar> {
       const double high = values.maxCoeff();
       log_sums_.push_back(high + std::log((values - high).exp().sum()));
     }
+    ++scans_.exact;
     const std::size_t first = Categorical(log_sums_)(engine) * block;
     score(first);
     Draw draw = inverse_cdf_draw(
@@ -73,6 +79,88 @@ class LpSelector<FullScan, Scalar> {
   const ConstraintScores<Scalar>* scores_;
   double sensitivity_;
   std::vector<double> log_sums_, weights_;
+  ScanCounts scans_;
+};
+
+/// theta = s (x, -1) with s = 1; ExponentialMechanism scales it.
+inline void set_point(std::span<const double> x, Vector<double>& query) {
+  query.resize(static_cast<Eigen::Index>(x.size()) + 1);
+  query.head(query.size() - 1) =
+      Eigen::Map<const Eigen::VectorXd>(x.data(), static_cast<Eigen::Index>(x.size()));
+  query[query.size() - 1] = -1.0;
+}
+
+/// The two modes that prepare an index for each step.
+template <class Index>
+class PreparedLpSelector {
+ public:
+  template <class Scores, class Options>
+  PreparedLpSelector(const Scores& scores, double sensitivity, const Options& options,
+                     std::size_t k)
+      : index_(scores, options), mechanism_(index_, sensitivity, {.k = k}) {}
+  PreparedLpSelector(PreparedLpSelector&&) = delete;  // the mechanism refers to the index
+
+  ScanCounts scans() const noexcept { return index_.scans(); }
+
+  template <SecureBitGenerator Engine>
+  Selection select(std::span<const double> x, double epsilon, Budget& budget, Engine& engine) {
+    set_point(x, query_);
+    index_.prepare(query_ * mechanism_.scale(epsilon));
+    const Selection selection = mechanism_.select(query_, epsilon, budget, engine);
+    if constexpr (requires { index_.note_proposals(selection.trace.proposals); })
+      index_.note_proposals(selection.trace.proposals);
+    return selection;
+  }
+
+ private:
+  Index index_;
+  ExponentialMechanism<Index> mechanism_;
+  Vector<double> query_;
+};
+
+template <class Scalar>
+class LpSelector<LazyCertified, Scalar> : public PreparedLpSelector<ConstraintIndex<Scalar>> {
+ public:
+  LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity, const LazyCertified& mode)
+      : PreparedLpSelector<ConstraintIndex<Scalar>>(scores, sensitivity, mode.index, mode.k) {}
+  static constexpr const char* name() noexcept { return "lazy, certified"; }
+};
+
+template <class Scalar>
+class LpSelector<LazySampled, Scalar> : public PreparedLpSelector<SampledConstraintIndex<Scalar>> {
+ public:
+  LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity, const LazySampled& mode)
+      : PreparedLpSelector<SampledConstraintIndex<Scalar>>(
+            scores, sensitivity, mode.index,
+            SampledConstraintIndex<Scalar>::kept(scores.size(), mode.index)) {}
+  static constexpr const char* name() noexcept { return "lazy, clipped at a sampled level"; }
+  /// Between scans a score may be hidden by as much as x has moved.
+  static constexpr bool clips = true;
+};
+
+template <class Proposer, class Scalar>
+class LpSelector<LazyProposed<Proposer>, Scalar> {
+ public:
+  LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity,
+             const LazyProposed<Proposer>& mode)
+      : index_(scores, mode.proposer),
+        mechanism_(index_, sensitivity,
+                   {.k = mode.k, .widening = mode.widening, .uncovered_gap = mode.uncovered_gap}) {}
+  LpSelector(LpSelector&&) = delete;
+
+  static constexpr const char* name() noexcept { return "lazy, proposed by an index"; }
+  ScanCounts scans() const noexcept { return {}; }
+
+  template <SecureBitGenerator Engine>
+  Selection select(std::span<const double> x, double epsilon, Budget& budget, Engine& engine) {
+    set_point(x, query_);
+    return mechanism_.select(query_, epsilon, budget, engine);
+  }
+
+ private:
+  ProposedConstraintIndex<Scalar, Proposer> index_;
+  ExponentialMechanism<ProposedConstraintIndex<Scalar, Proposer>> mechanism_;
+  Vector<double> query_;
 };
 
 }  // namespace lazygumbel::detail
