@@ -86,8 +86,9 @@ class ConstraintIndex {
   using tail_type = ConstraintTail;
   static constexpr std::size_t preferred_k = 16;
 
-  /// Throws std::invalid_argument on more than 50,000 variables, bits other than 4 and 8, and on a
-  /// negative or NaN budget.
+  /// Throws std::invalid_argument on more than 50,000 variables, bits other than 4 and 8, a
+  /// negative or NaN budget, and rows or bounds that codes in float cannot hold: norms above 1e30,
+  /// a limit above 1e36.
   explicit ConstraintIndex(const ConstraintScores<Scalar>& scores,
                            const CertifiedScanOptions& options = {})
       : scores_(&scores),
@@ -97,6 +98,10 @@ class ConstraintIndex {
         budget_(options.proposal_budget) {
     if (!(budget_ >= 0.0))
       detail::throw_invalid("proposal_budget", budget_, "must not be negative");
+    if (!(scores.rows().max_norm() <= 1e30))
+      detail::throw_invalid("max row norm", scores.rows().max_norm(), "must be at most 1e30");
+    if (!(scores.limit() <= 1e36))
+      detail::throw_invalid("limit", scores.limit(), "must be at most 1e36");
     if (budget_ == 0.0) budget_ = (std::max)(16.0, static_cast<double>(size()) / rows_per_proposal);
     const auto rows = scores.rows().matrix();
     codes_.template append<Scalar>(rows, 1);
@@ -213,7 +218,7 @@ class ConstraintIndex {
     query.template assign<Scalar>(moved, codes_.bits(), codes_.residual_unit(),
                                   static_cast<double>(codes_.largest_scale()),
                                   scores_->rows().max_norm());
-    if (!(scale * largest_offset_ < 1e37))
+    if (!(scale < 1e37 && scale * largest_offset_ < 1e37))
       detail::throw_invalid("theta's last entry", -scale, "scores would overflow");
     query.offset = static_cast<float>(scale);
     std::shared_ptr<detail::WeightedCodes> scan = std::move(spare_);
@@ -263,6 +268,7 @@ class ConstraintIndex {
     const double reach = x.norm() + anchor_.norm() + scanned_.norm();
     return common_gain(x) + scale_ * spread_ * (x - scanned_).norm() * (1.0 + 0x1p-40) +
            scale_ * norm * reach * (roundings() + 0x1p-40) + scale_ * largest_offset_ * 0x1p-20 +
+           0x1p-148 * (scale_ + largest_offset_) +  // of numbers below the normal floats
            static_cast<double>(dimension()) *
                static_cast<double>((std::numeric_limits<Scalar>::min)());
   }

@@ -50,6 +50,7 @@ class ConstraintScores {
   std::size_t size() const noexcept { return rows_->size(); }
   /// Of theta: d + 1.
   std::size_t dimension() const noexcept { return rows_->dimension() + 1; }
+  double limit() const noexcept { return limit_; }
   /// b, clipped.
   std::span<const double> bounds() const noexcept { return bounds_; }
 

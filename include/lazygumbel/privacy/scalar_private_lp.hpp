@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -74,9 +75,11 @@ class ScalarPrivateLp {
     const ConstraintScores<Scalar> scores(rows_, bounds, size_.width);
     const double gap = detail::uncovered_gap_of(mode);
     const detail::ScalarLpPlan plan = detail::plan_scalar_lp(size_, options_, region_, budget, gap);
-    detail::require_scores_fit_of<Scalar>(
-        size_, region_, detail::public_norm(rows_, region_, options_, size_), plan.epsilon,
-        options_.neighbours == LpNeighbours::matrix);
+    const double norm = detail::public_norm(rows_, region_, options_, size_);
+    detail::require_scores_fit_of<Scalar>(size_, region_, norm, plan.epsilon,
+                                          options_.neighbours == LpNeighbours::matrix);
+    if constexpr (std::is_same_v<Mode, LazyCertified>)
+      detail::require_codes_fit(size_, region_, norm, plan.epsilon);
     detail::LpSelector<Mode, Scalar> selector(scores, size_.sensitivity, mode);
 
     Hedge hedge(variables(), plan.learning_rate);

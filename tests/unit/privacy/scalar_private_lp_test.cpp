@@ -271,6 +271,29 @@ TEST(ScalarPrivateLp, OverflowIsFoundBeforeAnythingIsSpent) {
             "lazygumbel: width = 3e+38: allows rows whose norms overflow");
 }
 
+// Codes are floats: what they cannot hold is refused by public numbers before anything is spent,
+// not when a private offset turns out too large.
+TEST(ScalarPrivateLp, CertifiedScansOfExtremePrograms) {
+  const auto message = [](double unit, double b, double epsilon, LpNeighbours neighbours) {
+    return refusal([&] {
+      const ScalarPrivateLp<double> lp(
+          two_rows() * unit, standard,
+          {.neighbours = neighbours, .sensitivity = 1e-3 * unit, .width = unit, .rounds = 4});
+      NotPrivateEngine engine(13);
+      lp.solve(std::vector<double>{b, b}, Budget::pure(epsilon), engine, LazyCertified{});
+    });
+  };
+  for (const LpNeighbours neighbours : {LpNeighbours::bounds, LpNeighbours::matrix}) {
+    for (const double unit : {1e-30, 1e-20, 1e20, 1e29})
+      EXPECT_EQ(message(unit, 0.1 * unit, 1.0, neighbours), "(nothing was thrown)") << unit;
+    for (const double unit : {1e-45, 1e-40, 1e-37, 1e31, 1e35, 1e38, 1e40, 1e200})
+      EXPECT_NE(message(unit, 0.1 * unit, 1.0, neighbours), "(nothing was thrown)") << unit;
+    EXPECT_NE(message(1e-40, 1e-41, 1.0, neighbours).find("too large for codes in float"),
+              std::string::npos);
+    EXPECT_EQ(message(1.0, -1.0, 6e34, neighbours), message(1.0, 0.0, 6e34, neighbours));
+  }
+}
+
 TEST(ScalarPrivateLp, OneVertexOneConstraintNoMatrix) {
   NotPrivateEngine engine(10);
   const ScalarPrivateLp<float> one(RowMatrix<float>::Constant(1, 1, 0.5F),

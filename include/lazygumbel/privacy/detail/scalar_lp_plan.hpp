@@ -141,6 +141,19 @@ void require_scores_fit_of(const ScalarLpSize& size, const ScaledSimplex& region
                   "is so small, or the matrix so large, that scores would underflow");
 }
 
+/// The same for a mode that scans codes, which are floats: throws unless all numbers on their way
+/// stay far from the ends of float's range. Rows up to 1e30 can be coded; with at most 50,000
+/// variables, sums over coded queries and scores are below 2e5 times what is bounded here.
+inline void require_codes_fit(const ScalarLpSize& size, const ScaledSimplex& region, double norm,
+                              double epsilon) {
+  const double scale = epsilon / (2.0 * size.sensitivity), query = scale * region.radius();
+  if (!(norm <= 1e30 && size.width <= 1e36))
+    throw_invalid("max row norm", norm, "is too large for codes in float: use FullScan");
+  if (!(scale <= 1e36 && query <= 5e32 && query * norm <= 1e30))
+    throw_invalid("epsilon / (2 sensitivity)", scale,
+                  "is too large for codes in float: use FullScan");
+}
+
 /// At least |noise| in each of `count` draws with probability 1 - failure: 2 exp(-B / scale) and
 /// 2 exp(-B^2 / (2 sigma^2)) bound the tails of both laws, discrete ones too.
 inline double largest_noise(const GridNoise& noise, Accountant accountant, double count,
