@@ -79,5 +79,16 @@ TEST(ScalarLpAudit, PrivateMatrixZcdp) {
   expect_zcdp(row, {.rounds = 2, .selection_share = 0.1, .seed = 42}, 0.02, FullScan{}, "a row");
 }
 
+TEST(ScalarLpAudit, ByCertifiedBounds) {
+  const LazyCertified mode{{}, 1};
+  LpAuditPair pair = LpAuditPair::of_bounds();
+  expect_pure(pair, {.rounds = 1, .seed = 51}, 0.8, mode, "one round");
+  expect_pure(pair, {.rounds = 2, .seed = 52}, 0.6, mode, "two rounds");
+  expect_zcdp(pair, {.rounds = 3, .seed = 53}, 0.05, mode, "three rounds");
+  LpAuditPair matrix = LpAuditPair::of_matrix();
+  matrix.answers = {0.45, 0.5, 0.55};
+  expect_pure(matrix, {.rounds = 2, .selection_share = 0.9, .seed = 54}, 0.4, mode, "a matrix");
+}
+
 }  // namespace
 }  // namespace lazygumbel::testing

@@ -78,4 +78,27 @@ Counter count_selections(Selector& selector, const LpSelectionCase<Scalar>& c, s
                      [&] { return selector.select(c.x, c.epsilon, budget, engine).id; });
 }
 
+/// `count` choices each at some points of a walk, by one selector, of which every step draws as it
+/// goes: x moves from the case's point towards vertices, in steps of `stride` of the way, and
+/// epsilon changes now and then. expect(counter, law, step) is called with the choices and the
+/// exact law of each step that is looked at.
+template <class Selector, class Scalar, class Expect>
+void along_a_walk(Selector& selector, LpSelectionCase<Scalar>& c, double stride, std::size_t steps,
+                  std::size_t count, std::uint64_t seed, Expect&& expect) {
+  NotPrivateEngine engine(seed);
+  Budget budget = Budget::pure(1e12);
+  PhiloxEngine walk(seed + 1);
+  for (std::size_t step = 0; step < steps; ++step) {
+    const std::size_t to = uniform_index(static_cast<std::uint32_t>(c.x.size()), walk);
+    for (std::size_t j = 0; j < c.x.size(); ++j)
+      c.x[j] += stride * ((j == to ? c.program.region.vertex(j) : 0.0) - c.x[j]);
+    if (step % 5 == 4) c.epsilon *= step % 2 == 0 ? 1.5 : 0.7;
+    const auto draw = [&] { return selector.select(c.x, c.epsilon, budget, engine).id; };
+    if (step % 4 == 0)
+      expect(count_draws(c.scores.size(), count, draw), c.law(), step);
+    else
+      draw();
+  }
+}
+
 }  // namespace lazygumbel::testing
