@@ -41,8 +41,8 @@ ScaledSimplex region_of(std::size_t d, std::uint64_t seed) {
   return ScaledSimplex::of_objective(objective, 1.0);
 }
 
-template <class Scalar>
-void expect_theorem(bool zcdp, double sensitivity) {
+template <class Scalar, class Mode = FullScan>
+void expect_theorem(bool zcdp, double sensitivity, const Mode& mode = {}) {
   int centre_breaks = 0;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     const std::size_t d = 2 + seed % 40, m = 20 + 13 * (seed % 50);
@@ -51,7 +51,7 @@ void expect_theorem(bool zcdp, double sensitivity) {
                                      {.sensitivity = sensitivity, .failure_probability = beta});
     NotPrivateEngine engine(seed);
     const LpResult result =
-        lp.solve(program.bounds, zcdp ? Budget::zcdp(0.5) : Budget::pure(1.0), engine);
+        lp.solve(program.bounds, zcdp ? Budget::zcdp(0.5) : Budget::pure(1.0), engine, mode);
     expect_in_region(result, program);
     EXPECT_LE(worst_excess(program, result.x), result.bound.violation) << "seed " << seed;
     std::vector<double> centre(d, 1.0 / static_cast<double>(d));
@@ -63,7 +63,9 @@ void expect_theorem(bool zcdp, double sensitivity) {
 
 TEST(ScalarLpTheorem, PureFloats) { expect_theorem<float>(false, 1e-6); }
 TEST(ScalarLpTheorem, PureDoubles) { expect_theorem<double>(false, 1e-6); }
-TEST(ScalarLpTheorem, ZcdpFloats) { expect_theorem<float>(true, 1e-5); }
+TEST(ScalarLpTheorem, ZcdpFloats) { expect_theorem<float>(true, 1e-4); }
+TEST(ScalarLpTheorem, LazyCertified) { expect_theorem<float>(true, 1e-4, LazyCertified{}); }
+TEST(ScalarLpTheorem, LazySampled) { expect_theorem<float>(true, 1e-4, LazySampled{}); }
 
 TEST(ScalarLpTheorem, PrivateMatrix) {
   for (const bool zcdp : {false, true})
@@ -74,6 +76,7 @@ TEST(ScalarLpTheorem, PrivateMatrix) {
                                       {.neighbours = LpNeighbours::matrix,
                                        .sensitivity = 1e-6,
                                        .width = 1.0,
+                                       .rounds = zcdp ? 2000U : 0U,
                                        .failure_probability = beta});
       NotPrivateEngine engine(seed);
       const LpResult result =
@@ -101,6 +104,7 @@ TEST(ScalarLpTheorem, InfeasibleProgramsAreToldByTheNoisyViolation) {
         {.neighbours = matrix ? LpNeighbours::matrix : LpNeighbours::bounds,
          .sensitivity = 1e-6,
          .width = 1.0,
+         .rounds = 1000,
          .violation_share = 0.2});
     NotPrivateEngine engine(seed);
     const LpResult result = lp.solve(program.bounds, Budget::zcdp(0.5), engine);
