@@ -90,5 +90,18 @@ TEST(ScalarLpAudit, ByCertifiedBounds) {
   expect_pure(matrix, {.rounds = 2, .selection_share = 0.9, .seed = 54}, 0.4, mode, "a matrix");
 }
 
+// Scores clipped at a level that one or two constraints set: as private as exact ones.
+TEST(ScalarLpAudit, ByALevelOfASample) {
+  const LpAuditPair pair = LpAuditPair::of_bounds();
+  for (const LazySampled& mode : {LazySampled{}, LazySampled{{.sample = 1, .margin = 0.0}}}) {
+    expect_pure(pair, {.rounds = 2, .seed = 61}, 0.5, mode, "two rounds");
+    expect_pure(pair, {.rounds = 3, .seed = 62}, 0.3, mode, "three rounds");
+  }
+  LpAuditPair matrix = LpAuditPair::of_matrix();
+  matrix.answers = {0.45, 0.5, 0.55};
+  expect_pure(matrix, {.rounds = 3, .selection_share = 0.9, .seed = 63}, 0.2,
+              LazySampled{{.sample = 1, .margin = 0.0}}, "a matrix");
+}
+
 }  // namespace
 }  // namespace lazygumbel::testing

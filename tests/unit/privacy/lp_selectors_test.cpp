@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/privacy/detail/lp_selectors.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "linear_programs.hpp"
@@ -77,6 +79,50 @@ TEST(LpSelectors, NothingIsSpentWhenItCannotBeDone) {
             }).find("scores would overflow"),
             std::string::npos);
   EXPECT_EQ(budget.spent(), 0.0);
+}
+
+TEST(LpSelectors, LazyModesPayAndSayWhatTheyDid) {
+  const Fixture f(300);
+  NotPrivateEngine engine(4);
+  Budget budget = Budget::zcdp(10.0);
+  const auto expect_one = [&](auto& selector, const char* name, Guarantee guarantee, double cost) {
+    EXPECT_STREQ(selector.name(), name);
+    const double before = budget.spent();
+    const Selection selection = selector.select(f.x, 0.5, budget, engine);
+    EXPECT_LT(selection.id, 300U);
+    EXPECT_NEAR(selection.cost, cost, 1e-15);
+    EXPECT_NEAR(budget.spent() - before, cost, 1e-15);
+    EXPECT_EQ(selection.trace.guarantee, guarantee);
+  };
+  LpSelector<LazyCertified, double> certified(f.scores, 0.01, {});
+  expect_one(certified, "lazy, certified", Guarantee::certified(), 0.03125);
+  EXPECT_EQ(certified.scans().exact, 1U);
+  EXPECT_GE(certified.scans().coded, 1U);
+  LpSelector<LazySampled, double> sampled(f.scores, 0.01, {});
+  expect_one(sampled, "lazy, clipped at a sampled level", Guarantee::certified(), 0.03125);
+  EXPECT_EQ(sampled.scans().exact, 1U);
+  const FlatIndex<double> flat(f.program.rows);
+  using Proposed = LazyProposed<FlatIndex<double>>;
+  LpSelector<Proposed, double> proposed(f.scores, 0.01, Proposed{flat, 0, Gap(0.1)});
+  expect_one(proposed, "lazy, proposed by an index", Guarantee::assumed(), 0.03125);
+  // A gap that nothing covers is charged for: (epsilon + 4 c)^2 / 8.
+  LpSelector<Proposed, double> charged(f.scores, 0.01, Proposed{flat, 0, {}, 0.1});
+  expect_one(charged, "lazy, proposed by an index", Guarantee::assumed(), 0.81 / 8.0);
+}
+
+// One constraint, and one variable.
+TEST(LpSelectors, LazyModesOfTheSmallestPrograms) {
+  for (const auto& [m, d] : {std::pair<std::size_t, std::size_t>{1, 1}, {1, 5}, {2, 1}, {65, 1}}) {
+    const Fixture f(m, d);
+    NotPrivateEngine engine(5);
+    Budget budget = Budget::pure(1e6);
+    LpSelector<LazyCertified, double> certified(f.scores, 0.01, {});
+    LpSelector<LazySampled, double> sampled(f.scores, 0.01, {});
+    for (int draw = 0; draw < 100; ++draw) {
+      EXPECT_LT(certified.select(f.x, 0.5, budget, engine).id, m);
+      EXPECT_LT(sampled.select(f.x, 0.5, budget, engine).id, m);
+    }
+  }
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ TEST(SelectionModes, OnlyAProposerIsChargedForAGap) {
 TEST(SelectionModes, Defaults) {
   const LazyCertified lazy;
   EXPECT_EQ(lazy.k, 0U);
-  EXPECT_EQ(lazy.index.code_bits, 8);
+  EXPECT_EQ(lazy.index.code_bits, CertifiedScanOptions::chosen_bits);
   EXPECT_EQ(lazy.index.proposal_budget, 0.0);
 }
 
