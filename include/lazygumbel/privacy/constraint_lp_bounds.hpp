@@ -117,7 +117,7 @@ inline double constraint_lp_learning_rate(double constraints, double density, st
 ///
 /// As computed (CappedProjection: y = (1 + e) min(1/s, l a), |e| <= 2^-42, sum within 2^-40 of 1)
 /// the others move by at most 2^-39 more; e changes a score by 2^-42, and a dot product made of
-/// compensated sums of tiles of 512 is off by 2^-44; twice each. The constants C are rounded to
+/// compensated sums of tiles of 128 is off by 2^-46; twice each. The constants C are rounded to
 /// floats in [-1, 1], each by itself: they are then the data. No term grows with m, which is
 /// private under add_remove. 2^-50 of a score is left for the draw.
 inline double constraint_lp_sensitivity(double density) {

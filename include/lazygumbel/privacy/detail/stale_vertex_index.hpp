@@ -76,7 +76,7 @@ class StaleVertexIndex {
   /// |.|_1 from where they were.
   void moved(std::span<const double> weights, double distance) {
     weights_ = weights;
-    path_ += distance;
+    path_ = next_up(path_ + distance);
     ++step_;
   }
 
@@ -142,14 +142,13 @@ class StaleVertexIndex {
   }
 
   /// Of S_j as computed now. 2^-38 is for the roundings of both scores and of the sum of y, as in
-  /// constraint_lp_sensitivity, the rest for those of the path.
+  /// constraint_lp_sensitivity; the path is rounded up.
   double bound(item_id id) const noexcept {
     const Known& known = known_[id];
     if (known.step == step_) return known.score;
     if (known.step == 0) return 1.0 + 0x1p-38;  // |C| <= 1, sum y <= 1
-    return (std::min)(1.0 + 0x1p-38, known.score + 0x1p-38 +
-                                         known.half_range * ((path_ - known.path) * (1 + 0x1p-40) +
-                                                             0x1p-50 * path_));
+    const double raise = known.half_range * ((path_ - known.path) * (1.0 + 0x1p-40));
+    return (std::min)(1.0, known.score + raise) + 0x1p-38;
   }
 
   void rescore_in_reach(double scale) const {
