@@ -33,12 +33,12 @@ namespace lazygumbel {
 /// a test with ratios at most 1, by which what is undecided is halved around its median.
 ///
 /// Accuracy: y_i = (1 + e_i) min(1/s, l a_i) for one l with |g(l) - 1| <= 2^-40 and |e_i| <= 2^-42,
-/// but for 2^-50 in all: sums are made of blocks of 1,024, and an exp of
-/// an argument of at most 700 that was rounded is off by less than 1,024 roundings. No y_i exceeds
-/// 1/s as rounded.
+/// but for 2^-50 in all, whatever m is: sums are made of blocks of 1,024, and an exp of an argument
+/// of at most 700 that was rounded is off by less than 1,024 roundings. No y_i exceeds 1/s as
+/// rounded.
 ///
-/// O(m) expected, one exp a weight where no cap is active, or where the largest uncapped weight is
-/// about where the last call left it; otherwise about four. Keeps 16 m bytes of work memory. Not
+/// O(m) expected: one exp a weight where no cap is active, or where the cap sets in about where it
+/// did in the last call; otherwise about four. Keeps 16 m bytes of work memory. Not
 /// thread-safe. Sources: M. Herbster, M. Warmuth, "Tracking the best linear predictor", JMLR 1
 /// (2001), for the selection; M. Warmuth, D. Kuzmin, JMLR 9 (2008), for capped experts.
 class CappedProjection {

@@ -34,7 +34,8 @@ class VertexScores {
           for (std::size_t j = left; j < (std::min)(left + tile_size, vertices_); ++j) {
             const auto entry = static_cast<double>(
                 constraints(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j)));
-            const double violation = (entry * region.vertex(j) - bounds[i]) / width;
+            // One rounding, the same wherever constraint i stands among the others.
+            const double violation = std::fma(entry, region.vertex(j), -bounds[i]) / width;
             rows_[j * constraints_ + i] =
                 static_cast<float>((std::min)((std::max)(violation, -1.0), 1.0));
           }
