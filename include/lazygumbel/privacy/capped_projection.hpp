@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -41,10 +42,11 @@ namespace lazygumbel {
 /// did in the last call; otherwise about four. Keeps 16 m bytes of work memory. Not
 /// thread-safe. Sources: M. Herbster, M. Warmuth, "Tracking the best linear predictor", JMLR 1
 /// (2001), for the selection; M. Warmuth, D. Kuzmin, JMLR 9 (2008), for capped experts.
-class CappedProjection {
+template <std::same_as<double> Real>  // a template: compiled only where it is used
+class BasicCappedProjection {
  public:
   /// Throws std::invalid_argument unless s lies in [1, 1e300]. s need not be an integer.
-  explicit CappedProjection(double s) : s_(s) {
+  explicit BasicCappedProjection(double s) : s_(s) {
     if (!(s >= 1.0 && s <= 1e300)) detail::throw_invalid("s", s, "must lie in [1, 1e300]");
   }
 
@@ -59,7 +61,7 @@ class CappedProjection {
     if (y.size() != log_weights.size())
       detail::throw_invalid("y.size()", y.size(), "must equal log_weights.size()");
     const Logs logs(log_weights.data(), static_cast<Eigen::Index>(log_weights.size()));
-    const double top = logs.maxCoeff<Eigen::PropagateNaN>();
+    const double top = logs.template maxCoeff<Eigen::PropagateNaN>();
     if (!(top < infinity)) refuse(log_weights);
     const bool zeros = logs.minCoeff() == -infinity;
     const Eigen::Index positive = zeros ? (logs > -infinity).count() : logs.size();
@@ -206,10 +208,12 @@ class CappedProjection {
   std::vector<double> undecided_;
 };
 
+using CappedProjection = BasicCappedProjection<double>;
+
 /// CappedProjection, once. Throws as it does.
-inline void project_to_capped_simplex(std::span<const double> log_weights, double s,
-                                      std::span<double> y) {
-  CappedProjection(s).project(log_weights, y);
+template <std::same_as<double> Real = double>
+void project_to_capped_simplex(std::span<const double> log_weights, double s, std::span<double> y) {
+  BasicCappedProjection<Real>(s).project(log_weights, y);
 }
 
 }  // namespace lazygumbel

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -15,9 +16,10 @@ namespace lazygumbel::detail {
 /// the sensitivity rests on. So do they as computed: sums of doubles, which round alike wherever a
 /// constraint stands among the others (a product and a sum might be fused here and not there), and
 /// one product. PRIVATE.
-class ConstraintDual {
+template <std::same_as<double> Real>
+class BasicConstraintDual {
  public:
-  ConstraintDual(std::size_t constraints, double density, double learning_rate)
+  BasicConstraintDual(std::size_t constraints, double density, double learning_rate)
       : learning_rate_(learning_rate),
         projection_(density),
         sums_(constraints, 0.0),
@@ -40,8 +42,10 @@ class ConstraintDual {
 
  private:
   double learning_rate_;
-  CappedProjection projection_;
+  BasicCappedProjection<Real> projection_;
   std::vector<double> sums_, log_weights_, weights_;  // -L_i, -eta L_i, y_i
 };
+
+using ConstraintDual = BasicConstraintDual<double>;
 
 }  // namespace lazygumbel::detail
