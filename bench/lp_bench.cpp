@@ -3,9 +3,9 @@
 //
 //   lp_step/<mode>/<problem>/m:<m>/T:<T>    one iteration is a run of T rounds; only selections are
 //                                           timed, every tenth beside a full scan for the same x
-//   lp_solve/<mode>/<problem>/m:<m>/T:<T>   one iteration is ScalarPrivateLp::solve, codes, samples
-//                                           and index builds included; beside it a solve by full
-//                                           scans
+//   lp_solve/<mode>/<problem>/m:<m>/T:<T>   one iteration is making and solving a ScalarPrivateLp,
+//                                           codes, samples and index builds included; beside it a
+//                                           solve by full scans
 //   lp_accuracy/<mode>/<problem>/m:<m>      maximum violation over seeds, mean and standard error,
 //                                           and in how many of them the theorem's bound holds
 //
@@ -187,7 +187,6 @@ void step(benchmark::State& state, const std::string& mode, const std::string& k
 void solve(benchmark::State& state, const std::string& mode, const std::string& kind, std::size_t m,
            std::size_t rounds) {
   const LpProblem& lp = problem(kind, m);
-  const Lp solver = lp_of(lp, rounds);
   std::vector<double> own, rival;
   std::uint64_t seed = 21;
   for (auto _ : state) {
@@ -196,13 +195,13 @@ void solve(benchmark::State& state, const std::string& mode, const std::string& 
     std::optional<lg::LpResult> result, rivals;
     const double time = seconds([&] {
       with_mode(mode, lp, [&](const auto& chosen) {
-        result.emplace(solver.solve(lp.bounds, budget(), engine, chosen));
+        result.emplace(lp_of(lp, rounds).solve(lp.bounds, budget(), engine, chosen));
       });
     });
     state.SetIterationTime(time);
     own.push_back(time);
-    rival.push_back(
-        seconds([&] { rivals.emplace(solver.solve(lp.bounds, budget(), rival_engine)); }));
+    rival.push_back(seconds(
+        [&] { rivals.emplace(lp_of(lp, rounds).solve(lp.bounds, budget(), rival_engine)); }));
     state.counters["max_violation"] = result->not_private_truth->largest;
     state.counters["max_violation_of_scan"] = rivals->not_private_truth->largest;
     state.counters["bound"] = result->bound.violation;

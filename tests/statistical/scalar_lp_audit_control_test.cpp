@@ -2,7 +2,7 @@
 
 #include <lazygumbel/privacy/zcdp.hpp>
 
-#include "lp_audit.hpp"
+#include "scalar_lp_audit.hpp"
 
 // Wrong solves that the audit of scalar_lp_audit_test.cpp must catch: the sensitivity is stated as
 // a third (of rows, a fifth) of what it is, for private bounds, a private matrix (scores and rows)

@@ -1,9 +1,9 @@
+#include "scalar_lp_audit.hpp"
+
 #include <gtest/gtest.h>
 
 #include <lazygumbel/privacy/zcdp.hpp>
 #include <string>
-
-#include "lp_audit.hpp"
 
 // Whole solves of neighbouring linear programs: what the outcomes (constraints chosen, where the
 // answer and its noisy violation lie) prove of the privacy loss must not exceed what the budget

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "lp_selection.hpp"
+#include "scalar_lp_selection.hpp"
 
 // Wrong choices that the test of scalar_lp_selection_law_test.cpp must refuse (p < 1e-6) at its
 // 150,000 draws, each of a law whose power is computed and above 0.999; the right one passes.

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "lp_selection.hpp"
+#include "scalar_lp_selection.hpp"
 
 // The choice of a constraint against the exact law,
 //   P(i) proportional to exp(epsilon (A_i x - b_i) / (2 D)),

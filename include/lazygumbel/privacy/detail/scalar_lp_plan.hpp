@@ -66,12 +66,14 @@ ScalarLpSize scalar_lp_size(const RowStore<Scalar>& rows, const ScaledSimplex& r
   if (matrix) {
     require_positive("width", options.width);
   } else {
-    double largest = 0.0;
+    Eigen::Array<Scalar, Eigen::Dynamic, 1> columns =
+        Eigen::Array<Scalar, Eigen::Dynamic, 1>::Zero(static_cast<Eigen::Index>(rows.dimension()));
     for (std::size_t i = 0; i < rows.size(); ++i)
-      for (std::size_t j = 0; j < rows.dimension(); ++j)
-        largest = (std::max)(largest, std::abs(static_cast<double>(rows.row(
-                                          static_cast<item_id>(i))[static_cast<Eigen::Index>(j)])) *
-                                          region.vertex(j));
+      columns = (columns.max)(rows.row(static_cast<item_id>(i)).array().abs());
+    double largest = 0.0;
+    for (std::size_t j = 0; j < rows.dimension(); ++j)
+      largest = (std::max)(
+          largest, static_cast<double>(columns[static_cast<Eigen::Index>(j)]) * region.vertex(j));
     require_not_negative("max |A_ij v_j|", largest);
     if (options.width > 0.0 && largest > options.width * (1.0 + 1e-6))
       throw_invalid("width", options.width, "is below max |A_ij v_j| = " + text_of(largest));
