@@ -35,9 +35,6 @@ struct LazyCertified {
   /// Items rescored first, at most n; 0: 32, or 16 constraints, or all. At most 64 (16) are used.
   std::size_t k = 0;
 };
-std::size_t k =
-    0;  ///< items rescored first, at most n; 64 (constraints: 16) are used at most; 0: as many
-};
 
 /// A kNN index of the items, which must outlive the run, proposes: sublinear where that is, and as
 /// certain as `widening` is: see ExponentialMechanismOptions for the two gaps.
