@@ -105,7 +105,7 @@ class PlainSampledIndex {
     if constexpr (Clipping == SampledClipping::schedule_from_scores) {
       std::size_t above = 0;
       for (std::size_t i = 0; i < then_.size(); ++i) above += now_[i] > clip_of(i);
-      due = due || above > sample_.size();
+      due = due || above > size() / 5;
     } else {
       due = due || (step_ & (step_ - 1)) == 0;
     }
