@@ -41,8 +41,8 @@ class ScalarPrivateLp {
   /// infinity, a region of another dimension, and on options out of range.
   ScalarPrivateLp(RowMatrix<Scalar> constraints, ScaledSimplex region,
                   const ScalarLpOptions& options)
-      : ScalarPrivateLp(RowStore<Scalar>(prepared(std::move(constraints), region, options)),
-                        std::move(region), options) {}
+      : ScalarPrivateLp(RowStore<Scalar>(prepared(std::move(constraints), region, options)), region,
+                        options) {}  // a copy: arguments are made in any order
 
   /// Reads the caller's A where it is: no copy (but of a private A, which is clipped); it must stay
   /// alive and unchanged.
