@@ -50,9 +50,9 @@ class ConstraintScores {
   std::size_t size() const noexcept { return rows_->size(); }
   /// Of theta: d + 1.
   std::size_t dimension() const noexcept { return rows_->dimension() + 1; }
-  double limit() const noexcept { return limit_; }
-  /// b, clipped.
+  /// b, clipped to [-limit(), limit()].
   std::span<const double> bounds() const noexcept { return bounds_; }
+  double limit() const noexcept { return limit_; }
 
   /// By how much the roundings of s b_i, of the subtraction, and of what bounds and samplers do
   /// with the score may move it, in units of b: a public number.

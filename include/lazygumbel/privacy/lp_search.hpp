@@ -47,12 +47,15 @@ struct LpSearchResult {
 /// feasible ones is feasible, by convexity, so that bisection is right when the far end is.
 ///
 /// With probability at least 1 - 2 steps failure_probability: the accepted x has violation at most
-/// tolerance + margin; and when tolerance is at least the theorem's bound + margin (as it is when 0
-/// is given) `value` is at most (upper - lower) / 2^(steps - 1) worse than the best feasible one.
-/// Not found: no program was accepted, the far end neither.
+/// tolerance + margin, where that is below twice the width W of its program (the noisy violation
+/// tells no more than 2 W, so that a larger tolerance accepts anything); and when tolerance is at
+/// least the theorem's bound + margin (as it is when 0 is given) `value` is at most
+/// (upper - lower) / 2^(steps - 1) worse than the best feasible one. Not found: no program was
+/// accepted, the far end neither.
 ///
-/// Throws std::invalid_argument on options out of range and as ScalarPrivateLp does, budget_error
-/// when the budget was spent from. Spends the whole budget. Refers to A while it runs.
+/// Throws std::invalid_argument on options out of range, for either end, and as ScalarPrivateLp
+/// does, budget_error when the budget was spent from. Spends the whole budget. Refers to A while it
+/// runs.
 template <class Scalar, SecureBitGenerator Engine, class Mode = FullScan>
 LpSearchResult search_private_lp(const RowPointer<Scalar>& constraints,
                                  std::span<const double> objective, std::span<const double> bounds,
@@ -68,6 +71,10 @@ LpSearchResult search_private_lp(const RowPointer<Scalar>& constraints,
     detail::throw_invalid("violation_share", options.program.violation_share,
                           "must be positive: programs are accepted by their noisy violation");
   detail::require_own_budget(budget);
+  // Both ends are legal before anything private is looked at: so is all that lies between them.
+  for (const double end : {options.lower, options.upper})
+    static_cast<void>(ScalarPrivateLp<Scalar>::over(
+        constraints, ScaledSimplex::of_objective(objective, end), options.program));
   const double share = budget.share(1.0 / static_cast<double>(options.steps));
   const double log_failure = std::log(2.0 / options.program.failure_probability);
 

@@ -71,6 +71,8 @@ class SampledConstraintIndex {
   std::size_t size() const noexcept { return scores_->size(); }
   std::size_t dimension() const noexcept { return scores_->dimension(); }
   const SampledConstraintOptions& options() const noexcept { return options_; }
+  /// The constraints that set the level, drawn with replacement: public.
+  std::span<const item_id> sample() const noexcept { return sample_; }
   /// How many items a scan of m keeps: the most that a retrieval returns.
   static std::size_t kept(std::size_t m, const SampledConstraintOptions& options) noexcept {
     return (std::min)(m, 2 * (options.sample != 0 ? options.sample : sqrt_of(m)));

@@ -43,7 +43,7 @@ class ScalarPrivateLp {
   ScalarPrivateLp(RowMatrix<Scalar> constraints, ScaledSimplex region,
                   const ScalarLpOptions& options)
       : ScalarPrivateLp(RowStore<Scalar>(prepared(std::move(constraints), region, options)), region,
-                        options) {}
+                        options) {}  // a copy: arguments are made in any order
 
   /// Reads the caller's A where it is: no copy (but of a private A, which is clipped); it must stay
   /// alive and unchanged.
