@@ -47,11 +47,11 @@ struct LpSearchResult {
 /// feasible ones is feasible, by convexity, so that bisection is right when the far end is.
 ///
 /// With probability at least 1 - 2 steps failure_probability: the accepted x has violation at most
-/// tolerance + margin, where that is below twice the width W of its program (the noisy violation
-/// tells no more than 2 W, so that a larger tolerance accepts anything); and when tolerance is at
-/// least the theorem's bound + margin (as it is when 0 is given) `value` is at most
-/// (upper - lower) / 2^(steps - 1) worse than the best feasible one. Not found: no program was
-/// accepted, the far end neither.
+/// tolerance + margin, where that is below 2 (W + bound.violation) of its program (the noisy
+/// violation is clipped there, so that a larger tolerance accepts anything); and when tolerance is
+/// at least the theorem's bound + margin (as it is when 0 is given) `value` is at most (upper -
+/// lower) / 2^(steps - 1) worse than the best feasible one. Not found: no program was accepted, the
+/// far end neither.
 ///
 /// Throws std::invalid_argument on options out of range, for either end, and as ScalarPrivateLp
 /// does, budget_error when the budget was spent from. Spends the whole budget. Refers to A while it
