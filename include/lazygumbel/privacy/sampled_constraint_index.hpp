@@ -33,13 +33,16 @@ struct SampledConstraintOptions {
 /// Every y moves by at most s D when b does, and so do maxima and minima of them: the clipped score
 /// has the sensitivity of the exact one, whatever the sample is. (That holds for the neighbours of
 /// a private right-hand side, all of whose entries may move by D; not where one entry moves
-/// freely.) The scans come at public times.
+/// freely.) The scans come at public times. The points, s and the options must be public: the
+/// points of ScalarPrivateLp are made of what was released.
 ///
 /// What is lost: a constraint that the last scan did not see above U, and that is above it now,
 /// counts as one at U until the next scan. So the theorem's promise grows by the mean over the
 /// steps of W |w_t - w_t0|_1 (w the weights of the simplex), which is public and bounds what any
 /// constraint can have gained since the scan. About one constraint in `sample` is above U - margin,
-/// so that a draw proposes about exp(margin) * sample items at most.
+/// so that a draw proposes about exp(margin) * sample items at most, while the scan's list of
+/// 2 sample items reaches down to U. Where scores have fallen so far since the scan that it does
+/// not, the next of the list is the bound, and a draw may look at all m until the next scan.
 ///
 /// `prepare(theta)`, once a step, is not thread-safe; scores and searches are, for the prepared
 /// theta only. Refers to the scores, which must outlive it. Memory: the sample's rows.

@@ -285,4 +285,23 @@ TYPED_TEST(RowCoding, CutsOffExtremesWhereThatPays) {
   EXPECT_LT(better / 64, 0.93);
 }
 
+TYPED_TEST(RowCoding, OffsetsLieBesideTheRows) {
+  for (const std::size_t n : {1U, 64U, 70U}) {
+    RowCodes codes = coded(4, gaussian_rows<TypeParam>(n, 5, 1));
+    const std::size_t before = codes.size_in_bytes();
+    EXPECT_EQ(codes.offsets(0), nullptr);
+    for (const double first : {0.1, -1e30}) {
+      std::vector<double> offsets(n);
+      for (std::size_t i = 0; i < n; ++i) offsets[i] = first + static_cast<double>(i) / 3.0;
+      codes.set_offsets(offsets);
+      EXPECT_EQ(codes.size_in_bytes(), before + codes.tiles() * tile_rows * sizeof(float));
+      for (std::size_t i = 0; i < codes.tiles() * tile_rows; ++i)
+        EXPECT_EQ(codes.offsets(i / tile_rows)[i % tile_rows],
+                  static_cast<float>(offsets[std::min(i, n - 1)]));
+    }
+    codes.append<TypeParam>(gaussian_rows<TypeParam>(200, 5, 2), 1);
+    EXPECT_EQ(codes.offsets(0), nullptr) << "there are rows without one";
+  }
+}
+
 }  // namespace

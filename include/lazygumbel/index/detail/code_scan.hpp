@@ -11,10 +11,12 @@
 
 /// \file
 /// From integer dot products to bounds. For row i of tile t and a coded query
-///   estimate_i = s_i (a D_i + b z_i),   error_i = s_i c e_i + norm_t * slack_norm + slack,
-/// and |score(query, i) - estimate_i| <= error_i for the score as `score` computes it
-/// (docs/algorithms.md, section 5). The loops below are plain C++; each is compiled once for every
-/// instruction set, inside a function that carries it.
+///   estimate_i = s_i (a D_i + b z_i) + offset o_i,
+///   error_i = s_i c e_i + norm_t * slack_norm + slack,
+/// and |score(query, i) + offset o_i - estimate_i| <= error_i for the score as `score` computes it
+/// (docs/algorithms.md, section 5; o_i: RowCodes::set_offsets, 0 where none were set). The loops
+/// below are plain C++; each is compiled once for every instruction set, inside a function that
+/// carries it.
 
 namespace lazygumbel::detail {
 

@@ -72,7 +72,8 @@ class RowCodes {
            (2 * norms_.size() + offsets_.size()) * sizeof(float);
   }
 
-  /// Gives every row a number, rounded to float. Precondition: one a row, each fits a float.
+  /// Gives every row a number, rounded to float, until rows are appended. Precondition: one a row,
+  /// each fits a float.
   void set_offsets(std::span<const double> offsets) {
     offsets_.assign(tiles() * tile_rows, static_cast<float>(offsets.back()));
     for (std::size_t i = 0; i < offsets.size(); ++i) offsets_[i] = static_cast<float>(offsets[i]);
@@ -113,6 +114,7 @@ void RowCodes::append(const MatrixView<Scalar>& rows, std::size_t threads, Simd 
   words_.resize(all_tiles * tile_rows);
   norms_.resize(all_tiles, 0.0F);
   residuals_.resize(all_tiles, 0.0F);
+  offsets_.clear();
   count_ = first + added;
   const std::size_t first_tile = first / tile_rows;
   const Pool<RowCoder> coders;
