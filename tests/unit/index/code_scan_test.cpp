@@ -98,8 +98,10 @@ class CodeScan : public ::testing::Test {
     for (std::size_t i = 0; i < truth.size(); ++i) {
       const std::size_t t = i / tile_rows, lane = t * tile_lanes + i % tile_lanes;
       ASSERT_LE(std::abs(truth[i] - wide(a.estimates[i])), wide(a.errors[i])) << i;
-      ASSERT_LE(truth[i], wide(a.lanes[lane])) << i;
-      ASSERT_LE(truth[i], wide(a.largest[t])) << i;
+      if (codes.offsets(t) == nullptr) {  // `bounds` is for rows without
+        ASSERT_LE(truth[i], wide(a.lanes[lane])) << i;
+        ASSERT_LE(truth[i], wide(a.largest[t])) << i;
+      }
       ASSERT_LE(truth[i], wide(a.weights[t].largest) + wide(a.weights[t].error)) << i;
       ASSERT_LE(a.estimates[i], a.weights[t].largest) << i;
     }

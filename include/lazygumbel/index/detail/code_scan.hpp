@@ -114,7 +114,9 @@ struct BoundSink {
   float* largest;
 };
 
-/// lanes[16 t + l]: an upper bound on the scores of rows l, 16 + l, 32 + l, 48 + l of tile t.
+/// lanes[16 t + l]: an upper bound on the scores of rows l, 16 + l, 32 + l, 48 + l of tile t. Of
+/// rows without offsets: a sum more would be fused here and not there, and a batch of queries would
+/// no longer get what each gets alone.
 template <class Dots, int Bits, int Queries>
 LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std::size_t last,
                                    const CodedQuery* const* queries, const BoundSink* sinks) {
@@ -136,9 +138,8 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
       for (int q = 0; q < Queries; ++q) {
         typename Lanes<W>::Ints dot;
         load(dot, dots[q] + W * i);
-        Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
-                                    queries[q]->b * row.zero + queries[q]->c * row.residual);
-        add_offsets<W>(bound, codes.offsets(t), W * i, queries[q]->offset);
+        const Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
+                                          queries[q]->b * row.zero + queries[q]->c * row.residual);
         if (i < parts)
           largest[q][i] = bound;
         else
