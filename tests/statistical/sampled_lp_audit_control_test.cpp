@@ -20,12 +20,12 @@ namespace lazygumbel::detail {
 
 template <testing::SampledClipping Clipping, class Scalar>
 class LpSelector<testing::PlainSampled<Clipping>, Scalar>
-    : public PreparedLpSelector<testing::PlainSampledIndex<Scalar, Clipping>> {
+    : public LazyLpSelector<testing::PlainSampledIndex<Scalar, Clipping>> {
  public:
   LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity,
              const testing::PlainSampled<Clipping>& mode)
-      : PreparedLpSelector<testing::PlainSampledIndex<Scalar, Clipping>>(scores, sensitivity,
-                                                                         mode.index, 1) {}
+      : LazyLpSelector<testing::PlainSampledIndex<Scalar, Clipping>>(sensitivity, {.k = 1}, scores,
+                                                                     mode.index) {}
   static constexpr const char* name() noexcept { return "plain loops"; }
 };
 

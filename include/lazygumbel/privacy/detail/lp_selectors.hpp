@@ -9,11 +9,11 @@
 
 #include "lazygumbel/privacy/constraint_index.hpp"
 #include "lazygumbel/privacy/constraint_scores.hpp"
+#include "lazygumbel/privacy/detail/lazy_selector.hpp"
 #include "lazygumbel/privacy/exponential_mechanism.hpp"
 #include "lazygumbel/privacy/proposed_constraint_index.hpp"
 #include "lazygumbel/privacy/sampled_constraint_index.hpp"
 #include "lazygumbel/privacy/scalar_lp_options.hpp"
-#include "lazygumbel/privacy/selection_modes.hpp"
 #include "lazygumbel/random/categorical.hpp"
 #include "lazygumbel/sampling/exhaustive.hpp"
 
@@ -90,77 +90,53 @@ inline void set_point(std::span<const double> x, Vector<double>& query) {
   query[query.size() - 1] = -1.0;
 }
 
-/// The two modes that prepare an index for each step.
+/// The lazy modes, over the indexes that they are named for.
 template <class Index>
-class PreparedLpSelector {
+class LazyLpSelector : public LazySelector<Index> {
  public:
-  template <class Scores, class Options>
-  PreparedLpSelector(const Scores& scores, double sensitivity, const Options& options,
-                     std::size_t k)
-      : index_(scores, options), mechanism_(index_, sensitivity, {.k = k}) {}
-  PreparedLpSelector(PreparedLpSelector&&) = delete;  // the mechanism refers to the index
-
-  ScanCounts scans() const noexcept { return index_.scans(); }
+  using LazySelector<Index>::LazySelector;
 
   template <SecureBitGenerator Engine>
   Selection select(std::span<const double> x, double epsilon, Budget& budget, Engine& engine) {
     set_point(x, query_);
-    index_.prepare(query_ * mechanism_.scale(epsilon));
-    const Selection selection = mechanism_.select(query_, epsilon, budget, engine);
-    if constexpr (requires { index_.note_proposals(selection.trace.proposals); })
-      index_.note_proposals(selection.trace.proposals);
-    return selection;
+    return this->select_by(query_, epsilon, budget, engine);
   }
 
  private:
-  Index index_;
-  ExponentialMechanism<Index> mechanism_;
   Vector<double> query_;
 };
 
 template <class Scalar>
-class LpSelector<LazyCertified, Scalar> : public PreparedLpSelector<ConstraintIndex<Scalar>> {
+class LpSelector<LazyCertified, Scalar> : public LazyLpSelector<ConstraintIndex<Scalar>> {
  public:
   LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity, const LazyCertified& mode)
-      : PreparedLpSelector<ConstraintIndex<Scalar>>(scores, sensitivity, mode.index, mode.k) {}
+      : LazyLpSelector<ConstraintIndex<Scalar>>(sensitivity, {.k = mode.k}, scores, mode.index) {}
   static constexpr const char* name() noexcept { return "lazy, certified"; }
 };
 
 template <class Scalar>
-class LpSelector<LazySampled, Scalar> : public PreparedLpSelector<SampledConstraintIndex<Scalar>> {
+class LpSelector<LazySampled, Scalar> : public LazyLpSelector<SampledConstraintIndex<Scalar>> {
  public:
   LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity, const LazySampled& mode)
-      : PreparedLpSelector<SampledConstraintIndex<Scalar>>(
-            scores, sensitivity, mode.index,
-            SampledConstraintIndex<Scalar>::kept(scores.size(), mode.index)) {}
+      : LazyLpSelector<SampledConstraintIndex<Scalar>>(
+            sensitivity, {.k = SampledConstraintIndex<Scalar>::kept(scores.size(), mode.index)},
+            scores, mode.index) {}
   static constexpr const char* name() noexcept { return "lazy, clipped at a sampled level"; }
   /// Between scans a score may be hidden by as much as x has moved.
   static constexpr bool clips = true;
 };
 
 template <class Proposer, class Scalar>
-class LpSelector<LazyProposed<Proposer>, Scalar> {
+class LpSelector<LazyProposed<Proposer>, Scalar>
+    : public LazyLpSelector<ProposedConstraintIndex<Scalar, Proposer>> {
  public:
   LpSelector(const ConstraintScores<Scalar>& scores, double sensitivity,
              const LazyProposed<Proposer>& mode)
-      : index_(scores, mode.proposer),
-        mechanism_(index_, sensitivity,
-                   {.k = mode.k, .widening = mode.widening, .uncovered_gap = mode.uncovered_gap}) {}
-  LpSelector(LpSelector&&) = delete;
-
+      : LazyLpSelector<ProposedConstraintIndex<Scalar, Proposer>>(
+            sensitivity,
+            {.k = mode.k, .widening = mode.widening, .uncovered_gap = mode.uncovered_gap}, scores,
+            mode.proposer) {}
   static constexpr const char* name() noexcept { return "lazy, proposed by an index"; }
-  ScanCounts scans() const noexcept { return {}; }
-
-  template <SecureBitGenerator Engine>
-  Selection select(std::span<const double> x, double epsilon, Budget& budget, Engine& engine) {
-    set_point(x, query_);
-    return mechanism_.select(query_, epsilon, budget, engine);
-  }
-
- private:
-  ProposedConstraintIndex<Scalar, Proposer> index_;
-  ExponentialMechanism<ProposedConstraintIndex<Scalar, Proposer>> mechanism_;
-  Vector<double> query_;
 };
 
 }  // namespace lazygumbel::detail

@@ -6,12 +6,12 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/privacy/detail/lazy_selector.hpp"
 #include "lazygumbel/privacy/error_index.hpp"
 #include "lazygumbel/privacy/error_scores.hpp"
 #include "lazygumbel/privacy/exponential_mechanism.hpp"
 #include "lazygumbel/privacy/mwem_options.hpp"
 #include "lazygumbel/privacy/proposed_error_index.hpp"
-#include "lazygumbel/privacy/selection_modes.hpp"
 #include "lazygumbel/sampling/exhaustive.hpp"
 
 /// \file
@@ -65,75 +65,49 @@ class MwemSelector<FullScan, W> {
   ScanCounts scans_;
 };
 
-/// The two modes that prepare an index for each step.
-template <class Index, Workload W>
-class PreparedSelector {
+/// The lazy modes, over the indexes that they are named for.
+template <class Index>
+class LazyMwemSelector : public LazySelector<Index> {
  public:
-  template <class Options>
-  PreparedSelector(const ErrorScores<W>& scores, double sensitivity, const Options& options,
-                   std::size_t k)
-      : index_(scores, options), mechanism_(index_, sensitivity, {.k = k}) {}
-  PreparedSelector(PreparedSelector&&) = delete;  // the mechanism refers to the index
-
-  ScanCounts scans() const noexcept { return index_.scans(); }
+  using LazySelector<Index>::LazySelector;
 
   template <SecureBitGenerator Engine>
   Selection select(std::span<const double> weights, double epsilon, Budget& budget,
                    Engine& engine) {
     set_query(weights, query_);
-    const Vector<double> theta = query_ * mechanism_.scale(epsilon);
-    index_.prepare(theta);
-    const Selection selection = mechanism_.select(query_, epsilon, budget, engine);
-    if constexpr (requires { index_.note_proposals(selection.trace.proposals); })
-      index_.note_proposals(selection.trace.proposals);
-    return selection;
+    return this->select_by(query_, epsilon, budget, engine);
   }
 
  private:
-  Index index_;
-  ExponentialMechanism<Index> mechanism_;
   Vector<double> query_;
 };
 
 template <Workload W>
-class MwemSelector<LazyCertified, W> : public PreparedSelector<ErrorIndex<W>, W> {
+class MwemSelector<LazyCertified, W> : public LazyMwemSelector<ErrorIndex<W>> {
  public:
   MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyCertified& mode)
-      : PreparedSelector<ErrorIndex<W>, W>(scores, sensitivity, mode.index, mode.k) {}
+      : LazyMwemSelector<ErrorIndex<W>>(sensitivity, {.k = mode.k}, scores, mode.index) {}
   static constexpr const char* name() noexcept { return "lazy, certified"; }
 };
 
 template <Workload W>
-class MwemSelector<LazyClipped, W> : public PreparedSelector<ClippedErrorIndex<W>, W> {
+class MwemSelector<LazyClipped, W> : public LazyMwemSelector<ClippedErrorIndex<W>> {
  public:
   MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyClipped& mode)
-      : PreparedSelector<ClippedErrorIndex<W>, W>(scores, sensitivity, mode.index, mode.k) {}
+      : LazyMwemSelector<ClippedErrorIndex<W>>(sensitivity, {.k = mode.k}, scores, mode.index) {}
   static constexpr const char* name() noexcept { return "lazy, clipped"; }
 };
 
 template <class Proposer, Workload W>
-class MwemSelector<LazyProposed<Proposer>, W> {
+class MwemSelector<LazyProposed<Proposer>, W>
+    : public LazyMwemSelector<ProposedErrorIndex<W, Proposer>> {
  public:
   MwemSelector(const ErrorScores<W>& scores, double sensitivity, const LazyProposed<Proposer>& mode)
-      : index_(scores, mode.proposer),
-        mechanism_(index_, sensitivity,
-                   {.k = mode.k, .widening = mode.widening, .uncovered_gap = mode.uncovered_gap}) {}
-  MwemSelector(MwemSelector&&) = delete;
-
+      : LazyMwemSelector<ProposedErrorIndex<W, Proposer>>(
+            sensitivity,
+            {.k = mode.k, .widening = mode.widening, .uncovered_gap = mode.uncovered_gap}, scores,
+            mode.proposer) {}
   static constexpr const char* name() noexcept { return "lazy, proposed by an index"; }
-  ScanCounts scans() const noexcept { return {}; }
-
-  template <SecureBitGenerator Engine>
-  Selection select(std::span<const double> weights, double epsilon, Budget& budget,
-                   Engine& engine) {
-    set_query(weights, query_);
-    return mechanism_.select(query_, epsilon, budget, engine);
-  }
-
- private:
-  ProposedErrorIndex<W, Proposer> index_;
-  ExponentialMechanism<ProposedErrorIndex<W, Proposer>> mechanism_;
-  Vector<double> query_;
 };
 
 }  // namespace lazygumbel::detail
