@@ -144,11 +144,6 @@ void step(benchmark::State& state, std::size_t m, std::size_t d) {
     }
     state.SetIterationTime(total);
   }
-  const auto mean = [](const std::vector<double>& values) {
-    double sum = 0.0;
-    for (const double v : values) sum += v;
-    return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
-  };
   state.counters["ms_per_step"] = 1e3 * mean(own);
   state.counters["early_ms"] = 1e3 * mean(early);
   state.counters["later_ms"] = 1e3 * mean(later);

@@ -17,7 +17,6 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,24 +85,6 @@ double with_mode(const std::string& mode, const LpProblem& problem, Use&& use) {
     return build;
   }
   return 0.0;
-}
-
-double mean(const std::vector<double>& values) {
-  double sum = 0.0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-
-/// Notes a time for m and, when there are two, their exponent of growth.
-void note_growth(benchmark::State& state, const std::string& counter, const std::string& name,
-                 std::size_t m, double time) {
-  static std::map<std::string, std::map<double, double>> all;
-  std::map<double, double>& times = all[counter + name];
-  times[static_cast<double>(m)] = time;
-  if (times.size() < 2) return;
-  const auto& [m0, t0] = *times.begin();
-  const auto& [m1, t1] = *times.rbegin();
-  state.counters[counter] = std::log(t1 / t0) / std::log(m1 / m0);
 }
 
 /// By how much the largest miss exceeded the bound of lazy_proposed, unwidened, in nats.

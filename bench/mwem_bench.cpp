@@ -21,7 +21,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -156,12 +155,6 @@ double needed_gap(const lg::ErrorScores<W>& scores, const Mode& mode,
   }
 }
 
-/// The step times of a mode by m, for the exponent.
-std::map<double, double>& steps_of(const std::string& name) {
-  static std::map<std::string, std::map<double, double>> all;
-  return all[name];
-}
-
 template <class W>
 void step(benchmark::State& state, const std::string& mode, const std::string& kind,
           std::size_t m) {
@@ -210,11 +203,6 @@ void step(benchmark::State& state, const std::string& mode, const std::string& k
       count_errors(state, queries, data, fit.weights());
     }
   });
-  const auto mean = [](const std::vector<double>& values) {
-    double sum = 0.0;
-    for (const double v : values) sum += v;
-    return sum / static_cast<double>(values.size());
-  };
   state.counters["ms_per_step"] = 1e3 * mean(own);
   state.counters["median_ms"] = 1e3 * median(own);
   state.counters["scan_ms"] = 1e3 * mean(rival);
@@ -226,13 +214,7 @@ void step(benchmark::State& state, const std::string& mode, const std::string& k
     state.counters["build_seconds"] = build;
     state.counters["gap_needed"] = gap_needed;
   }
-  std::map<double, double>& times = steps_of(mode + "/" + kind);
-  times[static_cast<double>(m)] = mean(own);
-  if (times.size() > 1) {
-    const auto& [m0, t0] = *times.begin();
-    const auto& [m1, t1] = *times.rbegin();
-    state.counters["exponent"] = std::log(t1 / t0) / std::log(m1 / m0);
-  }
+  note_growth(state, "exponent", mode + "/" + kind, m, mean(own));
 }
 
 template <class W>

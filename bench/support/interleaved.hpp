@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace bench {
@@ -14,6 +16,24 @@ inline double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
+}
+
+inline double mean(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double v : values) sum += v;
+  return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
+}
+
+/// Notes a time for m and, when there are two, their exponent of growth.
+inline void note_growth(benchmark::State& state, const std::string& counter,
+                        const std::string& name, std::size_t m, double time) {
+  static std::map<std::string, std::map<double, double>> all;
+  std::map<double, double>& times = all[counter + name];
+  times[static_cast<double>(m)] = time;
+  if (times.size() < 2) return;
+  const auto& [m0, t0] = *times.begin();
+  const auto& [m1, t1] = *times.rbegin();
+  state.counters[counter] = std::log(t1 / t0) / std::log(m1 / m0);
 }
 
 /// Seconds that `work` takes.

@@ -54,8 +54,9 @@ struct LpResult {
   std::string selection{};
   Guarantee guarantee{};  ///< of the selection's law, the weakest of all rounds
   /// max_i (A_i x - b_i) with noise, and the standard deviation of that noise, when part of the
-  /// budget was set aside for it. Before the noise it is clipped at 2 (W + bound.violation), either
-  /// way: beyond that it says only that the program is far from feasible, or from tight.
+  /// budget was set aside for it. Before the noise it is clipped at 2 (W + the theorem's bound,
+  /// without what LazySampled adds to it), either way: beyond that it says only that the program is
+  /// far from feasible, or from tight.
   std::optional<double> noisy_violation{};
   double noise_deviation = 0.0;
   /// NOT PRIVATE; there only when it was asked for.

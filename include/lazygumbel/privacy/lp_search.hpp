@@ -47,8 +47,8 @@ struct LpSearchResult {
 /// feasible ones is feasible, by convexity, so that bisection is right when the far end is.
 ///
 /// With probability at least 1 - 2 steps failure_probability: the accepted x has violation at most
-/// tolerance + margin, where that is below 2 (W + bound.violation) of its program (the noisy
-/// violation is clipped there, so that a larger tolerance accepts anything); and when tolerance is
+/// tolerance + margin, where that is below what LpResult::noisy_violation of its program is clipped
+/// at (a larger tolerance accepts anything); and when tolerance is
 /// at least the theorem's bound + margin (as it is when 0 is given) `value` is at most (upper -
 /// lower) / 2^(steps - 1) worse than the best feasible one. Not found: no program was accepted, the
 /// far end neither.
@@ -82,7 +82,6 @@ LpSearchResult search_private_lp(const RowPointer<Scalar>& constraints,
   double near = options.maximise ? options.upper : options.lower;
   double value = far;
   std::optional<LpResult> best;
-  LpSearchStep last;
   std::vector<LpSearchStep> history;
   double best_value = far, margin = 0.0;
   bool found = false;
@@ -99,7 +98,7 @@ LpSearchResult search_private_lp(const RowPointer<Scalar>& constraints,
                              : deviation * std::sqrt(2.0 * log_failure);
     const double tolerance =
         options.tolerance > 0.0 ? options.tolerance : result.bound.violation + noise;
-    last = {value, *result.noisy_violation, *result.noisy_violation <= tolerance};
+    const LpSearchStep last{value, *result.noisy_violation, *result.noisy_violation <= tolerance};
     history.push_back(last);
     if (last.accepted || !best) {
       best.emplace(std::move(result));
