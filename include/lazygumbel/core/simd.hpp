@@ -11,9 +11,10 @@
 
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
 #define LAZYGUMBEL_X86_KERNELS 1
-#define LAZYGUMBEL_AVX2 __attribute__((target("avx2,fma")))
+// Every processor with AVX2 and FMA converts half precision (F16C), too.
+#define LAZYGUMBEL_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define LAZYGUMBEL_AVX512 \
-  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")))
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
 #elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
 #define LAZYGUMBEL_NEON_KERNELS 1
 #endif

@@ -29,33 +29,6 @@ struct TileWeight {
   float largest, sum, error;
 };
 
-/// The largest lane and the sum of the lanes, in trees: one by one they cost their latency.
-template <class Floats>
-LAZYGUMBEL_INLINE float largest_lane(const Floats& lanes) noexcept {
-  if constexpr (sizeof(Floats) > 16) {
-    typename Lanes<sizeof(Floats) / 8>::Floats halves[2];
-    load(halves, reinterpret_cast<const float*>(&lanes));
-    take_larger(halves[0], halves[1]);
-    return largest_lane(halves[0]);
-  } else {
-    const float even = lanes[0] > lanes[2] ? lanes[0] : lanes[2];
-    const float odd = lanes[1] > lanes[3] ? lanes[1] : lanes[3];
-    return even > odd ? even : odd;
-  }
-}
-
-template <class Floats>
-LAZYGUMBEL_INLINE float lane_sum(const Floats& lanes) noexcept {
-  if constexpr (sizeof(Floats) > 16) {
-    typename Lanes<sizeof(Floats) / 8>::Floats halves[2];
-    load(halves, reinterpret_cast<const float*>(&lanes));
-    halves[0] += halves[1];
-    return lane_sum(halves[0]);
-  } else {
-    return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
-  }
-}
-
 /// x = exp(x) for x <= 0, within `fast_exp_error` of itself; about 1e-38 from -87 down. 2^f for f
 /// in [-1/2, 1/2] by its minimax cubic: whoever draws by these weights knows each as computed, so
 /// that closeness matters little and time much.
