@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "lazygumbel/attention/detail/storage_lanes.hpp"
 
@@ -14,7 +15,7 @@ namespace lazygumbel::detail {
 /// Rows of one block of scores s and, beside them, of products of output gradients and values
 /// g.v. Turns the scores into weights p = factor e^(cap(s) - shift) [times the key's weight] and
 /// the products into the scores' gradients p (g.v - delta) cap'(s); both are 0 behind a row's
-/// limit.
+/// limit and where the score is -inf.
 struct GradientRows {
   std::size_t rows, keys;  ///< keys: a multiple of the lanes' width fits in a row
   float *scores, *products;
@@ -37,9 +38,11 @@ LAZYGUMBEL_INLINE void gradient_lanes(float* scores, float* products, const floa
   std::memcpy(&y, products, sizeof y);
   Floats slope;
   if constexpr (Capped) {
+    const Floats uncapped = x, lowest = Floats{} - (std::numeric_limits<float>::max)();
     lanes_cap<W>(x, cap, inverse);
     const Floats tanh = x * inverse;
     slope = 1.0F - tanh * tanh;
+    x = uncapped < lowest ? uncapped : x;
   }
   x -= shift;
   const Floats most = Floats{} + 88.0F;  // more only where the shift is another attention's
