@@ -70,20 +70,23 @@ class TimedLists {
     list_of_.reserve(count);
     for (std::size_t first = list_of_.size(); first < count; first += block) {
       const std::size_t some = (std::min)(block, count - first);
-      const float* const rows = keys.data() + static_cast<std::ptrdiff_t>(first) * keys.outerStride();
+      const float* const rows =
+          keys.data() + static_cast<std::ptrdiff_t>(first) * keys.outerStride();
       score(rows, keys.outerStride(), some, scores.data());
       for (std::size_t i = 0; i < some; ++i) {
         float* const row = scores.data() + i * padded_;
         for (std::size_t g = 0; g < lists_; ++g) row[g] -= half_squares_[g];
-        const auto nearest = static_cast<std::uint32_t>(std::max_element(row, row + lists_) - row);
+        float best = row[0];
+        for (std::size_t g = 1; g < lists_; ++g) best = row[g] > best ? row[g] : best;
+        const auto nearest = static_cast<std::uint32_t>(std::find(row, row + lists_, best) - row);
         const auto id = static_cast<item_id>(first + i);
         items_[nearest].push_back(id);
         list_of_.push_back(nearest);
         if (id < trained_)
-          spreads_[nearest] +=
-              (std::max)(0.0, square_sum(keys.data() + static_cast<std::ptrdiff_t>(id) *
-                                                           keys.outerStride(), d_) -
-                                  2.0 * static_cast<double>(row[nearest]));
+          spreads_[nearest] += (std::max)(
+              0.0,
+              square_sum(keys.data() + static_cast<std::ptrdiff_t>(id) * keys.outerStride(), d_) -
+                  2.0 * static_cast<double>(row[nearest]));
       }
     }
     if (spread_known_) return;
