@@ -267,6 +267,28 @@ class SampledDecoder {
                        [](float check) { return std::isfinite(check); });
   }
 
+  /// Adds keys that are picked to what is certain of head g of the group.
+  void attend_to_picked(const GatheredRows<T>& keys, const GatheredRows<T>& values,
+                        const float* query, std::size_t g, Work& work) const {
+    if (keys.count == 0) return;
+    work.weights.resize(keys.count + 16);
+    gather_kernels<T>(simd_).scores(keys, query, static_cast<float>(options_.attention.softcap),
+                                    work.weights.data());
+    product_kernels(simd_).softmax({.rows = 1,
+                                    .keys = keys.count,
+                                    .scores = work.weights.data(),
+                                    .score_row = 0,
+                                    .limits = nullptr,
+                                    .bias = 0.0F,
+                                    .softcap = 0.0F,
+                                    .largest = work.certain.largest.data() + g,
+                                    .sums = work.certain.sums.data() + g,
+                                    .out = work.certain.row(g),
+                                    .out_row = 0,
+                                    .dimension = static_cast<std::size_t>(work.certain.stride())});
+    gather_kernels<T>(simd_).values(values, work.weights.data(), work.certain.row(g));
+  }
+
   bool attend_head(const KeyValueCache<T>& cache, const AttentionShape& shape, std::size_t kv,
                    std::size_t g, std::uint64_t seed, Work& work, AttentionOutput& out) const {
     const std::size_t h = kv * shape.group() + g, dv = shape.value_dimension;
@@ -282,49 +304,33 @@ class SampledDecoder {
     };
 
     if (options_.sinks > 0) scores.take_out(0, options_.sinks);
-    const std::size_t top_only = options_.top_k > 0 ? options_.top_k : 64;
-    if (options_.sample_tail)
-      scores.take_largest(options_.tail_samples, options_.top_k, work.ids);
-    else
-      scores.take_largest(0, top_only, work.ids);
-    const std::size_t certain =
-        options_.sinks + shape.keys - states_[kv].codes.size() + work.ids.size();
-    if (!work.ids.empty()) {
-      work.weights.resize(work.ids.size() + 16);
-      kernels.scores(picked(keys), query, cap, work.weights.data());
-      product_kernels(simd_).softmax({.rows = 1,
-                                      .keys = work.ids.size(),
-                                      .scores = work.weights.data(),
-                                      .score_row = 0,
-                                      .limits = nullptr,
-                                      .bias = 0.0F,
-                                      .softcap = 0.0F,
-                                      .largest = work.certain.largest.data() + g,
-                                      .sums = work.certain.sums.data() + g,
-                                      .out = work.certain.row(g),
-                                      .out_row = 0,
-                                      .dimension = static_cast<std::size_t>(work.certain.stride())});
-      kernels.values(picked(values), work.weights.data(), work.certain.row(g));
-    }
-
-    const double total = options_.sample_tail ? scores.total() : 0.0;
-    work.row.start(dv, static_cast<std::size_t>(work.certain.stride()),
-                   static_cast<double>(work.certain.largest[g]), work.certain.sums[g],
-                   work.certain.row(g),
-                   sink_logits_.empty() ? -RowEstimate::infinity
-                                        : static_cast<double>(sink_logits_[h]),
-                   scores.unit(), total);
-    const ProvedRange range{scores.largest_error(),
-                            rule_.strict()
-                                ? cache.largest_value_norm(kv) + work.row.centre_norm()
-                                : 0.0};
+    std::size_t certain = options_.sinks + shape.keys - states_[kv].codes.size();
     PhiloxEngine stream(seed, h);
     // A random row costs about as much as 5 streamed ones (6 where rows are half as long), which
     // are read once for the whole group.
     const std::size_t limit = shape.keys / (sizeof(T) == 4 ? 5 : 6) / shape.group();
+    std::size_t drawn = 0;
     double half_width = 0.0;
-    for (std::size_t wanted = options_.tail_samples, stage = 1;; ++stage) {
-      if (total > 0.0) {
+    const auto start = [&](std::size_t draws, std::size_t most) {
+      scores.take_largest(draws, most, work.ids);
+      certain += work.ids.size();
+      attend_to_picked(picked(keys), picked(values), query, g, work);
+      work.row.start(dv, static_cast<std::size_t>(work.certain.stride()),
+                     static_cast<double>(work.certain.largest[g]), work.certain.sums[g],
+                     work.certain.row(g),
+                     sink_logits_.empty() ? -RowEstimate::infinity
+                                          : static_cast<double>(sink_logits_[h]),
+                     scores.unit(), options_.sample_tail ? scores.total() : 0.0);
+    };
+    if (!options_.sample_tail) {
+      start(0, options_.top_k > 0 ? options_.top_k : 64);
+      work.row.settle();
+      half_width = RowEstimate::infinity;
+    } else {
+      start(options_.tail_samples, options_.top_k);
+      const double largest_value = rule_.strict() ? cache.largest_value_norm(kv) : 0.0;
+      bool again = rule_.sequential() && options_.top_k == 0;
+      for (std::size_t wanted = options_.tail_samples, stage = 1; scores.total() > 0.0; ++stage) {
         work.ids.resize(wanted - work.row.count());
         work.intensities.resize(work.ids.size());
         work.weights.resize(work.ids.size() + 16);
@@ -332,25 +338,39 @@ class SampledDecoder {
                     work.intensities.data());
         work.row.add(kernels, picked(keys), picked(values), query, cap, work.intensities.data(),
                      work.weights.data());
+        drawn += work.ids.size();
+        work.row.settle();
+        half_width = rule_.half_width(
+            work.row, stage,
+            {scores.largest_error(), rule_.strict() ? largest_value + work.row.centre_norm() : 0.0},
+            gather_kernels<float>(simd_));
+        if (!work.row.is_finite() || std::isnan(half_width)) return false;
+        if (!rule_.sequential()) break;
+        const double ratio = rule_.ratio(work.row, half_width);
+        if (ratio <= 1.0) break;
+        const double all = 1.05 * static_cast<double>(wanted) * ratio * ratio;
+        if (std::exchange(again, false) && all > 2.0 * static_cast<double>(wanted) &&
+            all < 4.0 * static_cast<double>(limit)) {
+          // So many draws would meet many a key often: those keys are better taken once. Draws
+          // start afresh, as before.
+          start(static_cast<std::size_t>(all), 0);
+          half_width = 0.0;
+          wanted = options_.tail_samples;
+        } else {
+          wanted = DrawRule::next(wanted, ratio, limit);
+        }
+        if (wanted == 0 || certain + wanted > limit) return false;
       }
-      work.row.settle();
-      half_width = rule_.half_width(work.row, stage, range, gather_kernels<float>(simd_));
-      if (!work.row.is_finite() || std::isnan(half_width)) return false;
-      if (!rule_.sequential() || total == 0.0) break;
-      const double ratio = rule_.ratio(work.row, half_width);
-      if (ratio <= 1.0) break;
-      wanted = DrawRule::next(wanted, ratio, limit);
-      if (wanted == 0) return false;
+      if (work.row.count() == 0) work.row.settle();
     }
 
     work.row.write(out.values.data() + h * dv);
     out.log_sum_exp(0, static_cast<Eigen::Index>(h)) = work.row.log_sum();
     AttentionRow& row = out.rows[h];
-    row.keys_touched = static_cast<std::uint32_t>(certain + work.row.count());
-    row.samples = static_cast<std::uint32_t>(work.row.count());
+    row.keys_touched = static_cast<std::uint32_t>(certain + drawn);
+    row.samples = static_cast<std::uint32_t>(drawn);
     row.path = options_.sample_tail ? AttentionPath::sampled : AttentionPath::top_only;
     row.error = half_width == 0.0 ? 0.0F : static_cast<float>(half_width / work.row.norm());
-    if (!options_.sample_tail) row.error = std::numeric_limits<float>::infinity();
     row.target_met = options_.sample_tail || !rule_.sequential();
     return true;
   }
