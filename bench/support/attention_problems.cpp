@@ -120,13 +120,18 @@ constexpr std::size_t lanes = Eigen::internal::packet_traits<float>::size;
 constexpr std::size_t chains = lanes >= 16 ? 24 : 12;
 using Chains = std::make_index_sequence<chains>;
 
+/// Sums streams * blocks blocks, one of each stream in turn.
 template <std::size_t... I>
-float sum(const float* data, std::size_t blocks, std::index_sequence<I...>) {
+float sum(const float* data, std::size_t streams, std::size_t blocks, std::index_sequence<I...>) {
   using namespace Eigen::internal;
   Packet sums[chains];
   ((sums[I] = pset1<Packet>(0.0F)), ...);
-  for (std::size_t b = 0; b < blocks; ++b, data += chains * lanes)
-    ((sums[I] = padd(sums[I], ploadu<Packet>(data + I * lanes))), ...);
+  for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t s = 0; s < streams; ++s) {
+      const float* block = data + (s * blocks + b) * chains * lanes;
+      ((sums[I] = padd(sums[I], ploadu<Packet>(block + I * lanes))), ...);
+    }
+  }
   return (predux(sums[I]) + ...);
 }
 
@@ -161,13 +166,20 @@ std::optional<AttentionProblem> attention_problem(const std::string& data, std::
 }
 
 double read_bandwidth(std::size_t bytes) {
-  const std::size_t blocks = (std::max)(std::size_t{1}, bytes / (chains * lanes * sizeof(float)));
+  constexpr std::size_t most_streams = 4, block_bytes = chains * lanes * sizeof(float);
+  const std::size_t blocks =
+      (std::max)(std::size_t{1}, bytes / (most_streams * block_bytes)) * most_streams;
   const std::vector<float> data(blocks * chains * lanes, 1.0F);
-  std::vector<double> rates;
-  for (int run = 0; run < 9; ++run)
-    rates.push_back(static_cast<double>(data.size() * sizeof(float)) /
-                    seconds([&] { benchmark::DoNotOptimize(sum(data.data(), blocks, Chains{})); }));
-  return median(rates);
+  double best = 0.0;
+  for (std::size_t streams = 1; streams <= most_streams; streams *= 2) {
+    std::vector<double> times;
+    for (int run = 0; run < 7; ++run)
+      times.push_back(seconds([&] {
+        benchmark::DoNotOptimize(sum(data.data(), streams, blocks / streams, Chains{}));
+      }));
+    best = (std::max)(best, static_cast<double>(blocks * block_bytes) / median(times));
+  }
+  return best;
 }
 
 double fma_peak() {

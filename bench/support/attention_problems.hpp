@@ -37,8 +37,9 @@ std::optional<AttentionProblem> attention_problem(const std::string& data, std::
                                                   std::size_t n, std::size_t query_count,
                                                   std::uint64_t seed, std::string& why);
 
-/// Bytes a second that one thread reads in order: the median of several sums over `bytes` of
-/// floats, which should be many times the last cache.
+/// Bytes a second that one thread reads: the best of one, two and four streams in order (keys and
+/// values are two, and one stream alone is not always the fastest), each the median of several sums
+/// over `bytes` of floats, which should be many times the last cache.
 double read_bandwidth(std::size_t bytes = std::size_t{1} << 29);
 
 /// Floating-point operations a second of one thread, 2 a multiply-add: the best of several loops
