@@ -175,6 +175,24 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
   }
 }
 
+/// All 0, in the shapes of one call.
+inline void resize_gradients(const AttentionShape& shape, AttentionGradients& out) {
+  const auto m = static_cast<Eigen::Index>(shape.queries),
+             n = static_cast<Eigen::Index>(shape.keys);
+  out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
+  out.keys.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.dimension));
+  out.values.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.value_dimension));
+  out.errors = {};
+}
+
+/// Throws std::invalid_argument when a gradient is not finite.
+inline void require_finite_gradients(const AttentionGradients& out) {
+  for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
+    for (Eigen::Index i = 0; i < gradient->size(); ++i)
+      if (!std::isfinite(gradient->data()[i]))
+        throw_invalid("output_gradients", gradient->data()[i], "gradients overflow");
+}
+
 /// Throws std::invalid_argument when weights of a query sum to more than 1, for then the forward
 /// was another's, or when a gradient is not finite.
 inline void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
@@ -186,10 +204,7 @@ inline void require_gradients(const AttentionShape& shape, const AttentionOutput
             "forward.log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
             forward.log_sum_exp(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(h)),
             "is not of these queries, keys and options: weights sum to " + text_of(mass));
-  for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
-    for (Eigen::Index i = 0; i < gradient->size(); ++i)
-      if (!std::isfinite(gradient->data()[i]))
-        throw_invalid("output_gradients", gradient->data()[i], "gradients overflow");
+  require_finite_gradients(out);
 }
 
 }  // namespace detail
@@ -226,12 +241,7 @@ void exact_attention_backward(const HeadsView<float>& queries, const HeadsView<T
   detail::require_finite("queries", queries);
   detail::require_finite("keys", keys);
   detail::require_finite("values", values);
-  const auto m = static_cast<Eigen::Index>(shape.queries),
-             n = static_cast<Eigen::Index>(shape.keys);
-  out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
-  out.keys.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.dimension));
-  out.values.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.value_dimension));
-  out.errors = {};
+  detail::resize_gradients(shape, out);
   detail::BackwardConstants constants =
       detail::backward_constants(shape, options, forward, output_gradients, out.sink_logits);
   // Queries and keys in P parts each. Cells that are worked on together share neither: round t
