@@ -102,11 +102,18 @@ void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
   if (!p.sinks.empty()) {
     EXPECT_LT(error(out.sink_logits, reference.sinks), 1e-5);
   }
-  // The errors that it states are about those that it has.
+  // The errors that it states are those that it has, within the spread of both. (Seeds are fixed;
+  // in other runs the ratios lay in 0.9 .. 1.1.)
   const ReferenceGradients exact = reference_gradients(p, gradients);
-  std::printf("errors %g %g, %g %g, %g %g sampled %zu\n", out.errors.queries,
-              error(out.queries, exact.queries), out.errors.keys, error(out.keys, exact.keys),
-              out.errors.values, error(out.values, exact.values), sampled);
+  const auto expect_stated = [](double stated, const RowMatrix<float>& gradient,
+                                const RowMatrix<double>& truth) {
+    const double actual = (gradient.cast<double>() - truth).norm() / gradient.cast<double>().norm();
+    EXPECT_GT(stated, 0.75 * actual);
+    EXPECT_LT(stated, 1.3 * actual);
+  };
+  expect_stated(out.errors.queries, out.queries, exact.queries);
+  expect_stated(out.errors.keys, out.keys, exact.keys);
+  expect_stated(out.errors.values, out.values, exact.values);
   AttentionOptions threaded = options;
   threaded.threads = 3;
   lazygumbel::detail::plan_backward(qs, ks, vs, threaded, shape, tape, gs, again);
@@ -126,7 +133,7 @@ TEST(PlanBackward, IsTheGradientOfTheSampledForward) {
   options.attention.softcap = 3.0;
   expect_tape_gradients({.m = 400, .n = 1300, .heads = 4, .kv_heads = 2, .options = options}, 3);
   options.attention.softcap = 0.0;
-  options.accuracy = Accuracy(0.2, 0.1);
+  options.accuracy = Accuracy(0.9, 0.1, ErrorScale::absolute);
   expect_tape_gradients({.m = 200, .n = 3000, .heads = 4, .kv_heads = 1, .options = options}, 4);
 }
 
