@@ -114,9 +114,8 @@ class SampledDecoder {
     const std::size_t end = (cache.tokens() - window) / tile_rows * tile_rows;
     if (states_.front().codes.size() >= end) return;
     const HeadsView<T> keys = cache.keys();
-    parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
-      code(keys, kv, end, states_[kv].codes);
-    });
+    parallel_for(states_.size(), options_.attention.threads,
+                 [&](std::size_t kv) { code(keys, kv, end, states_[kv].codes); });
   }
 
   /// The rows of `out` for the queries of the newest token, which see all keys of the cache. Takes
@@ -125,8 +124,7 @@ class SampledDecoder {
   template <BitGenerator Engine>
   void decode(const KeyValueCache<T>& cache, const HeadsView<float>& queries, Engine& engine,
               AttentionOutput& out) {
-    if (queries.tokens() != 1)
-      throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
+    if (queries.tokens() != 1) throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
     if (queries.heads() != heads_)
       throw_invalid("queries.heads()", queries.heads(), "must equal heads = " + text_of(heads_));
     if (cache.kv_heads() != states_.size())
@@ -136,8 +134,10 @@ class SampledDecoder {
     const AttentionShape shape = require_attention(queries, keys, values, options_.attention);
     const std::uint64_t seed = uniform_bits(engine);
     append(cache);
-    const std::size_t coded = states_.front().codes.size();
-    if (shape.keys < options_.minimum_keys || coded <= options_.sinks ||
+    const std::size_t coded = states_.front().codes.size(),
+                      tail = coded > options_.sinks ? coded - options_.sinks : 0;
+    if (shape.keys < options_.minimum_keys ||
+        tail <= (options_.sample_tail ? options_.tail_samples : 0) ||
         options_.attention.mask.visible(0, 1, shape.keys) != shape.keys) {
       exact_attention(queries, keys, values, options_.attention, out);
       return;
@@ -151,10 +151,9 @@ class SampledDecoder {
         failed_[kv] = 1;
         return;
       }
-      works_.borrow([] { return Work(); },
-                    [&](Work& work) {
-                      failed_[kv] = !attend(cache, queries, shape, kv, seed, work, out);
-                    });
+      works_.borrow(
+          [] { return Work(); },
+          [&](Work& work) { failed_[kv] = !attend(cache, queries, shape, kv, seed, work, out); });
       if (failed_[kv])
         state.patience.failed();
       else
@@ -189,10 +188,10 @@ class SampledDecoder {
   void code(const HeadsView<T>& keys, std::size_t kv, std::size_t end, RowCodes& codes) const {
     const auto d = static_cast<Eigen::Index>(keys.dimension());
     if constexpr (std::same_as<T, float>) {
-      codes.append<float>(Eigen::Map<const RowMatrix<float>>(
-                              keys.row(codes.size(), kv),
-                              static_cast<Eigen::Index>(end - codes.size()), d),
-                          1, simd_);
+      codes.append<float>(
+          Eigen::Map<const RowMatrix<float>>(keys.row(codes.size(), kv),
+                                             static_cast<Eigen::Index>(end - codes.size()), d),
+          1, simd_);
     } else {
       constexpr std::size_t together = 4096;
       RowMatrix<float> rows;
@@ -218,11 +217,11 @@ class SampledDecoder {
     const EstimateKernels& kernels = estimate_kernels(simd_, codes.bits());
     const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
     for (std::size_t g = 0; g < group; ++g)
-      work.scores[g].start(codes, kernels,
-                           Eigen::Map<const Vector<float>>(
-                               work.padded.data() + g * room,
-                               static_cast<Eigen::Index>(shape.dimension)),
-                           cap, cache.largest_key_norm(kv));
+      work.scores[g].start(
+          codes, kernels,
+          Eigen::Map<const Vector<float>>(work.padded.data() + g * room,
+                                          static_cast<Eigen::Index>(shape.dimension)),
+          cap, cache.largest_key_norm(kv));
     for (std::size_t t = 0; t < codes.tiles(); t += scan_together)
       for (std::size_t g = 0; g < group; ++g)
         work.scores[g].scan(codes, t, (std::min)(codes.tiles(), t + scan_together));
@@ -235,8 +234,7 @@ class SampledDecoder {
   bool attend_to_ends(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
                       const AttentionShape& shape, std::size_t kv, Work& work) const {
     const std::size_t group = shape.group(), width = product_kernels(simd_).width,
-                      room = query_room(shape.dimension, width),
-                      coded = states_[kv].codes.size();
+                      room = query_room(shape.dimension, width), coded = states_[kv].codes.size();
     const HeadsView<T> keys = cache.keys(), values = cache.values();
     work.padded.resize(group * room);
     work.checks.assign(group, 0.0F);
@@ -315,12 +313,11 @@ class SampledDecoder {
       scores.take_largest(draws, most, work.ids);
       certain += work.ids.size();
       attend_to_picked(picked(keys), picked(values), query, g, work);
-      work.row.start(dv, static_cast<std::size_t>(work.certain.stride()),
-                     static_cast<double>(work.certain.largest[g]), work.certain.sums[g],
-                     work.certain.row(g),
-                     sink_logits_.empty() ? -RowEstimate::infinity
-                                          : static_cast<double>(sink_logits_[h]),
-                     scores.unit(), options_.sample_tail ? scores.total() : 0.0);
+      work.row.start(
+          dv, static_cast<std::size_t>(work.certain.stride()),
+          static_cast<double>(work.certain.largest[g]), work.certain.sums[g], work.certain.row(g),
+          sink_logits_.empty() ? -RowEstimate::infinity : static_cast<double>(sink_logits_[h]),
+          scores.unit(), options_.sample_tail ? scores.total() : 0.0);
     };
     if (!options_.sample_tail) {
       start(0, options_.top_k > 0 ? options_.top_k : 64);
@@ -330,7 +327,10 @@ class SampledDecoder {
       start(options_.tail_samples, options_.top_k);
       const double largest_value = rule_.strict() ? cache.largest_value_norm(kv) : 0.0;
       bool again = rule_.sequential() && options_.top_k == 0;
-      for (std::size_t wanted = options_.tail_samples, stage = 1; scores.total() > 0.0; ++stage) {
+      // Strict samples double, so that which sizes there may be, and the delta of each, do not
+      // depend on what is drawn; odd stages are those before the keys are taken anew.
+      std::size_t stage = 1;
+      for (std::size_t wanted = options_.tail_samples; scores.total() > 0.0;) {
         work.ids.resize(wanted - work.row.count());
         work.intensities.resize(work.ids.size());
         work.weights.resize(work.ids.size() + 16);
@@ -356,10 +356,14 @@ class SampledDecoder {
           start(static_cast<std::size_t>(all), 0);
           half_width = 0.0;
           wanted = options_.tail_samples;
+          stage = 2;
         } else {
-          wanted = DrawRule::next(wanted, ratio, limit);
+          const std::size_t next = DrawRule::next(wanted, ratio, limit);
+          if (next == 0) return false;
+          for (; rule_.strict() && wanted < next; stage += 2) wanted *= 2;
+          wanted = (std::max)(wanted, next);
         }
-        if (wanted == 0 || certain + wanted > limit) return false;
+        if (certain + wanted > limit) return false;
       }
       if (work.row.count() == 0) work.row.settle();
     }
@@ -387,8 +391,8 @@ class SampledDecoder {
       const std::size_t count = last - first;
       AttentionOptions options = options_.attention;
       if (!sink_logits_.empty())
-        options.sink_logits = std::span<const float>(sink_logits_).subspan(first * group,
-                                                                          count * group);
+        options.sink_logits =
+            std::span<const float>(sink_logits_).subspan(first * group, count * group);
       const auto heads = [&]<StorageScalar S>(const HeadsView<S>& all, std::size_t from,
                                               std::size_t some) {
         return HeadsView<S>(all.row(0, from), all.tokens(), some, all.dimension(),
