@@ -21,6 +21,7 @@
 #include "lazygumbel/attention/heads_view.hpp"
 #include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention.hpp"
+#include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention_options.hpp"
 #include "lazygumbel/core/config.hpp"
 #include "lazygumbel/core/errors.hpp"
