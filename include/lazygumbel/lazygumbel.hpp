@@ -19,6 +19,7 @@
 #include "lazygumbel/attention/heads_view.hpp"
 #include "lazygumbel/attention/knn_attention_options.hpp"
 #include "lazygumbel/attention/random_walk.hpp"
+#include "lazygumbel/attention/walk_steps.hpp"
 #include "lazygumbel/core/config.hpp"
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/core/log_sum_exp.hpp"
