@@ -46,8 +46,9 @@ struct MedianOfMeansSize {
 /// ScalarQuantizedIndex. Draws over an approximate list without a gap are biased: a key that the
 /// search missed counts as if its score were the k-th one found. Trace says which it is.
 ///
-/// Full attention only: all keys of the index are seen. A causal mask needs an index of each
-/// prefix, since a filtered list of the whole gives no bound that is worth having.
+/// Full attention only: all keys of the index are seen. A causal mask wants an index of each prefix
+/// (RowSteps walks over such): of the best of all keys a filter may leave none, and the bound on
+/// the others, though true, may be far above the prefix.
 ///
 /// Refers to the index, which must outlive it. const and thread-safe, each thread with its own
 /// engine. Everywhere: throws std::invalid_argument on queries or values of a wrong shape or that
