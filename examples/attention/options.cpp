@@ -52,6 +52,7 @@ void check(const CLI::App& app, Options& options) {
     if (value == 0) throw CLI::ValidationError(name, "must be at least 1");
   if (options.training_images < 200)
     throw CLI::ValidationError("--training-images", "must be at least 200");
+  if (options.threads > 1024) throw CLI::ValidationError("--threads", "must be at most 1024");
   if (app.count("--kv-heads") == 0) options.kv_heads = options.heads;
   if (!options.quick) return;
   if (app.count("--training-images") == 0) options.training_images = 12'000;
