@@ -28,6 +28,13 @@ class SoftmaxState {
   float* row(std::size_t r) noexcept { return values.data() + r * width_; }
   const float* row(std::size_t r) const noexcept { return values.data() + r * width_; }
 
+  /// Row r has seen no key.
+  void reset(std::size_t r) {
+    largest[r] = -std::numeric_limits<float>::infinity();
+    sums[r] = 0.0;
+    std::fill_n(row(r), width_, 0.0F);
+  }
+
   /// Adds what other keys gave the same rows.
   void merge(const SoftmaxState& other) {
     for (std::size_t r = 0; r < rows(); ++r) {
