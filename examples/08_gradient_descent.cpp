@@ -2,7 +2,7 @@
 /// gradient descent with exact gradients, and beside it with the gradients of sampled attention.
 ///
 ///   08_gradient_descent           on a part of Fashion-MNIST, some seconds
-///   08_gradient_descent --full    with 50,000 keys, some minutes; --help lists the options
+///   08_gradient_descent --full    with 40,000 keys, some minutes; --help lists the options
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -30,7 +30,7 @@ using namespace attention_tools;
 
 struct Options {
   TrainingOptions training{};
-  std::size_t keys = 8'000, held_out = 2'000, test = 1'000;
+  std::size_t keys = 10'000, held_out = 20'000, test = 1'000;
   bool full = false, separate = false;
   std::filesystem::path output = ".";
 
@@ -43,8 +43,7 @@ void set_full(const CLI::App& app, Options& options) {
   const auto set = [&](const char* name, std::size_t& value, std::size_t full) {
     if (app.count(name) == 0) value = full;
   };
-  set("--keys", options.keys, 50'000);
-  set("--held-out", options.held_out, 10'000);
+  set("--keys", options.keys, 40'000);
   set("--test", options.test, 10'000);
   set("--dimension", options.training.dimension, 64);
   set("--batch", options.training.batch, 2'000);
@@ -81,13 +80,13 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
     app.add_option(name, value, help)->type_name("N")->check(lazygumbel_tools::whole_number);
   };
   app.add_flag("--full", options.full, "The sizes in brackets below: some minutes");
-  add_count("--keys", options.keys, "Training images that are keys (default: 8000 [50000])");
+  add_count("--keys", options.keys, "Training images that are keys (default: 10000 [40000])");
   add_count("--held-out", options.held_out,
-            "Further training images, of which batches are drawn\n(default: 2000 [10000])");
+            "Further training images, of which batches are drawn\n(default: 20000)");
   add_count("--test", options.test, "Test images (default: 1000 [10000])");
   add_count("--dimension", training.dimension, "Rows of W (default: 32 [64])");
   app.add_flag("--separate", options.separate, "One W for queries, another for keys");
-  add_count("--batch", training.batch, "Queries of a step (default: 256 [2000])");
+  add_count("--batch", training.batch, "Queries of a step (default: 1000 [2000])");
   add_count("--steps", training.steps, "Steps (default: 60 [150])");
   app.add_option("--rate", training.rate, "Of Adam")->type_name("X")->capture_default_str();
   app.add_option("--temperature", training.temperature, "Scores are <q, k> / X")

@@ -26,8 +26,8 @@ struct Projection {
 };
 
 struct TrainingOptions {
-  std::size_t dimension = 32, batch = 256, steps = 60, report_every = 5;
-  double temperature = 0.1, rate = 0.005;  ///< of scores; of Adam
+  std::size_t dimension = 32, batch = 1000, steps = 60, report_every = 5;
+  double temperature = 0.1, rate = 0.01;  ///< of scores; of Adam
   bool shared = true;
   std::uint64_t seed = 1;
   lazygumbel::KnnAttentionOptions attention{};  ///< its scale is set from the temperature
