@@ -19,6 +19,7 @@
 #include "lazygumbel/attention/exact_attention.hpp"
 #include "lazygumbel/attention/exact_backward.hpp"
 #include "lazygumbel/attention/heads_view.hpp"
+#include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention.hpp"
 #include "lazygumbel/attention/knn_attention_options.hpp"
 #include "lazygumbel/core/config.hpp"
