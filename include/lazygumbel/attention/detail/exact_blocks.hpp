@@ -22,11 +22,21 @@ class SoftmaxState {
     largest.assign(rows, -std::numeric_limits<float>::infinity());
     sums.assign(rows, 0.0);
     values.assign(rows * value_width, 0.0F);
+    lost.assign(rows * value_width, 0.0F);
+    checks.assign(rows, 0.0F);
   }
   std::size_t rows() const noexcept { return sums.size(); }
   std::ptrdiff_t stride() const noexcept { return static_cast<std::ptrdiff_t>(width_); }
   float* row(std::size_t r) noexcept { return values.data() + r * width_; }
   const float* row(std::size_t r) const noexcept { return values.data() + r * width_; }
+
+  /// False when a score or a sum of values is NaN or infinite: what else is here is then wrong.
+  bool is_finite() const noexcept {
+    float check = 0.0F;
+    for (const float x : checks) check += x * 0.0F;
+    for (const float x : values) check += x * 0.0F;
+    return check == 0.0F;
+  }
 
   /// Adds what other keys gave the same rows.
   void merge(const SoftmaxState& other) {
@@ -44,6 +54,8 @@ class SoftmaxState {
   std::vector<float> largest;
   std::vector<double> sums;
   std::vector<float, CacheLineAllocator<float>> values;
+  std::vector<float, CacheLineAllocator<float>> lost;  ///< by rounding, of each of the values
+  std::vector<float> checks;                           ///< not finite where a score was not
 
  private:
   std::size_t width_ = 0;
@@ -125,7 +137,9 @@ class BlockAttention {
                        .sums = state.sums.data() + row,
                        .out = state.row(row),
                        .out_row = state.stride(),
-                       .dimension = width_});
+                       .dimension = width_,
+                       .lost = state.lost.data() + (state.row(row) - state.values.data()),
+                       .checks = state.checks.data() + row});
     kernels_->multiply({.m = height,
                         .n = width_,
                         .k = keys,
@@ -137,7 +151,8 @@ class BlockAttention {
                         .b_panel = static_cast<std::ptrdiff_t>(panel),
                         .c = state.row(row),
                         .c_row = state.stride(),
-                        .add = true});
+                        .add = true,
+                        .lost = state.lost.data() + (state.row(row) - state.values.data())});
   }
 
   const ProductKernels* kernels_;
