@@ -104,12 +104,15 @@ LAZYGUMBEL_INLINE void product_tile(const Product& p, const float* a, const floa
     }
   }
   LAZYGUMBEL_UNROLL
-  for (int i = 0; i < Rows * Vectors; ++i) {
-    float* const to = c + (i / Vectors) * p.c_row + static_cast<std::ptrdiff_t>(W) * (i % Vectors);
-    if (p.lost == nullptr)
-      std::memcpy(to, &sums[i], sizeof(Floats));
-    else
-      add_compensated(sums[i], to, p.lost + (to - p.c));
+  for (int i = 0; i < Rows; ++i) {
+    LAZYGUMBEL_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      float* const to = c + i * p.c_row + static_cast<std::ptrdiff_t>(W) * v;
+      if (p.lost == nullptr)
+        std::memcpy(to, &sums[i * Vectors + v], sizeof(Floats));
+      else
+        add_compensated(sums[i * Vectors + v], to, p.lost + (to - p.c));
+    }
   }
 }
 
