@@ -155,7 +155,11 @@ LAZYGUMBEL_INLINE void softmax_rows(const SoftmaxRows& block) {
       Floats x;
       std::memcpy(&x, scores + j, sizeof x);
       check += x;
-      if (block.softcap > 0.0F) lanes_cap<W>(x, block.softcap, inverse);
+      if (block.softcap > 0.0F) {  // what was left out stays at -inf
+        Floats capped = x;
+        lanes_cap<W>(capped, block.softcap, inverse);
+        x = x > -infinity ? capped : x;
+      }
       x += block.bias;
       std::memcpy(scores + j, &x, sizeof x);
       if (j + W > limit) {

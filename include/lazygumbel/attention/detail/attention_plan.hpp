@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "lazygumbel/core/types.hpp"
+
+/// \file
+/// Which keys count for which queries in sampled attention: a sparse matrix, as a union of dense
+/// blocks, from which the forward pass and all three gradients are computed.
+
+namespace lazygumbel::detail {
+
+/// Every row of a block meets every key of it, but for what the limits and ranges leave out.
+struct PlanBlock {
+  /// Keys begin .. end - 1 (positions in `keys`) that position `row` in `rows` does not meet.
+  struct Range {
+    std::uint32_t row, begin, end;
+  };
+  std::vector<std::uint32_t> rows;    ///< of the plan, increasing
+  std::vector<item_id> keys;          ///< may repeat in a sampled block
+  std::vector<std::uint32_t> limits;  ///< row r meets the first limits[r] keys; empty: all
+  std::vector<Range> excluded;
+  /// Keys are draws from the tail, each of which counts exp(log_weight of the row) times.
+  bool sampled = false;
+};
+
+/// Queries of one kv head that were attended to together: row r is query first + r / group of the
+/// order by visible keys, head r % group of the group.
+struct PlanSegment {
+  std::size_t kv_head = 0, first = 0, queries = 0;
+  std::vector<PlanBlock> blocks;
+  std::vector<float> log_weights;   ///< one a row: log(tail size / draws); of sampled blocks
+  std::vector<double> log_sums;     ///< one a row: log Z^, without the sink logit
+};
+
+}  // namespace lazygumbel::detail
