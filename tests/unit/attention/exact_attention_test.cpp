@@ -121,7 +121,7 @@ TEST(ExactAttention, NoQueriesAndNoKeys) {
   const AttentionOutput empty =
       exact_attention(none, HeadsView<float>(some, 2), HeadsView<float>(some, 2).tokens(0, 20));
   EXPECT_EQ(empty.values.rows(), 0);
-  EXPECT_EQ(empty.values.cols(), 8);
+  EXPECT_EQ(empty.values.cols(), 4);
   EXPECT_EQ(empty.log_sum_exp.rows(), 0);
   EXPECT_TRUE(empty.rows.empty());
   for (const std::size_t m : {1, 20}) {
@@ -135,7 +135,7 @@ TEST(ExactAttention, NoQueriesAndNoKeys) {
 // Nor do parts of the keys (from 4,096 on) or tiles of the queries depend on the threads.
 TEST(ExactAttention, ThreadsChangeNothing) {
   for (const auto& [m, n, heads] :
-       {std::array<std::size_t, 3>{1, 9000, 2}, {2, 40, 2}, {400, 300, 4}, {9, 5000, 2}}) {
+       {std::array<std::size_t, 3>{1, 9000, 2}, {2, 40, 2}, {400, 410, 4}, {9, 5000, 2}}) {
     const AttentionSizes sizes{
         .queries = m, .keys = n, .heads = heads, .kv_heads = 2, .d = 12, .dv = 9};
     const AttentionProblem problem = gaussian_problem(sizes, 2.0, n);
@@ -292,10 +292,7 @@ void expect_named(std::size_t m) {
     for (const double softcap : {0.0, 5.0})
       for (const float bad : {nan, infinity, -infinity}) {
         const AttentionOptions options{
-            .softcap = softcap,
-            .mask = AttentionMask::causal(),
-            .threads = simd == Simd::avx2 && bad < 0.0F ? std::size_t{2} : std::size_t{1},
-            .simd = simd};
+            .softcap = softcap, .mask = AttentionMask::causal(), .simd = simd};
         const auto message = [&](auto& matrix, Eigen::Index row, Eigen::Index column) {
           const auto kept = matrix(row, column);
           matrix(row, column) = static_cast<std::decay_t<decltype(kept)>>(bad);
@@ -326,6 +323,21 @@ TEST(ExactAttention, NamesWhatIsNotFinite) {
     expect_named<float>(m);
     expect_named<Eigen::half>(m);
     expect_named<Eigen::bfloat16>(m);
+  }
+}
+
+// Of many such rows, met by several threads, the first.
+TEST(ExactAttention, NamesTheFirstOnAllThreads) {
+  for (const std::size_t m : {1, 900}) {
+    AttentionProblem problem =
+        gaussian_problem({.queries = m, .keys = 9000, .d = 3, .dv = 2}, 1.0, 3);
+    problem.values.bottomRows(6000).setConstant(nan);
+    problem.keys.bottomRows(4000).setConstant(infinity);
+    for (const std::size_t threads : {2, 5})
+      EXPECT_EQ(message_of<std::invalid_argument>([&] {
+                  exact_attention(problem.q(), problem.k(), problem.v(), {.threads = threads});
+                }),
+                "lazygumbel: keys(token 5000, head 0, 0) = inf: must be finite");
   }
 }
 
