@@ -133,7 +133,7 @@ void attend_streaming(const HeadsView<float>& queries, const HeadsView<T>& keys,
               .out = state.row(row),
               .out_row = state.stride(),
               .checks = state.checks.data() + row,
-              .lost = state.lost.data() + row * value_width});
+              .lost = state.lost_row(row)});
     };
     std::size_t all = end;  // keys that every query sees are read once for all
     for (std::size_t i = 0; i < m; ++i)

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
@@ -31,8 +32,28 @@ struct PlanBlock {
 struct PlanSegment {
   std::size_t kv_head = 0, first = 0, queries = 0;
   std::vector<PlanBlock> blocks;
-  std::vector<float> log_weights;   ///< one a row: log(tail size / draws); of sampled blocks
-  std::vector<double> log_sums;     ///< one a row: log Z^, without the sink logit
+  std::vector<float> log_weights;  ///< one a row: log(tail size / draws); of sampled blocks
+  std::vector<double> log_sums;    ///< one a row: log Z^, without the sink logit
 };
+
+/// Takes the rows for which `gone(row)` holds out of the block.
+template <class Predicate>
+void leave_out(PlanBlock& block, Predicate&& gone) {
+  constexpr auto nowhere = (std::numeric_limits<std::uint32_t>::max)();
+  std::vector<std::uint32_t> place(block.rows.size(), nowhere);
+  std::uint32_t kept = 0;
+  for (std::size_t i = 0; i < block.rows.size(); ++i) {
+    if (gone(block.rows[i])) continue;
+    block.rows[kept] = block.rows[i];
+    if (!block.limits.empty()) block.limits[kept] = block.limits[i];
+    place[i] = kept++;
+  }
+  if (kept == block.rows.size()) return;
+  std::erase_if(block.excluded,
+                [&](const PlanBlock::Range& range) { return place[range.row] == nowhere; });
+  for (PlanBlock::Range& range : block.excluded) range.row = place[range.row];
+  block.rows.resize(kept);
+  if (!block.limits.empty()) block.limits.resize(kept);
+}
 
 }  // namespace lazygumbel::detail

@@ -15,10 +15,9 @@ namespace lazygumbel::detail {
 /// cube, within 3% of the truth from one direction on.
 inline double error_factor(double freedom, double delta) {
   const double spread = 2.0 / (9.0 * freedom);
-  const double root = 1.0 - spread + normal_quantile(1.0 - delta) * std::sqrt(spread);
-  // With one direction it is the normal law itself.
-  const double cubed = (std::max)(0.0, root);
-  return (std::min)(std::sqrt(cubed * cubed * cubed), normal_quantile(1.0 - 0.5 * delta));
+  const double root =
+      (std::max)(0.0, 1.0 - spread + normal_quantile(1.0 - delta) * std::sqrt(spread));
+  return std::sqrt(root * root * root);
 }
 
 /// (tr C)^2 / tr C^2 of the covariance C of which `batches` independent vectors of mean 0 are seen,

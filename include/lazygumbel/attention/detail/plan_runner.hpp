@@ -194,11 +194,15 @@ class PlanRunner {
       const float keep = std::exp(power * (state.largest[to] - high));
       const float take = std::exp(power * (mine - high));
       state.largest[to] = high;
-      state.sums[to] = state.sums[to] * static_cast<double>(keep) +
-                       local.sums[r] * static_cast<double>(take);
+      state.sums[to] =
+          state.sums[to] * static_cast<double>(keep) + local.sums[r] * static_cast<double>(take);
       float* const out = state.row(to);
       const float* const in = local.row(r);
-      for (std::size_t c = 0; c < width; ++c) out[c] = keep * out[c] + take * in[c];
+      float* const lost = state.lost_row(to);
+      for (std::size_t c = 0; c < width; ++c) {
+        out[c] = keep * out[c] + take * in[c];
+        lost[c] *= keep;
+      }
     }
   }
 

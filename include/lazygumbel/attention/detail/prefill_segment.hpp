@@ -1,0 +1,412 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/attention/attention_output.hpp"
+#include "lazygumbel/attention/detail/attention_plan.hpp"
+#include "lazygumbel/attention/detail/draw_error.hpp"
+#include "lazygumbel/attention/detail/list_choice.hpp"
+#include "lazygumbel/attention/detail/row_states.hpp"
+#include "lazygumbel/attention/detail/tail_draws.hpp"
+#include "lazygumbel/attention/knn_attention_options.hpp"
+#include "lazygumbel/random/philox.hpp"
+
+namespace lazygumbel::detail {
+
+/// What all segments of one forward pass share.
+template <StorageScalar T>
+struct PrefillProblem {
+  HeadsView<float> queries;
+  HeadsView<T> keys, values;
+  const KnnAttentionOptions* options;
+  AttentionShape shape;
+  std::vector<std::uint32_t> order;  ///< queries by the number of keys that they see
+  std::vector<std::uint32_t> seen;   ///< of query order[p]
+  std::uint64_t seed;
+};
+
+/// One segment of the queries of one kv head: plans which keys meet which queries, runs the plan,
+/// judges the error and goes on where it is too large. Work memory, to be reused; one thread.
+///
+/// Row r is head r % group of the group and query order[first + r / group]. Queries are taken in
+/// blocks. A row meets the sinks and the window of its block with certainty, then whole lists as
+/// ListChoice says; the rest, the tail of N keys, is drawn from uniformly. Draws are shared by the
+/// queries of a block; one that fell on a list which the row has met counts as 0, so that N is the
+/// same for all of them.
+template <StorageScalar T>
+class PrefillSegment {
+ public:
+  explicit PrefillSegment(const PrefillProblem<T>& problem)
+      : problem_(&problem),
+        options_(problem.options),
+        kernels_(&product_kernels(problem.options->attention.simd)),
+        group_(problem.shape.group()),
+        d_(problem.shape.dimension),
+        dv_(problem.shape.value_dimension),
+        runner_(*kernels_, d_, dv_, static_cast<float>(problem.options->attention.softcap)),
+        choice_(*kernels_, options_->accuracy ? 0.5 * options_->accuracy->epsilon() : 0.01,
+                options_->top_k, problem.options->attention.softcap) {}
+
+  /// Attends to `count` queries from position `first` of the order, which see enough keys. Returns
+  /// the share of rows that had to be done exactly. `stream` numbers the draws. The plan is left in
+  /// plan().
+  double run(std::size_t kv, std::size_t first, std::size_t count, const TimedLists& lists,
+             std::uint64_t stream, AttentionOutput& out) {
+    start(kv, first, count);
+    PhiloxEngine engine(problem_->seed, stream);
+    add_windows();
+    choose_lists(lists);
+    add_lists(lists);
+    execute(0);
+    if (options_->sample_tail) {
+      add_tails(lists, engine);
+      judge();
+      if (options_->accuracy) extend_tails(lists, engine);
+    } else {
+      for (std::size_t r = 0; r < rows_; ++r) finish(r);
+    }
+    const std::size_t exact = make_exact();
+    for (std::size_t r = 0; r < rows_; ++r) write(r, out);
+    return static_cast<double>(exact) / static_cast<double>(rows_);
+  }
+
+  /// All keys that they see, for `count` queries.
+  void run_exactly(std::size_t kv, std::size_t first, std::size_t count, AttentionOutput& out) {
+    start(kv, first, count);
+    for (Row& row : all_) row.exact = true;
+    make_exact();
+    for (std::size_t r = 0; r < rows_; ++r) write(r, out);
+  }
+
+  PlanSegment& plan() noexcept { return plan_; }
+
+ private:
+  static constexpr float infinity = std::numeric_limits<float>::infinity();
+
+  struct Block {               // of queries
+    std::size_t first, count;  // rows
+    std::size_t window;        // keys from here on are met by all
+    std::size_t draws = 0;     // of the tail
+    double factor = 0.0;       // error_factor
+    Eigen::ArrayXf counts;     // of each list's keys before the window
+    bool has_tail = false;
+  };
+  struct Row {
+    std::uint32_t touched = 0;
+    double log_sum = 0.0, error = 0.0;
+    std::uint32_t draws = 0;
+    bool exact = false, met = true;
+    std::vector<std::uint32_t> lists;
+  };
+
+  std::size_t seen(std::size_t r) const { return problem_->seen[plan_.first + r / group_]; }
+  double tail_size(const Block& block) const {
+    return static_cast<double>(block.window - options_->sinks);
+  }
+
+  void start(std::size_t kv, std::size_t first, std::size_t count) {
+    plan_ = {};
+    plan_.kv_head = kv;
+    plan_.first = first;
+    plan_.queries = count;
+    rows_ = count * group_;
+    all_.assign(rows_, {});
+    queries_.resize(rows_ * d_);
+    for (std::size_t r = 0; r < rows_; ++r) {
+      const float* const from =
+          problem_->queries.row(problem_->order[first + r / group_], kv * group_ + r % group_);
+      for (std::size_t j = 0; j < d_; ++j)
+        queries_[r * d_ + j] = static_cast<float>(problem_->shape.scale) * from[j];
+    }
+    states_.start(rows_, dv_, runner_.value_width(), runner_.moment_width());
+  }
+
+  void execute(std::size_t from) {
+    for (std::size_t b = from; b < plan_.blocks.size(); ++b) {
+      const PlanBlock& block = plan_.blocks[b];
+      runner_.run(block, queries_.data(), problem_->keys.row(0, plan_.kv_head),
+                  problem_->keys.token_stride(), problem_->values.row(0, plan_.kv_head),
+                  problem_->values.token_stride(), block.sampled ? states_.tail : states_.certain,
+                  block.sampled ? &states_.moments : nullptr);
+    }
+  }
+
+  void add_windows() {
+    const std::size_t together = (std::max)(std::size_t{1}, std::size_t{256} / group_) * group_;
+    const std::size_t sinks = options_->sinks;
+    blocks_.clear();
+    for (std::size_t first = 0; first < rows_; first += together) {
+      Block block{.first = first, .count = (std::min)(together, rows_ - first), .window = sinks};
+      const std::size_t least = seen(first), most = seen(first + block.count - 1);
+      if (least > sinks + options_->window + 4 * options_->tail_samples) {
+        block.window = least - options_->window;
+        block.has_tail = true;
+      } else {
+        block.window = (std::min)(sinks, least);
+      }
+      PlanBlock keys;
+      const std::size_t begin = block.has_tail ? sinks : block.window;
+      for (std::size_t j = 0; j < begin; ++j) keys.keys.push_back(static_cast<item_id>(j));
+      for (std::size_t j = block.window; j < most; ++j)
+        keys.keys.push_back(static_cast<item_id>(j));
+      for (std::size_t r = first; r < first + block.count; ++r) {
+        keys.rows.push_back(static_cast<std::uint32_t>(r));
+        keys.limits.push_back(static_cast<std::uint32_t>(begin + seen(r) - block.window));
+        all_[r].touched = keys.limits.back();
+      }
+      plan_.blocks.push_back(std::move(keys));
+      blocks_.push_back(std::move(block));
+    }
+  }
+
+  /// The lists that each row meets: see the class.
+  void choose_lists(const TimedLists& lists) {
+    constexpr std::size_t tile = 32;
+    const std::size_t padded = lists.padded();
+    scores_.resize(tile * padded);
+    spreads_.resize(static_cast<Eigen::Index>(lists.lists()));
+    for (std::size_t g = 0; g < lists.lists(); ++g)
+      spreads_[static_cast<Eigen::Index>(g)] = static_cast<float>(lists.spread(g));
+    for (Block& block : blocks_) {
+      if (!block.has_tail) continue;
+      lists.count(options_->sinks, block.window, block.counts);
+      for (std::size_t r = block.first; r < block.first + block.count; r += tile) {
+        const std::size_t some = (std::min)(tile, block.first + block.count - r);
+        lists.score(queries_.data() + r * d_, static_cast<std::ptrdiff_t>(d_), some,
+                    scores_.data());
+        for (std::size_t i = 0; i < some; ++i) choose(block, r + i, scores_.data() + i * padded);
+      }
+    }
+  }
+
+  void choose(const Block& block, std::size_t r, float* scores) {
+    const auto half = static_cast<float>(0.5 * square_sum(queries_.data() + r * d_, d_));
+    Row& row = all_[r];
+    const std::size_t keys = choice_.choose(
+        {block.counts, tail_size(block), static_cast<double>(options_->tail_samples)}, scores, half,
+        spreads_, row.lists);
+    row.touched += static_cast<std::uint32_t>(keys);
+    // Where that is most of them, exact attention is the shorter way.
+    if (2 * keys > block.window) row.exact = options_->accuracy.has_value();
+  }
+
+  void add_lists(const TimedLists& lists) {
+    visitors_.assign(lists.lists(), {});
+    for (std::size_t r = 0; r < rows_; ++r)
+      if (!all_[r].exact)
+        for (const std::uint32_t g : all_[r].lists)
+          visitors_[g].push_back(static_cast<std::uint32_t>(r));
+    const std::size_t together = blocks_.front().count;
+    for (std::uint32_t g = 0; g < lists.lists(); ++g) {
+      if (visitors_[g].empty()) continue;
+      const auto items = lists.items(g);
+      const auto begin =
+          items.begin() + static_cast<std::ptrdiff_t>(lists.before(g, options_->sinks));
+      PlanBlock block;
+      std::uint32_t most = 0;
+      for (const std::uint32_t r : visitors_[g]) {
+        block.limits.push_back(static_cast<std::uint32_t>(blocks_[r / together].counts[g]));
+        most = (std::max)(most, block.limits.back());
+      }
+      block.rows = std::move(visitors_[g]);
+      block.keys.assign(begin, begin + most);
+      plan_.blocks.push_back(std::move(block));
+    }
+  }
+
+  /// Draws for one block of queries, met by `rows`.
+  void add_tail(const TimedLists& lists, const Block& block, std::size_t draws,
+                std::vector<std::uint32_t> rows, PhiloxEngine& engine) {
+    const auto met = [&](std::uint32_t r) -> const auto& { return all_[r].lists; };
+    plan_.blocks.push_back(
+        draw_tail(lists, options_->sinks, block.window, draws, std::move(rows), met, engine));
+  }
+
+  void add_tails(const TimedLists& lists, PhiloxEngine& engine) {
+    const std::size_t from = plan_.blocks.size();
+    for (Block& block : blocks_) {
+      if (!block.has_tail) continue;
+      std::vector<std::uint32_t> rows;
+      for (std::size_t r = block.first; r < block.first + block.count; ++r)
+        if (!all_[r].exact) rows.push_back(static_cast<std::uint32_t>(r));
+      if (rows.empty()) continue;
+      block.draws = options_->tail_samples;
+      add_tail(lists, block, block.draws, std::move(rows), engine);
+      set_draws(plan_.blocks.back().rows, block);
+    }
+    execute(from);
+  }
+
+  void set_draws(const std::vector<std::uint32_t>& rows, const Block& block) {
+    for (const std::uint32_t r : rows) {
+      states_.log_weights[r] =
+          static_cast<float>(std::log(tail_size(block) / static_cast<double>(block.draws)));
+      all_[r].touched += static_cast<std::uint32_t>(block.draws) - all_[r].draws;
+      all_[r].draws = static_cast<std::uint32_t>(block.draws);
+    }
+  }
+
+  /// log Z^ of the row, and o^ in states_.result().
+  void finish(std::size_t r) {
+    const auto& sinks = options_->attention.sink_logits;
+    all_[r].log_sum = states_.finish(
+        r, sinks.empty() ? -static_cast<double>(infinity)
+                         : static_cast<double>(sinks[plan_.kv_head * group_ + r % group_]));
+  }
+
+  /// Error and verdict of every row that has draws.
+  void judge() {
+    for (Block& block : blocks_) {
+      if (block.draws > 0) block.factor = factor_of(block);
+      for (std::size_t r = block.first; r < block.first + block.count; ++r) judge(block, r);
+    }
+  }
+
+  void judge(const Block& block, std::size_t r) {
+    Row& row = all_[r];
+    if (row.exact) return;
+    finish(r);
+    if (!block.has_tail) return;
+    const double size = states_.result_norm();
+    row.error = block.factor * states_.deviation(r, block.draws, row.log_sum);
+    if (options_->accuracy)
+      row.met = row.error <= options_->accuracy->epsilon() *
+                                 (options_->accuracy->scale() == ErrorScale::relative ? size : 1.0);
+    row.error = row.error == 0.0 ? 0.0 : row.error / size;
+  }
+
+  /// c of the (epsilon, delta) rule, from the draws of a few of the block's rows taken apart: how
+  /// many directions the errors have depends little on the row.
+  double factor_of(const Block& block) {
+    constexpr std::size_t probes = 4;
+    double freedom = static_cast<double>(dv_);
+    for (const PlanBlock& tail : plan_.blocks) {
+      if (!tail.sampled || tail.rows.front() < block.first ||
+          tail.rows.front() >= block.first + block.count)
+        continue;
+      for (std::size_t probe = 0; probe < probes; ++probe) {
+        const std::size_t at = probe * (tail.rows.size() - 1) / (probes - 1);
+        const std::size_t r = tail.rows[at];
+        finish(r);
+        const double log_z = all_[r].log_sum;
+        freedom = (std::min)(
+            freedom,
+            error_directions(tail, at, queries_.data() + r * d_, log_z, states_.result(),
+                             problem_->keys.head(plan_.kv_head),
+                             problem_->values.head(plan_.kv_head), options_->attention.softcap));
+      }
+    }
+    return error_factor(freedom, options_->accuracy ? options_->accuracy->delta() : 0.05);
+  }
+
+  /// More draws for the rows that missed the target; those that would want too many are given up,
+  /// to be done exactly.
+  void extend_tails(const TimedLists& lists, PhiloxEngine& engine) {
+    const double epsilon = options_->accuracy->epsilon();
+    for (Block& block : blocks_) {
+      if (block.draws == 0) continue;
+      std::vector<std::uint32_t> rows;
+      std::size_t more = 0;
+      const auto limit = static_cast<double>(block.window) / 8.0;
+      for (std::size_t r = block.first; r < block.first + block.count; ++r) {
+        Row& row = all_[r];
+        if (row.exact || row.met) continue;
+        double ratio = row.error / epsilon;
+        if (options_->accuracy->scale() == ErrorScale::absolute) {
+          finish(r);
+          ratio *= states_.result_norm();
+        }
+        const double wanted = 1.3 * static_cast<double>(block.draws) * ratio * ratio;
+        if (!(wanted <= limit)) {
+          row.exact = true;
+          continue;
+        }
+        more = (std::max)(more, static_cast<std::size_t>(wanted) - block.draws);
+        rows.push_back(static_cast<std::uint32_t>(r));
+      }
+      if (rows.empty()) continue;
+      const std::size_t from = plan_.blocks.size();
+      add_tail(lists, block, more, std::move(rows), engine);
+      execute(from);
+      Block grown = block;
+      grown.draws += more;
+      set_draws(plan_.blocks.back().rows, grown);
+      for (const std::uint32_t r : plan_.blocks.back().rows) {
+        judge(grown, r);
+        all_[r].exact = !all_[r].met;
+      }
+    }
+  }
+
+  /// Attends to all keys for the rows that are to be exact; returns how many they are.
+  std::size_t make_exact() {
+    PlanBlock block;
+    for (std::size_t r = 0; r < rows_; ++r)
+      if (all_[r].exact) block.rows.push_back(static_cast<std::uint32_t>(r));
+    const std::size_t exact = block.rows.size();
+    if (exact == 0) return 0;
+    for (PlanBlock& other : plan_.blocks)
+      leave_out(other, [&](std::uint32_t r) { return all_[r].exact; });
+    std::erase_if(plan_.blocks, [](const PlanBlock& other) { return other.rows.empty(); });
+    std::size_t most = 0;
+    for (const std::uint32_t r : block.rows) {
+      block.limits.push_back(static_cast<std::uint32_t>(seen(r)));
+      most = (std::max)(most, seen(r));
+      states_.reset(r);
+      all_[r].touched = block.limits.back();
+      all_[r].draws = 0;
+      all_[r].error = 0.0;
+      all_[r].met = true;
+    }
+    block.keys.resize(most);
+    for (std::size_t j = 0; j < most; ++j) block.keys[j] = static_cast<item_id>(j);
+    plan_.blocks.push_back(std::move(block));
+    execute(plan_.blocks.size() - 1);
+    for (const std::uint32_t r : plan_.blocks.back().rows) finish(r);
+    return exact;
+  }
+
+  void write(std::size_t r, AttentionOutput& out) {
+    finish(r);
+    const std::size_t query = problem_->order[plan_.first + r / group_];
+    const std::size_t head = plan_.kv_head * group_ + r % group_;
+    const Row& row = all_[r];
+    float* const to = out.values.data() + (query * problem_->shape.heads + head) * dv_;
+    for (std::size_t c = 0; c < dv_; ++c) to[c] = static_cast<float>(states_.result()[c]);
+    out.log_sum_exp(static_cast<Eigen::Index>(query), static_cast<Eigen::Index>(head)) =
+        row.log_sum;
+    out.rows[query * problem_->shape.heads + head] = {
+        .keys_touched = row.touched,
+        .samples = row.draws,
+        .error = static_cast<float>(row.error),
+        .path = row.exact || row.touched == seen(r) ? AttentionPath::exact
+                : options_->sample_tail             ? AttentionPath::sampled
+                                                    : AttentionPath::top_only,
+        .target_met = row.met};
+    plan_.log_weights.push_back(states_.log_weights[r]);
+    plan_.log_sums.push_back(row.log_sum);
+  }
+
+  const PrefillProblem<T>* problem_;
+  const KnnAttentionOptions* options_;
+  const ProductKernels* kernels_;
+  std::size_t group_, d_, dv_, rows_ = 0;
+  PlanRunner<T> runner_;
+  ListChoice choice_;
+  PlanSegment plan_;
+  std::vector<Block> blocks_;
+  std::vector<Row> all_;
+  std::vector<float> queries_, scores_;
+  Eigen::ArrayXf spreads_;
+  std::vector<std::vector<std::uint32_t>> visitors_;
+  RowStates states_;
+};
+
+}  // namespace lazygumbel::detail

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "lazygumbel/attention/detail/plan_runner.hpp"
+
+namespace lazygumbel::detail {
+
+/// Softmax states of rows over keys met with certainty (S) and over draws from the tail (T), each
+/// of which counts W = N / l times, and what follows from both:
+///   Z^ = sum_S w + W sum_T w [+ e^sink],   o^ = (sum_S w v + W sum_T w v) / Z^.
+class RowStates {
+ public:
+  void start(std::size_t rows, std::size_t dv, std::size_t value_width, std::size_t moment_width) {
+    dv_ = dv;
+    certain.start(rows, value_width);
+    tail.start(rows, value_width);
+    moments.start(rows, moment_width);
+    log_weights.assign(rows, 0.0F);
+    result_.assign(dv, 0.0);
+  }
+
+  /// No key was met, and no tail is left.
+  void reset(std::size_t r) {
+    certain.reset(r);
+    tail.reset(r);
+    log_weights[r] = 0.0F;
+  }
+
+  /// Makes o^ of the row ready in `result` and returns log Z^.
+  double finish(std::size_t r, double sink) {
+    const auto a = static_cast<double>(certain.largest[r]);
+    const auto b = static_cast<double>(tail.largest[r]) + static_cast<double>(log_weights[r]);
+    const double high = (std::max)({a, b, sink});
+    if (!(high > -std::numeric_limits<double>::infinity())) {
+      std::fill(result_.begin(), result_.end(), 0.0);
+      return high;
+    }
+    const double scale_a = std::exp(a - high), scale_b = std::exp(b - high);
+    const double sum = certain.sums[r] * scale_a + tail.sums[r] * scale_b + std::exp(sink - high);
+    for (std::size_t c = 0; c < dv_; ++c)
+      result_[c] = (static_cast<double>(certain.row(r)[c]) * scale_a +
+                    static_cast<double>(tail.row(r)[c]) * scale_b) /
+                   sum;
+    return high + std::log(sum);
+  }
+
+  const std::vector<double>& result() const noexcept { return result_; }
+  double result_norm() const {
+    double sum = 0.0;
+    for (const double x : result_) sum += x * x;
+    return std::sqrt(sum);
+  }
+
+  /// The standard deviation of the row's o^, |.|_2, after `finish`, from its l draws: that of the
+  /// sum of y = W w (v - o^) / Z^.
+  double deviation(std::size_t r, std::size_t draws, double log_z) const {
+    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity())) return 0.0;
+    const float* const m = moments.row(r);
+    const auto weights = static_cast<double>(m[dv_ + 1]);
+    double squares = static_cast<double>(m[dv_]), mean = 0.0;
+    for (std::size_t c = 0; c < dv_; ++c) {
+      squares += result_[c] * (result_[c] * weights - 2.0 * static_cast<double>(m[c]));
+      const double y = static_cast<double>(tail.row(r)[c]) - result_[c] * tail.sums[r];
+      mean += y * y;
+    }
+    const auto l = static_cast<double>(draws);
+    const double variance = (std::max)(0.0, squares - mean / l) * l / (l - 1.0);
+    return std::sqrt(variance) * std::exp(static_cast<double>(tail.largest[r]) +
+                                          static_cast<double>(log_weights[r]) - log_z);
+  }
+
+  SoftmaxState certain, tail;
+  DrawMoments moments;
+  std::vector<float> log_weights;  ///< log W
+
+ private:
+  std::size_t dv_ = 0;
+  std::vector<double> result_;
+};
+
+}  // namespace lazygumbel::detail

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/attention/attention_tape.hpp"
+#include "lazygumbel/attention/detail/prefill_segment.hpp"
+#include "lazygumbel/attention/exact_attention.hpp"
+#include "lazygumbel/core/detail/pool.hpp"
+#include "lazygumbel/core/parallel.hpp"
+
+namespace lazygumbel::detail {
+
+/// Lists that serve the queries at positions begin .. end - 1 of the order: made from the keys that
+/// the first of them sees, which is at least a quarter of what the last one does.
+struct PrefillEpoch {
+  std::size_t begin = 0, end = 0, trained = 0;
+  std::vector<std::unique_ptr<TimedLists>> lists;  // one a kv head
+};
+
+/// The epochs of queries that see `least` keys or more.
+inline std::vector<PrefillEpoch> prefill_epochs(const std::vector<std::uint32_t>& seen,
+                                                std::size_t least) {
+  std::vector<PrefillEpoch> epochs;
+  std::size_t p = 0;
+  while (p < seen.size() && seen[p] < least) ++p;
+  while (p < seen.size()) {
+    PrefillEpoch epoch;
+    epoch.begin = p;
+    epoch.trained = seen[p];
+    while (p < seen.size() && seen[p] < 4 * epoch.trained) ++p;
+    epoch.end = p;
+    epochs.push_back(std::move(epoch));
+  }
+  return epochs;
+}
+
+/// About what makes looking through all centroids and through the keys of a few lists cost the
+/// same.
+inline std::size_t prefill_lists(std::size_t keys) {
+  return (std::max)(std::size_t{1}, static_cast<std::size_t>(
+                                        std::lround(4.0 * std::sqrt(static_cast<double>(keys)))));
+}
+
+/// The forward pass for queries of which some see many keys. Queries that see fewer than
+/// options.minimum_keys are attended to exactly; the others by lists and samples, in segments that
+/// depend on nothing but the keys that their queries see.
+template <StorageScalar T>
+void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                     const HeadsView<T>& values, const KnnAttentionOptions& options,
+                     const AttentionShape& shape, std::uint64_t seed, AttentionOutput& out,
+                     AttentionTape* tape) {
+  constexpr std::size_t segment_rows = 4096;
+  PrefillProblem<T> problem{queries, keys, values, &options, shape, {}, {}, seed};
+  problem.order.resize(shape.queries);
+  std::iota(problem.order.begin(), problem.order.end(), 0U);
+  const auto visible = [&](std::uint32_t i) {
+    return options.attention.mask.visible(i, shape.queries, shape.keys);
+  };
+  std::stable_sort(problem.order.begin(), problem.order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return visible(a) < visible(b); });
+  for (const std::uint32_t i : problem.order)
+    problem.seen.push_back(static_cast<std::uint32_t>(visible(i)));
+
+  std::vector<PrefillEpoch> epochs =
+      prefill_epochs(problem.seen, (std::max)(options.minimum_keys, std::size_t{64}));
+  const std::size_t heads = shape.kv_heads, threads = options.attention.threads;
+  for (PrefillEpoch& epoch : epochs) epoch.lists.resize(heads);
+  const ProductKernels& kernels = product_kernels(options.attention.simd);
+  parallel_for(heads, threads, [&](std::size_t kv) {
+    RowMatrix<float> widened;  // of keys that are not floats
+    MatrixView<float> rows = [&]() -> MatrixView<float> {
+      if constexpr (std::same_as<T, float>) {
+        return keys.head(kv);
+      } else {
+        widened = keys.head(kv).template cast<float>();
+        return widened;
+      }
+    }();
+    for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
+      auto lists = std::make_unique<TimedLists>(rows, epoch->trained, prefill_lists(epoch->trained),
+                                                kernels);
+      lists->extend(rows, problem.seen[epoch->end - 1]);
+      epoch->lists[kv] = std::move(lists);
+    }
+  });
+
+  struct Unit {
+    std::size_t kv, first, count;
+    const TimedLists* lists;  // nullptr: exact
+  };
+  std::vector<Unit> units;
+  const std::size_t together = (std::max)(std::size_t{1}, segment_rows / shape.group());
+  for (std::size_t kv = 0; kv < heads; ++kv) {
+    const std::size_t sampled = epochs.empty() ? shape.queries : epochs.front().begin;
+    for (std::size_t p = 0; p < sampled; p += together)
+      units.push_back({kv, p, (std::min)(together, sampled - p), nullptr});
+    for (const PrefillEpoch& epoch : epochs)
+      for (std::size_t p = epoch.begin; p < epoch.end; p += together)
+        units.push_back({kv, p, (std::min)(together, epoch.end - p), epoch.lists[kv].get()});
+  }
+  std::vector<std::vector<PlanSegment>> plans(units.size());
+  const Pool<PrefillSegment<T>> pool;
+  parallel_for(units.size(), threads, [&](std::size_t u) {
+    const Unit& unit = units[units.size() - 1 - u];  // the longest first
+    pool.borrow(
+        [&] { return PrefillSegment<T>(problem); },
+        [&](PrefillSegment<T>& segment) {
+          auto& plan = plans[units.size() - 1 - u];
+          const auto keep = [&] {
+            if (tape != nullptr) plan.push_back(std::move(segment.plan()));
+          };
+          if (unit.lists == nullptr) {
+            segment.run_exactly(unit.kv, unit.first, unit.count, out);
+            return keep();
+          }
+          // A few first, to see whether sampling pays.
+          const std::size_t stream = 2 * (units.size() - 1 - u);
+          const std::size_t few =
+              (std::min)(unit.count, (std::max)(std::size_t{1}, 256 / shape.group()));
+          const double exact = segment.run(unit.kv, unit.first, few, *unit.lists, stream, out);
+          keep();
+          if (few == unit.count) return;
+          if (exact > 0.5)
+            segment.run_exactly(unit.kv, unit.first + few, unit.count - few, out);
+          else
+            segment.run(unit.kv, unit.first + few, unit.count - few, *unit.lists, stream + 1, out);
+          keep();
+        });
+  });
+  if (tape == nullptr) return;
+  tape->segments.clear();
+  for (auto& plan : plans)
+    for (PlanSegment& segment : plan) tape->segments.push_back(std::move(segment));
+  tape->order = problem.order;
+  tape->keys = shape.keys;
+  tape->output = out;
+}
+
+}  // namespace lazygumbel::detail
