@@ -111,9 +111,9 @@ class RowEstimate {
     const double l = static_cast<double>(count_);
     variance_ = weight_variance_ = 0.0;
     if (count_ > 1) {
-      variance_ = (std::max)(0.0, square_ - 2.0 * cross + offset_norm_ * weight_squares_ -
-                                      rest / l) /
-                  (l - 1.0);
+      variance_ =
+          (std::max)(0.0, square_ - 2.0 * cross + offset_norm_ * weight_squares_ - rest / l) /
+          (l - 1.0);
       weight_variance_ = (std::max)(0.0, weight_squares_ - weight_ * weight_ / l) / (l - 1.0);
     }
     offset_norm_ = std::sqrt(offset_norm_);
@@ -211,8 +211,8 @@ class RowEstimate {
   }
 
   std::size_t dv_ = 0, room_ = 0, count_ = 0;
-  double shift_ = 0.0, unit_ = 0.0;                    // logs
-  double certain_ = 0.0, sink_ = 0.0, total_ = 0.0;    // in units of e^shift_
+  double shift_ = 0.0, unit_ = 0.0;                            // logs
+  double certain_ = 0.0, sink_ = 0.0, total_ = 0.0;            // in units of e^shift_
   double weight_ = 0.0, weight_squares_ = 0.0, square_ = 0.0;  // sums of om, om^2, om^2 |v'|^2
   std::array<double, draw_batches> batch_weights_{};
   std::vector<float, CacheLineAllocator<float>> centre_, sums_, squares_, residuals_;

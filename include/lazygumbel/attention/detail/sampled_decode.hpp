@@ -114,9 +114,8 @@ class SampledDecoder {
     const std::size_t end = (cache.tokens() - window) / tile_rows * tile_rows;
     if (states_.front().codes.size() >= end) return;
     const HeadsView<T> keys = cache.keys();
-    parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
-      code(keys, kv, end, states_[kv].codes);
-    });
+    parallel_for(states_.size(), options_.attention.threads,
+                 [&](std::size_t kv) { code(keys, kv, end, states_[kv].codes); });
   }
 
   /// The rows of `out` for the queries of the newest token, which see all keys of the cache. Takes
@@ -125,8 +124,7 @@ class SampledDecoder {
   template <BitGenerator Engine>
   void decode(const KeyValueCache<T>& cache, const HeadsView<float>& queries, Engine& engine,
               AttentionOutput& out) {
-    if (queries.tokens() != 1)
-      throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
+    if (queries.tokens() != 1) throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
     if (queries.heads() != heads_)
       throw_invalid("queries.heads()", queries.heads(), "must equal heads = " + text_of(heads_));
     if (cache.kv_heads() != states_.size())
@@ -151,10 +149,9 @@ class SampledDecoder {
         failed_[kv] = 1;
         return;
       }
-      works_.borrow([] { return Work(); },
-                    [&](Work& work) {
-                      failed_[kv] = !attend(cache, queries, shape, kv, seed, work, out);
-                    });
+      works_.borrow(
+          [] { return Work(); },
+          [&](Work& work) { failed_[kv] = !attend(cache, queries, shape, kv, seed, work, out); });
       if (failed_[kv])
         state.patience.failed();
       else
@@ -189,10 +186,10 @@ class SampledDecoder {
   void code(const HeadsView<T>& keys, std::size_t kv, std::size_t end, RowCodes& codes) const {
     const auto d = static_cast<Eigen::Index>(keys.dimension());
     if constexpr (std::same_as<T, float>) {
-      codes.append<float>(Eigen::Map<const RowMatrix<float>>(
-                              keys.row(codes.size(), kv),
-                              static_cast<Eigen::Index>(end - codes.size()), d),
-                          1, simd_);
+      codes.append<float>(
+          Eigen::Map<const RowMatrix<float>>(keys.row(codes.size(), kv),
+                                             static_cast<Eigen::Index>(end - codes.size()), d),
+          1, simd_);
     } else {
       constexpr std::size_t together = 4096;
       RowMatrix<float> rows;
@@ -218,11 +215,11 @@ class SampledDecoder {
     const EstimateKernels& kernels = estimate_kernels(simd_, codes.bits());
     const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
     for (std::size_t g = 0; g < group; ++g)
-      work.scores[g].start(codes, kernels,
-                           Eigen::Map<const Vector<float>>(
-                               work.padded.data() + g * room,
-                               static_cast<Eigen::Index>(shape.dimension)),
-                           cap, cache.largest_key_norm(kv));
+      work.scores[g].start(
+          codes, kernels,
+          Eigen::Map<const Vector<float>>(work.padded.data() + g * room,
+                                          static_cast<Eigen::Index>(shape.dimension)),
+          cap, cache.largest_key_norm(kv));
     for (std::size_t t = 0; t < codes.tiles(); t += scan_together)
       for (std::size_t g = 0; g < group; ++g)
         work.scores[g].scan(codes, t, (std::min)(codes.tiles(), t + scan_together));
@@ -235,8 +232,7 @@ class SampledDecoder {
   bool attend_to_ends(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
                       const AttentionShape& shape, std::size_t kv, Work& work) const {
     const std::size_t group = shape.group(), width = product_kernels(simd_).width,
-                      room = query_room(shape.dimension, width),
-                      coded = states_[kv].codes.size();
+                      room = query_room(shape.dimension, width), coded = states_[kv].codes.size();
     const HeadsView<T> keys = cache.keys(), values = cache.values();
     work.padded.resize(group * room);
     work.checks.assign(group, 0.0F);
@@ -315,12 +311,11 @@ class SampledDecoder {
       scores.take_largest(draws, most, work.ids);
       certain += work.ids.size();
       attend_to_picked(picked(keys), picked(values), query, g, work);
-      work.row.start(dv, static_cast<std::size_t>(work.certain.stride()),
-                     static_cast<double>(work.certain.largest[g]), work.certain.sums[g],
-                     work.certain.row(g),
-                     sink_logits_.empty() ? -RowEstimate::infinity
-                                          : static_cast<double>(sink_logits_[h]),
-                     scores.unit(), options_.sample_tail ? scores.total() : 0.0);
+      work.row.start(
+          dv, static_cast<std::size_t>(work.certain.stride()),
+          static_cast<double>(work.certain.largest[g]), work.certain.sums[g], work.certain.row(g),
+          sink_logits_.empty() ? -RowEstimate::infinity : static_cast<double>(sink_logits_[h]),
+          scores.unit(), options_.sample_tail ? scores.total() : 0.0);
     };
     if (!options_.sample_tail) {
       start(0, options_.top_k > 0 ? options_.top_k : 64);
@@ -387,8 +382,8 @@ class SampledDecoder {
       const std::size_t count = last - first;
       AttentionOptions options = options_.attention;
       if (!sink_logits_.empty())
-        options.sink_logits = std::span<const float>(sink_logits_).subspan(first * group,
-                                                                          count * group);
+        options.sink_logits =
+            std::span<const float>(sink_logits_).subspan(first * group, count * group);
       const auto heads = [&]<StorageScalar S>(const HeadsView<S>& all, std::size_t from,
                                               std::size_t some) {
         return HeadsView<S>(all.row(0, from), all.tokens(), some, all.dimension(),
