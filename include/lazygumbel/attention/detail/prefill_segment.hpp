@@ -62,9 +62,11 @@ class PrefillSegment {
     start(kv, first, count);
     PhiloxEngine engine(problem_->seed, stream);
     add_windows();
-    choose_lists(lists);
-    add_lists(lists);
     execute(0);
+    choose_lists(lists);
+    const std::size_t windows = plan_.blocks.size();
+    add_lists(lists);
+    execute(windows);
     if (options_->sample_tail) {
       add_tails(lists, engine);
       judge();
@@ -90,12 +92,12 @@ class PrefillSegment {
  private:
   static constexpr float infinity = std::numeric_limits<float>::infinity();
 
-  struct Block {                        // of queries
-    std::size_t first, count;           // rows
-    std::size_t window;                 // keys from here on are met by all
-    std::size_t draws = 0;              // of the tail
-    double factor = 0.0;                // error_factor
-    std::vector<std::uint32_t> counts;  // of each list's keys before the window
+  struct Block {               // of queries
+    std::size_t first, count;  // rows
+    std::size_t window;        // keys from here on are met by all
+    std::size_t draws = 0;     // of the tail
+    double factor = 0.0;       // error_factor
+    Eigen::ArrayXf counts;     // of each list's keys before the window
     bool has_tail = false;
   };
   struct Row {
@@ -171,21 +173,12 @@ class PrefillSegment {
     constexpr std::size_t tile = 32;
     const std::size_t padded = lists.padded();
     scores_.resize(tile * padded);
-    spreads_.resize(lists.lists());
+    spreads_.resize(static_cast<Eigen::Index>(lists.lists()));
     for (std::size_t g = 0; g < lists.lists(); ++g)
-      spreads_[g] = static_cast<float>(lists.spread(g));
+      spreads_[static_cast<Eigen::Index>(g)] = static_cast<float>(lists.spread(g));
     for (Block& block : blocks_) {
       if (!block.has_tail) continue;
-      block.counts.resize(lists.lists());
-      for (std::size_t g = 0; g < lists.lists(); ++g) {
-        const auto items = lists.items(g);
-        const auto at = [&](std::size_t key) {
-          return static_cast<std::uint32_t>(
-              std::lower_bound(items.begin(), items.end(), static_cast<item_id>(key)) -
-              items.begin());
-        };
-        block.counts[g] = at(block.window) - at(options_->sinks);
-      }
+      lists.count(options_->sinks, block.window, block.counts);
       for (std::size_t r = block.first; r < block.first + block.count; r += tile) {
         const std::size_t some = (std::min)(tile, block.first + block.count - r);
         lists.score(queries_.data() + r * d_, static_cast<std::ptrdiff_t>(d_), some,
@@ -197,10 +190,12 @@ class PrefillSegment {
 
   void choose(const Block& block, std::size_t r, float* scores) {
     const auto half = static_cast<float>(0.5 * square_sum(queries_.data() + r * d_, d_));
+    finish(r);
     Row& row = all_[r];
-    const std::size_t keys = choice_.choose(
-        {block.counts, tail_size(block), static_cast<double>(options_->tail_samples)}, scores, half,
-        spreads_, row.lists);
+    const std::size_t keys =
+        choice_.choose({block.counts, tail_size(block), static_cast<double>(options_->tail_samples),
+                        all_[r].log_sum},
+                       scores, half, spreads_, row.lists);
     row.touched += static_cast<std::uint32_t>(keys);
     // Where that is most of them, exact attention is the shorter way.
     if (2 * keys > block.window) row.exact = options_->accuracy.has_value();
@@ -217,11 +212,11 @@ class PrefillSegment {
       if (visitors_[g].empty()) continue;
       const auto items = lists.items(g);
       const auto begin =
-          std::lower_bound(items.begin(), items.end(), static_cast<item_id>(options_->sinks));
+          items.begin() + static_cast<std::ptrdiff_t>(lists.before(g, options_->sinks));
       PlanBlock block;
       std::uint32_t most = 0;
       for (const std::uint32_t r : visitors_[g]) {
-        block.limits.push_back(blocks_[r / together].counts[g]);
+        block.limits.push_back(static_cast<std::uint32_t>(blocks_[r / together].counts[g]));
         most = (std::max)(most, block.limits.back());
       }
       block.rows = std::move(visitors_[g]);
@@ -412,7 +407,8 @@ class PrefillSegment {
   PlanSegment plan_;
   std::vector<Block> blocks_;
   std::vector<Row> all_;
-  std::vector<float> queries_, scores_, spreads_;
+  std::vector<float> queries_, scores_;
+  Eigen::ArrayXf spreads_;
   std::vector<std::vector<std::uint32_t>> visitors_;
   RowStates states_;
 };

@@ -29,9 +29,7 @@ class TimedLists {
     padded_ = kernels.pad(lists);
     panels_ = cache_line_array<float>((lists + kernels.panel()) * d_);
     kernels.pack(centroids.data(), static_cast<std::ptrdiff_t>(d_), lists, d_, panels_.get());
-    half_squares_.assign(padded_, 0.0F);
-    for (std::size_t g = 0; g < lists; ++g)
-      half_squares_[g] = 0.5F * centroids.row(static_cast<Eigen::Index>(g)).squaredNorm();
+    half_squares_ = 0.5F * centroids.rowwise().squaredNorm();
     items_.resize(lists);
     spreads_.assign(lists, 0.0);
   }
@@ -41,6 +39,18 @@ class TimedLists {
   /// Floats of a row of scores: the lists, and room behind them.
   std::size_t padded() const noexcept { return padded_; }
   std::span<const item_id> items(std::size_t list) const noexcept { return items_[list]; }
+  /// The keys begin .. end - 1 of every list.
+  void count(std::size_t begin, std::size_t end, Eigen::ArrayXf& counts) const {
+    counts.resize(static_cast<Eigen::Index>(lists_));
+    for (std::size_t g = 0; g < lists_; ++g)
+      counts[static_cast<Eigen::Index>(g)] = static_cast<float>(before(g, end) - before(g, begin));
+  }
+  /// The keys of a list that come before `key`.
+  std::size_t before(std::size_t list, std::size_t key) const {
+    const auto& items = items_[list];
+    return static_cast<std::size_t>(
+        std::lower_bound(items.begin(), items.end(), static_cast<item_id>(key)) - items.begin());
+  }
   std::uint32_t list_of(item_id key) const noexcept { return list_of_[key]; }
   std::size_t size() const noexcept { return list_of_.size(); }
   /// Mean square of a key's distance from the centroid in one direction, over the keys that the
@@ -74,11 +84,11 @@ class TimedLists {
           keys.data() + static_cast<std::ptrdiff_t>(first) * keys.outerStride();
       score(rows, keys.outerStride(), some, scores.data());
       for (std::size_t i = 0; i < some; ++i) {
-        float* const row = scores.data() + i * padded_;
-        for (std::size_t g = 0; g < lists_; ++g) row[g] -= half_squares_[g];
-        float best = row[0];
-        for (std::size_t g = 1; g < lists_; ++g) best = row[g] > best ? row[g] : best;
-        const auto nearest = static_cast<std::uint32_t>(std::find(row, row + lists_, best) - row);
+        Eigen::Map<Eigen::ArrayXf> row(scores.data() + i * padded_,
+                                       static_cast<Eigen::Index>(lists_));
+        row -= half_squares_;
+        const auto nearest = static_cast<std::uint32_t>(
+            std::find(row.data(), row.data() + lists_, row.maxCoeff()) - row.data());
         const auto id = static_cast<item_id>(first + i);
         items_[nearest].push_back(id);
         list_of_.push_back(nearest);
@@ -102,7 +112,7 @@ class TimedLists {
   const ProductKernels* kernels_;
   std::size_t trained_, d_, lists_ = 0, padded_ = 0;
   CacheLineArray<float> panels_;
-  std::vector<float> half_squares_;
+  Eigen::ArrayXf half_squares_;
   std::vector<std::vector<item_id>> items_;
   std::vector<std::uint32_t> list_of_;
   std::vector<double> spreads_;

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "lazygumbel/core/types.hpp"
+
+namespace lazygumbel {
+
+/// Estimated errors |g^ - g| / |g^| in the Frobenius norm, one a gradient; near 1 and above it is
+/// noise, most of it. 0 when exact.
+struct GradientErrors {
+  double queries = 0.0, keys = 0.0, values = 0.0;
+};
+
+/// Gradients of a loss through the attention of m queries of H heads over n keys of KV heads. Each
+/// has the shape of what it is a gradient of, heads side by side.
+struct AttentionGradients {
+  RowMatrix<float> queries;    ///< m x (H d); a query that sees no key has 0
+  RowMatrix<float> keys;       ///< n x (KV d): the sum over the query heads that share the head
+  RowMatrix<float> values;     ///< n x (KV dv), likewise
+  Vector<double> sink_logits;  ///< H; empty without sinks
+  GradientErrors errors;       ///< of gradients from a sample
+};
+
+}  // namespace lazygumbel
