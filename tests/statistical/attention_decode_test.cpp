@@ -103,6 +103,26 @@ TEST(AttentionDecode, SumsOfIndependentDrawsAreUnbiased) {
   for (const double z : z_scores(problem, options, 4000)) EXPECT_LT(std::abs(z), 4.9);
 }
 
+TEST(AttentionDecode, SumsOfListedDrawsAreUnbiased) {
+  KnnAttentionOptions options = fixed_budget(64);
+  options.index = KeyIndex::lists;
+  for (const double z : z_scores(clustered_decode(2000, 32, 8, 16, 1, 13), options, 4000))
+    EXPECT_LT(std::abs(z), 4.9);
+}
+
+TEST(AttentionDecode, TargetsAreMetByLists) {
+  KnnAttentionOptions options = testing::plain_options();
+  options.index = KeyIndex::lists;
+  options.accuracy = Accuracy(0.04, 0.1);
+  for (const bool clusters : {true, false}) {
+    const Coverage seen = coverage(clusters ? clustered_decode(20000, 64, 64, 64, 20, 26)
+                                            : gaussian_decode(20000, 64, 64, 2.0, 20, 27),
+                                   options, 100);
+    EXPECT_GT(testing::binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << clusters;
+    EXPECT_LT(seen.exact, clusters ? seen.runs / 20 : seen.runs + 1);
+  }
+}
+
 TEST(AttentionDecode, TargetsAreMetOnGaussianKeys) {
   for (const double sigma : {1.0, 2.0, 3.0}) {
     const DecodeProblem problem = gaussian_decode(20000, 64, 64, sigma, 20, 21);

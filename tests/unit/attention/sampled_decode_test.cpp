@@ -272,5 +272,63 @@ TEST(SampledDecoder, NamesWhatIsWrong) {
             "lazygumbel: queries.tokens() = 2: must be 1");
 }
 
+// Lists.
+
+TYPED_TEST(SampledDecoderOf, IsNearExactAttentionByLists) {
+  Step<TypeParam> step(9000, 4, 2);
+  step.options.index = KeyIndex::lists;
+  step.options.accuracy = std::nullopt;
+  step.options.attention.scale = 1.0 / std::sqrt(static_cast<double>(d));
+  step.options.minimum_keys = 1000;
+  SampledDecoder<TypeParam> decoder(step.options, 4, 2, d, dv);
+  KeyValueCache<TypeParam> cache(2, d, dv);
+  PhiloxEngine engine(3);
+  AttentionOutput out;
+  std::size_t sampled = 0;
+  for (Eigen::Index at = 0; at < 9000; at += 90) {  // lists are built, grown and built anew
+    cache.append({step.keys.middleRows(at, 90), 2}, {step.values.middleRows(at, 90), 2});
+    decoder.decode(cache, {step.queries, 4}, engine, out);
+    const AttentionOutput exact = exact_attention<TypeParam>(
+        {step.queries, 4}, cache.keys(), cache.values(), step.options.attention);
+    EXPECT_LT(error(out, exact), 0.2) << at;
+    EXPECT_LE(out.rows[0].keys_touched, static_cast<std::uint32_t>(at + 90));
+    sampled += out.rows[0].path == AttentionPath::sampled;
+    EXPECT_TRUE(at + 90 >= 1000 || decoder.size_in_bytes() == 0) << at;
+  }
+  EXPECT_GT(sampled, 40u);
+  EXPECT_GT(decoder.size_in_bytes(), 9000 * d * 2 * sizeof(float) / 2);
+}
+
+TEST(SampledDecoder, TakesCapSinksAndThreadsByLists) {
+  Step<float> step(8000, 6, 3);
+  const std::vector<float> sinks(6, 5.0F);
+  step.options.index = KeyIndex::lists;
+  step.options.accuracy = std::nullopt;
+  step.options.attention.scale = 1.0 / std::sqrt(static_cast<double>(d));
+  step.options.attention.sink_logits = sinks;
+  for (const double cap : {0.0, 3.0}) {
+    step.options.attention.softcap = cap;
+    step.options.attention.threads = 1;
+    const AttentionOutput one = step.decode();
+    EXPECT_LT(error(one, step.exact()), 0.15);
+    step.options.attention.threads = 3;
+    expect_equal(one, step.decode());
+  }
+  step.options.window = step.options.sinks = 0;
+  EXPECT_LT(error(step.decode(), step.exact()), 0.15);
+  step.options.sample_tail = false;
+  EXPECT_EQ(step.decode().rows[0].path, AttentionPath::top_only);
+  step.options.interval = Interval::empirical_bernstein;
+  EXPECT_THROW(step.decode(), std::invalid_argument);
+}
+
+TEST(SampledDecoder, RefusesACacheThatShrank) {
+  Step<float> step(2000, 1, 1), shorter(500, 1, 1);
+  SampledDecoder<float> decoder(step.options, 1, 1, d, dv);
+  decoder.append(step.cache);
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { decoder.append(shorter.cache); }),
+            "lazygumbel: cache.tokens() = 500: must not fall: 1920 were indexed");
+}
+
 }  // namespace
 }  // namespace lazygumbel

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -234,6 +235,9 @@ class CodedScores {
       if (i == 0 || ids[i] / tile_rows != ids[i - 1] / tile_rows) weigh_again(ids[i] / tile_rows);
     weigh();
   }
+
+  /// Scores of the keys taken out: only estimates are known.
+  static std::span<const double> scores() noexcept { return {}; }
 
   /// Makes ready to draw: unit() and total().
   void weigh() {

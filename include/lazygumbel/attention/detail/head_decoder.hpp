@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct HeadTask {
 /// until the rule is content. A source has
 ///   take_largest(draws, most, ids): takes out the keys that so many draws would meet once or more,
 ///     at most `most` unless 0 (draws 0: the `most` largest); `takes_again`: may be called twice,
+///   scores(): those of the keys taken out, where they are known, or nothing,
 ///   unit(), total(), draw(..), largest_error(): as CodedScores.
 template <StorageScalar T>
 class HeadDecoder {
@@ -56,7 +58,7 @@ class HeadDecoder {
     const auto start = [&](std::size_t draws, std::size_t most) {
       source.take_largest(draws, most, ids_);
       outcome.certain += ids_.size();
-      add_certain(task);
+      add_certain(task, source.scores());
       row_.start(task.dv, task.room, static_cast<double>(*task.largest), *task.sum, task.certain,
                  task.sink, source.unit(), options.sample_tail ? source.total() : 0.0);
     };
@@ -111,11 +113,15 @@ class HeadDecoder {
     return {task.values, task.value_stride, task.dv, ids_.data(), ids_.size()};
   }
 
-  /// Adds the keys `ids_` to what is certain.
-  void add_certain(const HeadTask<T>& task) {
+  /// Adds the keys `ids_` to what is certain. `scores`: theirs, not capped, or none.
+  void add_certain(const HeadTask<T>& task, std::span<const double> scores) {
     if (ids_.empty()) return;
     weights_.resize(ids_.size() + lanes);
-    gather_kernels<T>(simd_).scores(picked_keys(task), task.query, task.softcap, weights_.data());
+    if (scores.empty() || task.softcap > 0.0F)
+      gather_kernels<T>(simd_).scores(picked_keys(task), task.query, task.softcap, weights_.data());
+    else
+      std::transform(scores.begin(), scores.end(), weights_.begin(),
+                     [](double score) { return static_cast<float>(score); });
     product_kernels(simd_).softmax({.rows = 1,
                                     .keys = ids_.size(),
                                     .scores = weights_.data(),

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "lazygumbel/attention/detail/product_kernels.hpp"
@@ -20,21 +21,30 @@ class ListedScores {
  public:
   static constexpr bool takes_again = false;
 
-  void start(const IvfIndex<float>& index, const float* query, std::size_t first) {
+  /// `certain`: the keys that are taken out; 0: half as many as draws.
+  void start(const IvfIndex<float>& index, const float* query, std::size_t first,
+             std::size_t certain) {
     index_ = &index;
     query_ = query;
     first_ = first;
+    certain_ = certain;
   }
 
-  /// The `most` largest that the search finds, or half as many as draws.
+  /// The `most` largest that the search finds, or as many as `start` says.
   void take_largest(std::size_t draws, std::size_t most, std::vector<item_id>& ids) {
-    const std::size_t k = (std::min)(most > 0 ? most : (draws + 1) / 2, index_->size());
+    const std::size_t k = (std::min)(most > 0       ? most
+                                     : certain_ > 0 ? certain_
+                                                    : (draws + 1) / 2,
+                                     index_->size());
     index_->search_with_proposals(
         Eigen::Map<const Vector<float>>(query_, static_cast<Eigen::Index>(index_->dimension())), k,
         found_, proposals_);
     ids.clear();
     for (const item_id id : found_.ids) ids.push_back(static_cast<item_id>(first_ + id));
   }
+
+  /// Of the keys taken out.
+  std::span<const double> scores() const noexcept { return found_.scores; }
 
   double unit() const noexcept { return proposals_.log_rate(); }
   double total() const noexcept {
@@ -54,7 +64,7 @@ class ListedScores {
  private:
   const IvfIndex<float>* index_ = nullptr;
   const float* query_ = nullptr;
-  std::size_t first_ = 0;
+  std::size_t first_ = 0, certain_ = 0;
   Retrieval found_;
   ListProposals proposals_;
 };
@@ -91,7 +101,7 @@ class ListedKeys {
   }
 
   void look(const float* query, ListedScores& scores) const {
-    scores.start(*index_, query, first_);
+    scores.start(*index_, query, first_, certain_);
   }
 
   void remember(const float* query) {
@@ -110,26 +120,35 @@ class ListedKeys {
     return true;
   }
 
-  /// Sets the probes of the least cost over the remembered queries. rows_of(query, number): rows
-  /// read one by one; a scanned row costs a fifth of that.
+  /// Sets the probes, and how many keys are taken with certainty, of the least cost over some of
+  /// the remembered queries. rows_of(query, number): rows read one by one; a scanned row costs a
+  /// fifth of that.
   template <class RowsOf>
   void tune(RowsOf&& rows_of) {
     const std::size_t lists = index_->lists(), count = queries_.size() / d_;
+    const std::size_t stride = (count + 7) / 8, used = (count + stride - 1) / stride;
     const double list_rows = static_cast<double>(index_->size()) / static_cast<double>(lists);
     double least = std::numeric_limits<double>::infinity();
-    std::size_t best = 1, worse = 0;
-    for (std::size_t probes = 1; probes < lists && worse < 3; probes *= 2) {
-      index_->set_probes(probes);
-      double cost = static_cast<double>(count) * static_cast<double>(probes) * list_rows / 5.0;
-      for (std::size_t i = 0; i < count && cost < least; ++i)
-        cost += static_cast<double>(rows_of(queries_.data() + i * d_, i));
-      worse = cost < least ? 0 : worse + 1;
-      if (cost < least) {
+    std::size_t best_probes = 1, best_certain = 0;
+    for (const std::size_t certain : {64, 256, 1024, 4096}) {
+      if (certain > index_->size() / 16) break;
+      certain_ = certain;
+      std::size_t worse = 0;
+      for (std::size_t probes = 1; probes < lists && worse < 3; probes *= 2) {
+        index_->set_probes(probes);
+        double cost = static_cast<double>(used) * static_cast<double>(probes) * list_rows / 5.0;
+        for (std::size_t i = 0; i < count && cost < least; i += stride)
+          cost += static_cast<double>(rows_of(queries_.data() + i * d_, i));
+        ++worse;
+        if (cost >= least) continue;
+        worse = 0;
         least = cost;
-        best = probes;
+        best_probes = probes;
+        best_certain = certain;
       }
     }
-    index_->set_probes(best);
+    index_->set_probes(best_probes);
+    certain_ = best_certain;
   }
 
  private:
@@ -150,7 +169,7 @@ class ListedKeys {
     }
   }
 
-  std::size_t first_, d_, built_ = 0;
+  std::size_t first_, d_, built_ = 0, certain_ = 0;
   std::optional<IvfIndex<float>> index_;
   std::vector<float> queries_;
   std::size_t oldest_ = 0, decodes_ = 0, next_tuning_ = 4;

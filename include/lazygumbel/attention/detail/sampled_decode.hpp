@@ -58,6 +58,9 @@ class SampledDecoder {
   /// them, some hundreds at a time, from minimum_keys on.
   void append(const KeyValueCache<T>& cache) {
     const std::size_t window = (std::min)(options_.window, cache.tokens());
+    if (cache.tokens() < indexed(0))
+      throw_invalid("cache.tokens()", cache.tokens(),
+                    "must not fall: " + text_of(indexed(0)) + " were indexed");
     if (by_lists()) {
       if (cache.tokens() < options_.minimum_keys) return;
       parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
