@@ -132,5 +132,30 @@ TEST(AttentionDecode, ReportedErrorsHold) {
   }
 }
 
+// The proved intervals hold whatever the law: misses are far rarer than delta.
+TEST(AttentionDecode, StrictTargetsAreMet) {
+  KnnAttentionOptions options = testing::plain_options();
+  options.interval = Interval::empirical_bernstein;
+  options.bits = 8;
+  options.accuracy = Accuracy(0.3, 0.1);
+  const Coverage seen = coverage(gaussian_decode(20000, 64, 8, 1.0, 20, 24), options, 50);
+  EXPECT_LE(seen.misses, seen.runs / 100);
+  EXPECT_EQ(seen.outside_report, 0u);
+  EXPECT_EQ(seen.exact, 0u);
+}
+
+// Of a fixed budget; values of which a single one in a thousand is large, which a normal interval
+// does not foresee.
+TEST(AttentionDecode, StrictReportsHoldForRareLargeValues) {
+  DecodeProblem problem = gaussian_decode(20000, 64, 4, 2.0, 10, 25);
+  for (Eigen::Index i = 0; i < problem.values.rows(); i += 1000) problem.values.row(i) *= 100.0F;
+  KnnAttentionOptions options = fixed_budget(512);
+  const Coverage normal = coverage(problem, options, 100);
+  options.interval = Interval::empirical_bernstein;
+  const Coverage strict = coverage(problem, options, 100);
+  EXPECT_GT(normal.outside_report, normal.runs / 5);
+  EXPECT_LE(strict.outside_report, strict.runs / 100);
+}
+
 }  // namespace
 }  // namespace lazygumbel

@@ -165,6 +165,8 @@ inline const EstimateKernels& estimate_kernels(Simd simd, int bits) noexcept {
 /// those that were not taken out. Work memory, to be reused.
 class CodedScores {
  public:
+  static constexpr bool takes_again = true;  // take_largest
+
   /// Codes the query, and makes room. Throws std::invalid_argument when scores would overflow.
   void start(const RowCodes& codes, const EstimateKernels& kernels, const VectorView<float>& query,
              float cap, double largest_key_norm) {

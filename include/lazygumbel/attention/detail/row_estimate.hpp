@@ -146,7 +146,8 @@ class RowEstimate {
   /// where sqrt(s^2) <= sqrt(mean |Y|^2 + b^2 L / (2 l)) + b sqrt(L / (2 l)) but with probability
   /// e^-L (Maurer 2003, since E |Y|^4 <= b^2 s^2). The same for om - 1 gives Z^ within t_Z, and
   ///   |o^ - o| <= (t_N + |o^ - centre| t_Z) / (Z^ - t_Z).
-  /// Each of the four events has a quarter of delta / (stage (stage + 1)); stages from 1 on.
+  /// Each of the four events has a quarter of delta / (stage (stage + 1)). Stages are numbered from
+  /// 1 on, each the size of a sample that was fixed beforehand.
   /// Source: Pinelis, "Optimum Bounds for the Distributions of Martingales in Banach Spaces", Ann.
   /// Probab. 22(4), 1994; Maurer, "A Bound on the Deviation Probability for Sums of Non-negative
   /// Random Variables", JIPAM 4(1), 2003.
