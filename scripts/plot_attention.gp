@@ -38,9 +38,10 @@ if (ARG3 eq "error") {
   stats ARG1 using (column("sampled_error") > 0 ? 100 * column("sampled_error") : NaN) nooutput
   low = STATS_min < low ? STATS_min : low
   high = STATS_max > high ? STATS_max : high
-  set yrange [low / 1.5 : high * (high / low) ** 0.25]
   stats ARG1 using (column("budget")) nooutput
-  set xrange [STATS_min / 1.3 : STATS_max * 2]
+  set xrange [STATS_min / 1.3 : STATS_max * 1.5]
+  low = low < 0.002 ? 0.002 : low  # below, rounding to float is most of it
+  set yrange [low / 1.5 : high * (high / low) ** 0.2]
   set format y "%g%%"
   set xlabel "rows of keys and values touched by a query"
   set ylabel "mean error" offset 0.5, 0
