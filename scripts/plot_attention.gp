@@ -38,14 +38,17 @@ if (ARG3 eq "error") {
   stats ARG1 using (column("sampled_error") > 0 ? 100 * column("sampled_error") : NaN) nooutput
   low = STATS_min < low ? STATS_min : low
   high = STATS_max > high ? STATS_max : high
-  set yrange [low / 1.5 : high * 1.5]
+  stats ARG1 using (column("budget")) nooutput
+  set xrange [STATS_min / 1.3 : STATS_max * 1.5]
+  low = low < 0.002 ? 0.002 : low  # below, rounding to float is most of it
+  set yrange [low / 1.5 : high * (high / low) ** 0.2]
   set format y "%g%%"
   set xlabel "rows of keys and values touched by a query"
   set ylabel "mean error" offset 0.5, 0
   do for [panel = 1:2] {
     at = panel == 1 ? first : last
-    set lmargin at screen panel == 1 ? 0.08 : 0.56
-    set rmargin at screen panel == 1 ? 0.5 : 0.98
+    set lmargin at screen panel == 1 ? 0.09 : 0.57
+    set rmargin at screen panel == 1 ? 0.49 : 0.97
     if (panel == 2) { unset label 1; unset label 2; unset ylabel }
     set title sprintf("temperature %g", at)
     same(t) = abs(t - at) < 1e-6 * at
@@ -77,8 +80,8 @@ if (ARG3 eq "error") {
   set key top left Left reverse
   do for [panel = 1:2] {
     kind = panel == 1 ? "batch" : "one"
-    set lmargin at screen panel == 1 ? 0.08 : 0.56
-    set rmargin at screen panel == 1 ? 0.5 : 0.98
+    set lmargin at screen panel == 1 ? 0.09 : 0.57
+    set rmargin at screen panel == 1 ? 0.49 : 0.97
     if (panel == 2) { unset label 1; unset label 2; unset ylabel }
     set title panel == 1 ? "all queries in one call" : "one query after the other, against a cache"
     plot ARG1 using "keys":"exact_".kind:xticlabels(1) with linespoints pointtype 7 pointsize 1.3 \

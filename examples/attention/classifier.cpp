@@ -102,7 +102,7 @@ std::vector<Line> lines_of(const Classifier& classifier, const Input& input,
     if (method == Method::top_only) with.top_k = (std::min)(options.top_k, input.keys.tokens());
     Run run = attend(input, method, with, options.seed);
     if (method == Method::exact) exact = run.output;
-    lines.push_back(line_of(method, run, exact));
+    lines.push_back(line_of(method, run, exact, options.epsilon));
     lines.back().accuracy = accuracy(run.output.values, labels);
   }
   return lines;
@@ -127,8 +127,8 @@ void write_errors(const Classifier& classifier, const KnnAttentionOptions& knn,
     at.attention.scale = *knn.attention.scale / factor;
     const AttentionOutput exact = in_one_call(input, Method::exact, at, options.seed).output;
     const auto of = [&](Method method, std::size_t top_k, std::size_t tail) {
-      return compare(one_by_one(input, method, budget(at, top_k, tail), options.seed).output,
-                     exact);
+      return compare(one_by_one(input, method, budget(at, top_k, tail), options.seed).output, exact,
+                     options.epsilon);
     };
     for (std::size_t rows = 32; rows <= input.keys.tokens() / 4 && rows <= 8192; rows *= 2) {
       const Comparison top = of(Method::top_only, rows, 16),
@@ -197,7 +197,7 @@ int run_classifier(const Options& options, std::ostream& out) {
 
   out << "All " << problem.test.size() << " queries in one call (builds are in the seconds)\n";
   const auto batch = lines_of(classifier, classifier.all(), knn, options, in_one_call);
-  print_table(out, batch);
+  print_table(out, batch, options.epsilon);
   bool good = judge(batch, options, out);
 
   const std::size_t few = (std::min)(options.one_by_one, problem.test.size());
@@ -206,7 +206,7 @@ int run_classifier(const Options& options, std::ostream& out) {
          "query)\n";
   const auto single =
       lines_of(classifier, classifier.input(problem.train.size(), few), knn, options, one_by_one);
-  print_table(out, single);
+  print_table(out, single, options.epsilon);
   good = judge(single, options, out) && good;
 
   const std::string keys = std::to_string(problem.train.size());

@@ -52,11 +52,11 @@ struct Comparison {
   double mean = 0.0, greatest = 0.0;  ///< of |o^ - o| / |o|
   double keys = 0.0;                  ///< rows of K (and V) touched, mean
   double exact_share = 0.0;           ///< outputs that were computed exactly
-  double missed_share = 0.0;          ///< outputs for which the target was given up
+  double beyond_share = 0.0;          ///< outputs that err by more than was asked for
 };
 
-/// Of the first output.values.rows() queries.
+/// Of the first output.values.rows() queries; `epsilon` is the error that was asked for.
 Comparison compare(const lazygumbel::AttentionOutput& output,
-                   const lazygumbel::AttentionOutput& exact);
+                   const lazygumbel::AttentionOutput& exact, double epsilon);
 
 }  // namespace attention_tools

@@ -92,7 +92,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   add("--delta", options.delta, "X", "and how often it may be missed (default: 0.1)");
   add_count("--top-k", options.top_k, "Keys of top-k alone (default: 256)");
   add_count("--one-by-one", options.one_by_one,
-            "Queries also answered one after the other, against a\ncache (default: 500)");
+            "Queries also answered one after the other, against a\ncache (default: 1000)");
   lazygumbel_tools::add_choice<KeyIndex>(
       app, "--index", options.index,
       {{"auto", KeyIndex::automatic}, {"codes", KeyIndex::codes}, {"lists", KeyIndex::lists}},

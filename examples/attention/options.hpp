@@ -25,8 +25,8 @@ struct Options {
 
   // Both.
   double epsilon = 0.02, delta = 0.1;
-  std::size_t top_k = 256;       ///< of top-k alone
-  std::size_t one_by_one = 500;  ///< queries that are also answered one after the other
+  std::size_t top_k = 256;         ///< of top-k alone
+  std::size_t one_by_one = 1'000;  ///< queries that are also answered one after the other
   lazygumbel::KeyIndex index = lazygumbel::KeyIndex::automatic;
   std::uint64_t seed = 1;
   std::size_t threads = 1;

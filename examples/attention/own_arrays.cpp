@@ -77,15 +77,15 @@ void run_own_arrays(const Options& options, std::ostream& out) {
       << " of outputs. Top-k only: k = " << options.top_k << ".\n\n";
 
   const auto compare_all = [&](const Input& of, const Run& first, auto attend) {
-    std::vector<Line> lines{line_of(Method::exact, first, first.output)};
+    std::vector<Line> lines{line_of(Method::exact, first, first.output, options.epsilon)};
     Run run;
     for (const Method method : {Method::top_only, Method::sampled}) {
       auto with = knn;
       if (method == Method::top_only) with.top_k = (std::min)(options.top_k, of.keys.tokens());
       run = attend(of, method, with, options.seed);
-      lines.push_back(line_of(method, run, first.output));
+      lines.push_back(line_of(method, run, first.output, options.epsilon));
     }
-    print_table(out, lines);
+    print_table(out, lines, options.epsilon);
     return run;
   };
   out << "All queries in one call (builds are in the seconds)\n";

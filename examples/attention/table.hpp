@@ -18,11 +18,13 @@ struct Line {
   double queries = 0.0, build = 0.0, seconds = 0.0;
 };
 
-Line line_of(Method method, const Run& run, const lazygumbel::AttentionOutput& exact);
+Line line_of(Method method, const Run& run, const lazygumbel::AttentionOutput& exact,
+             double epsilon);
 
 /// Columns: method, accuracy (where there is one), mean and greatest error, seconds of the build
 /// (0: it is in the others) and of all queries, microseconds of each, times faster than exact
-/// (build included), rows touched by a query, outputs computed exactly, targets missed.
-void print_table(std::ostream& out, const std::vector<Line>& lines);
+/// (build included), rows touched by a query, outputs that sampling computed exactly, outputs
+/// that err by more than `epsilon`.
+void print_table(std::ostream& out, const std::vector<Line>& lines, double epsilon);
 
 }  // namespace attention_tools
