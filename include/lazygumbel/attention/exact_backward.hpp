@@ -30,33 +30,35 @@ struct BackwardConstants {
   }
 };
 
-/// Throws std::invalid_argument unless the forward's outputs and their gradients have the shapes
-/// that the attention gives and are finite.
+/// Throws std::invalid_argument unless the outputs of the forward `name` and their gradients have
+/// the shapes that the attention gives and are finite.
 inline void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
-                             const HeadsView<float>& output_gradients) {
-  const auto require = [](const char* name, std::size_t value, const char* of, std::size_t wanted) {
+                             const HeadsView<float>& output_gradients,
+                             const std::string& name = "forward") {
+  const auto require = [](const std::string& what, std::size_t value, const char* of,
+                          std::size_t wanted) {
     if (value != wanted)
-      throw_invalid(name, value, "must equal " + std::string(of) + " = " + text_of(wanted));
+      throw_invalid(what, value, "must equal " + std::string(of) + " = " + text_of(wanted));
   };
   require("output_gradients.tokens()", output_gradients.tokens(), "queries.tokens()",
           shape.queries);
   require("output_gradients.heads()", output_gradients.heads(), "queries.heads()", shape.heads);
   require("output_gradients.dimension()", output_gradients.dimension(), "values.dimension()",
           shape.value_dimension);
-  require("forward.values.rows()", static_cast<std::size_t>(forward.values.rows()),
+  require(name + ".values.rows()", static_cast<std::size_t>(forward.values.rows()),
           "queries.tokens()", shape.queries);
-  require("forward.values.cols()", static_cast<std::size_t>(forward.values.cols()),
+  require(name + ".values.cols()", static_cast<std::size_t>(forward.values.cols()),
           "queries.heads() * values.dimension()", shape.heads * shape.value_dimension);
-  require("forward.log_sum_exp.rows()", static_cast<std::size_t>(forward.log_sum_exp.rows()),
+  require(name + ".log_sum_exp.rows()", static_cast<std::size_t>(forward.log_sum_exp.rows()),
           "queries.tokens()", shape.queries);
-  require("forward.log_sum_exp.cols()", static_cast<std::size_t>(forward.log_sum_exp.cols()),
+  require(name + ".log_sum_exp.cols()", static_cast<std::size_t>(forward.log_sum_exp.cols()),
           "queries.heads()", shape.heads);
   require_finite("output_gradients", output_gradients);
-  require_finite("forward.values", HeadsView<float>(forward.values, shape.heads));
+  require_finite(name + ".values", HeadsView<float>(forward.values, shape.heads));
   for (Eigen::Index i = 0; i < forward.log_sum_exp.rows(); ++i)
     for (Eigen::Index h = 0; h < forward.log_sum_exp.cols(); ++h)
       if (!(forward.log_sum_exp(i, h) <= static_cast<double>((std::numeric_limits<float>::max)())))
-        throw_invalid("forward.log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
+        throw_invalid(name + ".log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
                       forward.log_sum_exp(i, h), "must be finite or -infinity");
 }
 
@@ -171,6 +173,14 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
   }
 }
 
+/// Throws std::invalid_argument when a gradient is not finite.
+inline void require_finite_gradients(const AttentionGradients& out) {
+  for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
+    for (Eigen::Index i = 0; i < gradient->size(); ++i)
+      if (!std::isfinite(gradient->data()[i]))
+        throw_invalid("output_gradients", gradient->data()[i], "gradients overflow");
+}
+
 /// Throws std::invalid_argument when weights of a query sum to more than 1, for then the forward
 /// was another's, or when a gradient is not finite.
 inline void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
@@ -182,10 +192,7 @@ inline void require_gradients(const AttentionShape& shape, const AttentionOutput
             "forward.log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
             forward.log_sum_exp(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(h)),
             "is not of these queries, keys and options: weights sum to " + text_of(mass));
-  for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
-    for (Eigen::Index i = 0; i < gradient->size(); ++i)
-      if (!std::isfinite(gradient->data()[i]))
-        throw_invalid("output_gradients", gradient->data()[i], "gradients overflow");
+  require_finite_gradients(out);
 }
 
 }  // namespace detail

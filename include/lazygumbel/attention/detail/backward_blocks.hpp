@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
+#include "lazygumbel/attention/detail/attention_plan.hpp"
 #include "lazygumbel/attention/detail/gradient_kernels.hpp"
 #include "lazygumbel/attention/detail/product_kernels.hpp"
 #include "lazygumbel/core/detail/cache_line.hpp"
@@ -18,8 +20,10 @@ struct BackwardRows {
   const float* queries;    ///< rows of pad(d) floats
   const float* gradients;  ///< rows of pad(dv) floats
   const float *shifts, *factors, *deltas;
-  float* query_gradients;  ///< rows of pad(d): sum_j ds_rj k_j is added, not scaled
-  double* masses;          ///< sum_j p_rj is added
+  float* query_gradients;     ///< rows of pad(d): sum_j ds_rj k_j is added, not scaled
+  double* masses;             ///< sum_j p_rj is added
+  double* squares = nullptr;  ///< with BackwardKeys::squares: sum_j ds_rj^2 squares_j is added
+  std::size_t first = 0;      ///< position of row 0 in BackwardKeys::excluded
 };
 
 /// A run of keys and values, and where their gradients are added.
@@ -35,6 +39,10 @@ struct BackwardKeys {
   std::ptrdiff_t key_gradient_stride;
   float* value_gradients;  ///< rows of dv floats: sum_r p_rj g_r is added
   std::ptrdiff_t value_gradient_stride;
+  const float* center = nullptr;   ///< d floats: query gradients get sum_j ds_rj (k_j - center)
+  const float* squares = nullptr;  ///< one a key
+  std::span<const PlanBlock::Range> excluded{};  ///< pairs that do not meet
+  std::size_t first = 0;                         ///< position of key 0 in `excluded`
 };
 
 /// Gradients of attention by matrix products: with dp = g.v and ds = p (dp - delta) cap'(s), five
@@ -84,6 +92,7 @@ class BackwardBlocks {
       kernels_->pack(keys, run.key_stride, reach, d_, key_panels_.get());
       kernels_->pack(values, run.value_stride, reach, dv_, value_panels_.get());
       kernels_->widen(keys, run.key_stride, reach, d_, keys_.get(), query_width_);
+      if (run.center != nullptr) subtract(run.center, reach);
       std::fill_n(key_sums_.get(), reach * query_width_, 0.0F);
       std::fill_n(value_sums_.get(), reach * value_width_, 0.0F);
       const float* const weights = run.weights != nullptr ? run.weights + first : nullptr;
@@ -100,7 +109,7 @@ class BackwardBlocks {
           }
           if (most == 0) continue;
         }
-        tile(rows, row, height, most, limits != nullptr ? seen : nullptr, weights);
+        tile(rows, row, height, first, most, limits != nullptr ? seen : nullptr, weights, run);
       }
       add_sums(key_sums_.get(), query_width_, d_, reach,
                run.key_gradients + at * run.key_gradient_stride, run.key_gradient_stride);
@@ -115,6 +124,11 @@ class BackwardBlocks {
   /// How many keys of the block first .. + count a row sees that sees `limit`.
   static std::size_t seen_of(std::size_t limit, std::size_t first, std::size_t count) noexcept {
     return limit > first ? (std::min)(limit - first, count) : 0;
+  }
+
+  void subtract(const float* center, std::size_t count) noexcept {
+    for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t c = 0; c < d_; ++c) keys_[j * query_width_ + c] -= center[c];
   }
 
   static void add_sums(const float* sums, std::size_t width, std::size_t columns, std::size_t count,
@@ -159,13 +173,18 @@ class BackwardBlocks {
                         .add = true});
   }
 
-  void tile(const BackwardRows& rows, std::size_t row, std::size_t height, std::size_t keys,
-            const std::uint32_t* limits, const float* weights) {
+  template <class T>
+  void tile(const BackwardRows& rows, std::size_t row, std::size_t height, std::size_t first,
+            std::size_t keys, const std::uint32_t* limits, const float* weights,
+            const BackwardKeys<T>& run) {
     const float* const queries = rows.queries + row * query_width_;
     const float* const gradients = rows.gradients + row * value_width_;
     against_panels(height, keys, d_, queries, query_width_, key_panels_.get(), scores_.get());
     against_panels(height, keys, dv_, gradients, value_width_, value_panels_.get(),
                    products_.get());
+    if (!run.excluded.empty())
+      exclude(run.excluded, rows.first + row, height, run.first + first, keys, scores_.get(),
+              score_row_);
     gradients_({.rows = height,
                 .keys = keys,
                 .scores = scores_.get(),
@@ -178,10 +197,20 @@ class BackwardBlocks {
                 .factors = rows.factors + row,
                 .deltas = rows.deltas + row,
                 .masses = rows.masses + row});
+    if (run.squares != nullptr) add_squares(height, keys, run.squares + first, rows.squares + row);
     weigh(keys, height, scores_.get(), true, gradients, value_width_, value_sums_.get());
     weigh(keys, height, products_.get(), true, queries, query_width_, key_sums_.get());
     weigh(height, keys, products_.get(), false, keys_.get(), query_width_,
           rows.query_gradients + row * query_width_);
+  }
+
+  void add_squares(std::size_t height, std::size_t keys, const float* squares, double* to) const {
+    using Values = Eigen::Map<const Eigen::ArrayXf>;
+    const auto count = static_cast<Eigen::Index>(keys);
+    for (std::size_t r = 0; r < height; ++r)
+      to[r] += static_cast<double>(
+          (Values(products_.get() + r * score_row_, count).square() * Values(squares, count))
+              .sum());
   }
 
   const ProductKernels* kernels_;
