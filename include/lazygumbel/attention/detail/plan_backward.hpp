@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lazygumbel/attention/attention_tape.hpp"
+#include "lazygumbel/attention/detail/draw_influence.hpp"
 #include "lazygumbel/attention/exact_backward.hpp"
 
 namespace lazygumbel::detail {
@@ -18,12 +19,26 @@ struct KeyGradientSums {
   std::size_t count = 0;  ///< of the first keys, beyond which nothing is added
   std::vector<float, CacheLineAllocator<float>> keys, values;
   double query_variance = 0.0, key_variance = 0.0, value_variance = 0.0;
+  Influence influence;  ///< of the draws of a few queries, where it is more than the variance says
 
   void start(std::size_t count_, std::size_t d, std::size_t dv) {
     count = count_;
     keys.assign(count * d, 0.0F);
     values.assign(count * dv, 0.0F);
     query_variance = key_variance = value_variance = 0.0;
+    influence = {};
+  }
+  void add_variances(const KeyGradientSums& other) {
+    query_variance += other.query_variance;
+    key_variance += other.key_variance;
+    value_variance += other.value_variance;
+    influence.plain += other.influence.plain;
+    influence.full += other.influence.full;
+  }
+  /// The variance of self-normalised gradients: the ratio found for a few queries holds for all.
+  double whole_query_variance() const {
+    return influence.plain > 0.0 ? query_variance * (influence.full / influence.plain)
+                                 : query_variance;
   }
 };
 
@@ -51,7 +66,8 @@ struct PlanBackwardProblem {
 /// N / l keys of the tail, with the sums x_j over rows that share the draw:
 ///   sum_j |x_j|^2 (1 - l / N),  x_j = sum_r p_rj g_r or sum_r ds_rj q_r,
 /// and for each row sum_j |x_j|^2 - |sum_j x_j|^2 / l, x_j = ds_rj (k_j - c). Draws of one key are
-/// rare enough to be taken for different ones. Work memory, to be reused; one thread.
+/// rare enough to be taken for different ones. (Self-normalised gradients: draw_influence.) Work
+/// memory, to be reused; one thread.
 template <StorageScalar T>
 class PlanBackward {
  public:
@@ -76,6 +92,7 @@ class PlanBackward {
     start();
     for (const PlanBlock& block : segment.blocks)
       if (!block.rows.empty() && !block.keys.empty()) add(block);
+    if (self_normalised()) probe();
     finish(out);
   }
 
@@ -96,6 +113,8 @@ class PlanBackward {
       for (auto* each : {&masses, &squares}) each->assign(rows, 0.0);
     }
   };
+
+  bool self_normalised() const { return problem_->forward == &problem_->tape->output; }
 
   std::size_t query_of(std::size_t r) const {
     return problem_->tape->order[segment_->first + r / group_];
@@ -229,7 +248,7 @@ class PlanBackward {
     const Eigen::Map<const Eigen::RowVectorXf> center(center_.data(),
                                                       static_cast<Eigen::Index>(d_));
     // The unbiased gradient under a cap has no control variate.
-    const bool plain = !centered_ && problem_->forward != &problem_->tape->output;
+    const bool plain = !centered_ && !self_normalised();
     for (std::size_t j = 0; j < count; ++j) {
       const Eigen::Map<const Eigen::Matrix<T, 1, Eigen::Dynamic>> key(
           keys_.data() + j * d_, static_cast<Eigen::Index>(d_));
@@ -269,6 +288,32 @@ class PlanBackward {
     }
     if (block.sampled && l > 1.0)
       sums_->query_variance += scale * scale * left(block) * l / (l - 1.0) * variance;
+  }
+
+  /// The influence of the draws of some rows.
+  void probe() {
+    constexpr std::size_t probes = 16;
+    std::vector<std::uint32_t> rows;
+    for (std::uint32_t r = 0; r < draws_.size(); ++r)
+      if (draws_[r] > 1) rows.push_back(r);
+    for (std::size_t i = 0; i < (std::min)(probes, rows.size()); ++i) {
+      const std::uint32_t r =
+          rows[(2 * i + 1) * rows.size() / (2 * (std::min)(probes, rows.size()))];
+      const Influence found = draw_influence(
+          *segment_,
+          {.row = r,
+           .query = all_.queries.data() + r * width_,
+           .gradient = all_.gradients.data() + r * value_width_,
+           .log_z = problem_->forward->log_sum_exp(static_cast<Eigen::Index>(query_of(r)),
+                                                   static_cast<Eigen::Index>(head_of(r))),
+           .delta = static_cast<double>(all_.deltas[r]),
+           .softcap = problem_->options->softcap,
+           .center = center_.data(),
+           .centered = centered_},
+          problem_->keys.head(segment_->kv_head), problem_->values.head(segment_->kv_head));
+      sums_->influence.plain += found.plain;
+      sums_->influence.full += found.full;
+    }
   }
 
   void finish(AttentionGradients& out) {

@@ -174,20 +174,14 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
       out.keys.block(0, head * columns, count, columns) += Part(part.keys.data(), count, columns);
       out.values.block(0, head * value_columns, count, value_columns) +=
           Part(part.values.data(), count, value_columns);
-      totals[kv].query_variance += part.query_variance;
-      totals[kv].key_variance += part.key_variance;
-      totals[kv].value_variance += part.value_variance;
+      totals[kv].add_variances(part);
     });
   });
   require_masses(shape, options, tape, forward, constants);
   require_finite_gradients(out);
   KeyGradientSums total;
-  for (const KeyGradientSums& head : totals) {
-    total.query_variance += head.query_variance;
-    total.key_variance += head.key_variance;
-    total.value_variance += head.value_variance;
-  }
-  out.errors = {gradient_error(total.query_variance, out.queries),
+  for (const KeyGradientSums& head : totals) total.add_variances(head);
+  out.errors = {gradient_error(total.whole_query_variance(), out.queries),
                 gradient_error(total.key_variance, out.keys),
                 gradient_error(total.value_variance, out.values)};
   return out;
