@@ -27,12 +27,12 @@ inline AttentionInputs<float> biased_inputs(std::size_t m, std::size_t n, std::s
 
 /// A fixed budget of few draws.
 inline KnnAttentionOptions drawn_options(const AttentionOptions& attention,
-                                         std::size_t samples = 24) {
+                                         std::size_t samples = 100, std::size_t top = 100) {
   KnnAttentionOptions options;
   options.attention = attention;
   options.accuracy = std::nullopt;
   options.tail_samples = samples;
-  options.top_k = 24;
+  options.top_k = top;
   options.sinks = 2;
   options.window = 8;
   options.minimum_keys = 128;
@@ -51,24 +51,30 @@ inline AttentionGradients drawn_gradients(const AttentionInputs<float>& inputs,
   return attention.backward(inputs.q(), inputs.k(), inputs.v(), tape, inputs.g(), exact);
 }
 
-/// z-scores of the means over `runs` of inner products of the gradients with a few fixed Gaussian
-/// matrices, queries' first, then keys', then values'; against the exact gradients'.
+/// z-scores of the means over `runs` of inner products of the gradients with the exact ones and a
+/// few fixed Gaussian matrices, queries' first, then keys', then values'; against the exact
+/// gradients'.
 inline std::vector<double> gradient_z_scores(const AttentionInputs<float>& inputs,
                                              const KnnAttentionOptions& options, std::size_t runs,
                                              const AttentionOutput* exact,
                                              std::size_t directions = 4) {
+  const AttentionGradients exactly = inputs.backward(options.attention);
   const auto products = [&](const AttentionGradients& of) {
     std::vector<double> out;
     std::uint64_t seed = 100;
-    for (const RowMatrix<float>* gradient : {&of.queries, &of.keys, &of.values})
-      for (std::size_t i = 0; i < directions; ++i)
-        out.push_back(gaussian_rows<double>(static_cast<std::size_t>(gradient->rows()),
-                                            static_cast<std::size_t>(gradient->cols()), ++seed)
-                          .cwiseProduct(gradient->cast<double>())
+    for (const auto gradient :
+         {&AttentionGradients::queries, &AttentionGradients::keys, &AttentionGradients::values}) {
+      const RowMatrix<double> one = (of.*gradient).cast<double>();
+      out.push_back((exactly.*gradient).cast<double>().cwiseProduct(one).sum());
+      for (std::size_t i = 1; i < directions; ++i)
+        out.push_back(gaussian_rows<double>(static_cast<std::size_t>(one.rows()),
+                                            static_cast<std::size_t>(one.cols()), ++seed)
+                          .cwiseProduct(one)
                           .sum());
+    }
     return out;
   };
-  const std::vector<double> truth = products(inputs.backward(options.attention));
+  const std::vector<double> truth = products(exactly);
   std::vector<std::vector<double>> seen(truth.size());
   for (std::size_t run = 0; run < runs; ++run) {
     const std::vector<double> one = products(drawn_gradients(inputs, options, run, exact));
@@ -92,15 +98,15 @@ inline GradientErrorLaw gradient_error_law(const AttentionInputs<float>& inputs,
       exact_attention(inputs.q(), inputs.k(), inputs.v(), options.attention);
   GradientErrorLaw law;
   for (std::size_t run = 0; run < runs; ++run) {
-    const AttentionGradients out = drawn_gradients(inputs, options, run, unbiased ? &exact : nullptr);
+    const AttentionGradients out =
+        drawn_gradients(inputs, options, run, unbiased ? &exact : nullptr);
     const auto add = [&](double& measured, double& reported, const RowMatrix<float>& a,
                          const RowMatrix<float>& b, double report) {
       const double error = relative_error(a, b.cast<double>());
       measured += error * error / static_cast<double>(runs);
       reported += report * report / static_cast<double>(runs);
     };
-    add(law.measured.queries, law.reported.queries, out.queries, truth.queries,
-        out.errors.queries);
+    add(law.measured.queries, law.reported.queries, out.queries, truth.queries, out.errors.queries);
     add(law.measured.keys, law.reported.keys, out.keys, truth.keys, out.errors.keys);
     add(law.measured.values, law.reported.values, out.values, truth.values, out.errors.values);
   }
