@@ -290,9 +290,9 @@ class PlanBackward {
       sums_->query_variance += scale * scale * left(block) * l / (l - 1.0) * variance;
   }
 
-  /// The influence of the draws of some rows.
+  /// The influence of the draws of some rows, about 64 in all segments.
   void probe() {
-    constexpr std::size_t probes = 16;
+    const std::size_t probes = (std::max)(std::size_t{2}, 64 / problem_->tape->segments.size());
     std::vector<std::uint32_t> rows;
     for (std::uint32_t r = 0; r < draws_.size(); ++r)
       if (draws_[r] > 1) rows.push_back(r);
