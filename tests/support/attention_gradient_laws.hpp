@@ -85,7 +85,7 @@ inline std::vector<double> gradient_z_scores(const AttentionInputs<float>& input
   return scores;
 }
 
-/// Roots of mean squares over runs of the errors measured, and of those reported.
+/// Roots of mean squares over runs of |g^ - g| / |g^| as measured, and as reported.
 struct GradientErrorLaw {
   GradientErrors measured, reported;
 };
@@ -102,7 +102,7 @@ inline GradientErrorLaw gradient_error_law(const AttentionInputs<float>& inputs,
         drawn_gradients(inputs, options, run, unbiased ? &exact : nullptr);
     const auto add = [&](double& measured, double& reported, const RowMatrix<float>& a,
                          const RowMatrix<float>& b, double report) {
-      const double error = relative_error(a, b.cast<double>());
+      const double error = relative_error(b, a.cast<double>());
       measured += error * error / static_cast<double>(runs);
       reported += report * report / static_cast<double>(runs);
     };

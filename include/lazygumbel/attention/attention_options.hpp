@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -15,7 +16,7 @@ namespace lazygumbel {
 ///   o = sum_j e^(s_j) v_j / Z,  Z = sum_j e^(s_j) [+ e^sink],  cap(s) = softcap tanh(s / softcap).
 struct AttentionOptions {
   std::optional<double> scale{};               ///< none: 1 / sqrt(d); finite, may be negative
-  double softcap = 0.0;                        ///< >= 0; 0: scores are not capped
+  double softcap = 0.0;                        ///< 0: scores are not capped; else 1e-30 .. 1e30
   std::span<const float> sink_logits{};        ///< one a query head, added to Z alone; empty: none
   AttentionMask mask = AttentionMask::full();  ///< the keys that each query sees
   std::size_t threads = 1;                     ///< 0: all; the result does not depend on it
@@ -58,6 +59,9 @@ AttentionShape require_attention(const HeadsView<float>& queries, const HeadsVie
   if (!std::isfinite(scale)) throw_invalid("scale", scale, "must be finite");
   if (!(options.softcap >= 0.0 && std::isfinite(options.softcap)))
     throw_invalid("softcap", options.softcap, "must be at least 0 and finite");
+  // Beyond, it or its inverse is no normal float.
+  if (options.softcap != 0.0 && !(options.softcap >= 1e-30 && options.softcap <= 1e30))
+    throw_invalid("softcap", options.softcap, "must be 0, or from 1e-30 to 1e30");
   if (!options.sink_logits.empty() && options.sink_logits.size() != queries.heads())
     throw_invalid("sink_logits.size()", options.sink_logits.size(),
                   "must equal queries.heads() = " + text_of(queries.heads()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -53,7 +54,8 @@ struct AttentionOutput {
 /// O(m H dv).
 inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b) {
   if (a.values.rows() != b.values.rows() || a.values.cols() != b.values.cols() ||
-      a.log_sum_exp.rows() != b.log_sum_exp.rows() || a.log_sum_exp.cols() != b.log_sum_exp.cols())
+      a.log_sum_exp.rows() != b.log_sum_exp.rows() ||
+      a.log_sum_exp.cols() != b.log_sum_exp.cols() || a.rows.size() != b.rows.size())
     detail::throw_invalid(
         "b", detail::text_of(b.values.rows()) + " x " + detail::text_of(b.values.cols()),
         "must have the shape of a");
@@ -69,7 +71,7 @@ inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b)
       const AttentionRow &ra = a.rows[at], &rb = b.rows[at];
       row.keys_touched = ra.keys_touched + rb.keys_touched;
       row.samples = ra.samples + rb.samples;
-      row.path = ra.path == AttentionPath::exact ? rb.path : ra.path;
+      row.path = (std::max)(ra.path, rb.path);
       row.target_met = ra.target_met && rb.target_met;
       if (high == -std::numeric_limits<double>::infinity()) continue;
       const double wa = std::exp(la - high), wb = std::exp(lb - high), sum = wa + wb;

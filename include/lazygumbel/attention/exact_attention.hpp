@@ -75,8 +75,20 @@ inline void gather_queries(const HeadsView<float>& queries, const AttentionShape
   for (std::size_t i = 0; i < count; ++i)
     for (std::size_t g = 0; g < group; ++g, to += d) {
       const float* const from = queries.row(first + i, kv * group + g);
-      for (std::size_t j = 0; j < d; ++j) to[j] = static_cast<float>(shape.scale) * from[j];
+      for (std::size_t j = 0; j < d; ++j)
+        to[j] = static_cast<float>(shape.scale * static_cast<double>(from[j]));
     }
+}
+
+/// Throws: something that was read is not finite, or becomes so. Names the first such entry.
+template <StorageScalar T>
+[[noreturn]] LAZYGUMBEL_COLD void throw_not_finite(const HeadsView<float>& queries,
+                                                   const HeadsView<T>& keys,
+                                                   const HeadsView<T>& values) {
+  require_finite("queries", queries);
+  require_finite("keys", keys);
+  require_finite("values", values);
+  throw_invalid("scale * <query, key>", "inf or nan", "scores or sums overflow float");
 }
 
 /// All queries, few: keys and values streamed, split over threads.
@@ -91,20 +103,17 @@ void attend_streaming(const HeadsView<float>& queries, const HeadsView<T>& keys,
   const std::size_t room = query_room(shape.dimension, width);
   // Parts do not depend on the number of threads, and neither do the sums.
   const std::size_t parts =
-      options.threads == 1
-          ? 1
-          : (std::max)(std::size_t{1}, (std::min)(std::size_t{16}, shape.keys / least_split));
+      (std::max)(std::size_t{1}, (std::min)(std::size_t{16}, shape.keys / least_split));
   const StreamKernel<T> kernel = stream_kernel<T>(options.simd);
   std::vector<SoftmaxState> states(shape.kv_heads * parts);
-  std::vector<float> checks(shape.kv_heads * parts, 0.0F);
   parallel_for(states.size(), options.threads, [&](std::size_t unit) {
     const std::size_t kv = unit / parts, part = unit % parts;
     SoftmaxState& state = states[unit];
     state.start(rows, value_width);
-    std::vector<float> padded(rows * room), check(rows, 0.0F);
+    std::vector<float> padded(rows * room);
     for (std::size_t r = 0; r < rows; ++r)
-      pad_query(queries.row(r / group, kv * group + r % group), shape.dimension, width,
-                static_cast<float>(shape.scale), padded.data() + r * room);
+      pad_query(queries.row(r / group, kv * group + r % group), shape.dimension, width, shape.scale,
+                padded.data() + r * room);
     const std::size_t begin = shape.keys * part / parts, end = shape.keys * (part + 1) / parts;
     const auto attend = [&](std::size_t row, std::size_t count, std::size_t from, std::size_t to) {
       if (from >= to) return;
@@ -123,7 +132,8 @@ void attend_streaming(const HeadsView<float>& queries, const HeadsView<T>& keys,
               .sums = state.sums.data() + row,
               .out = state.row(row),
               .out_row = state.stride(),
-              .checks = check.data() + row});
+              .checks = state.checks.data() + row,
+              .lost = state.lost_row(row)});
     };
     std::size_t all = end;  // keys that every query sees are read once for all
     for (std::size_t i = 0; i < m; ++i)
@@ -132,16 +142,8 @@ void attend_streaming(const HeadsView<float>& queries, const HeadsView<T>& keys,
     for (std::size_t i = 0; i < m; ++i)
       attend(i * group, group, (std::max)(begin, all),
              (std::min)(end, options.mask.visible(i, m, shape.keys)));
-    for (const float value : check) checks[unit] += value;
-    for (const float value : state.values) checks[unit] += value * 0.0F;
+    if (!state.is_finite()) throw_not_finite(queries, keys, values);
   });
-  for (const float check : checks)
-    if (!std::isfinite(check)) {
-      require_finite("queries", queries);
-      require_finite("keys", keys);
-      require_finite("values", values);
-      throw_invalid("scale * <query, key>", check, "scores or sums overflow");
-    }
   for (std::size_t kv = 0; kv < shape.kv_heads; ++kv) {
     for (std::size_t part = 1; part < parts; ++part)
       states[kv * parts].merge(states[kv * parts + part]);
@@ -191,27 +193,23 @@ void attend_blocked(const HeadsView<float>& queries, const HeadsView<T>& keys,
             work.attention.add(work.rows.data(), static_cast<std::ptrdiff_t>(shape.dimension),
                                keys.row(0, kv), keys.token_stride(), values.row(0, kv),
                                values.token_stride(), most, work.limits.data(), 0.0F, work.state);
+          if (!work.state.is_finite()) throw_not_finite(queries, keys, values);
           write_output(shape, options, kv, first, count, work.state, out);
         });
   });
-  for (Eigen::Index i = 0; i < out.log_sum_exp.rows(); ++i)
-    for (Eigen::Index h = 0; h < out.log_sum_exp.cols(); ++h)
-      if (const double z = out.log_sum_exp(i, h);
-          std::isnan(z) || z == std::numeric_limits<double>::infinity())
-        throw_invalid("scale * <query, key>", z, "scores overflow");
 }
 
 }  // namespace detail
 
 /// Attention over all visible keys, into `out`, whose memory is reused. Few queries stream keys and
-/// values once from memory, many multiply blocks of them; float sums within a block, double sums of
-/// weights; flash-style, so that scores are never all there. K and V are read where they are, in
-/// float, half or bfloat16; head h of the queries uses head h / (heads / kv heads) of keys and
-/// values. The result depends on `threads` only as one against several. O(m n (d + dv)) for each
-/// query head. Thread-safe.
+/// values once from memory, many multiply blocks of them; float sums within a block, compensated
+/// ones (of values) and double ones (of weights) across blocks, so that errors do not grow with n;
+/// flash-style, so that scores are never all there. K and V are read where they are, in float, half
+/// or bfloat16; head h of the queries uses head h / (heads / kv heads) of keys and values. The
+/// result does not depend on `threads`. O(m n (d + dv)) for each query head. Thread-safe.
 ///
 /// Throws std::invalid_argument on shapes that do not fit, options out of range, NaN or infinity in
-/// what is read, and scores that overflow float.
+/// a row that some query sees, and scores that overflow float. `out` is then not to be used.
 /// Source: Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018; Dao, Fu, Ermon,
 /// Rudra, Re, "FlashAttention", NeurIPS 2022.
 template <StorageScalar T>
@@ -225,9 +223,6 @@ void exact_attention(const HeadsView<float>& queries, const HeadsView<T>& keys,
     detail::attend_streaming(queries, keys, values, shape, options, out);
     return;
   }
-  detail::require_finite("queries", queries);
-  detail::require_finite("keys", keys);
-  detail::require_finite("values", values);
   detail::attend_blocked(queries, keys, values, shape, options, out);
 }
 

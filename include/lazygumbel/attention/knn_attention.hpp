@@ -3,13 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "lazygumbel/attention/attention_gradients.hpp"
 #include "lazygumbel/attention/attention_output.hpp"
 #include "lazygumbel/attention/attention_tape.hpp"
 #include "lazygumbel/attention/detail/sampled_backward.hpp"
+#include "lazygumbel/attention/detail/sampled_decode.hpp"
 #include "lazygumbel/attention/detail/sampled_prefill.hpp"
-#include "lazygumbel/attention/exact_attention.hpp"
+#include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention_options.hpp"
 #include "lazygumbel/random/engine.hpp"
 
@@ -33,17 +35,43 @@ class KnnAttention {
   /// Throws std::invalid_argument on sizes or options out of range.
   KnnAttention(std::size_t heads, std::size_t kv_heads, std::size_t d, std::size_t dv,
                KnnAttentionOptions options = {})
-      : heads_(heads), kv_heads_(kv_heads), d_(d), dv_(dv), options_(std::move(options)) {
-    detail::require_options(options_);
-    if (kv_heads == 0) detail::throw_invalid("kv_heads", kv_heads, "must be at least 1");
-    if (heads == 0 || heads % kv_heads != 0)
-      detail::throw_invalid("heads", heads,
-                            "must be a multiple of kv_heads = " + detail::text_of(kv_heads));
-    if (d == 0) detail::throw_invalid("d", d, "must be at least 1");
-    if (dv == 0) detail::throw_invalid("dv", dv, "must be at least 1");
+      : heads_(heads),
+        options_(std::move(options)),
+        sink_logits_(options_.attention.sink_logits.begin(), options_.attention.sink_logits.end()),
+        cache_(kv_heads, d, dv),
+        decoder_(options_, heads, kv_heads, d, dv) {
+    options_.attention.sink_logits = sink_logits_;
   }
+  KnnAttention(const KnnAttention&) = delete;
+  KnnAttention& operator=(const KnnAttention&) = delete;
 
   const KnnAttentionOptions& options() const noexcept { return options_; }
+  const KeyValueCache<T>& cache() const noexcept { return cache_; }
+
+  /// Appends tokens to the cache (copied), and codes their keys. Amortised O(d + dv) a token and
+  /// head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity; nothing is then
+  /// appended.
+  void append(const HeadsView<T>& keys, const HeadsView<T>& values) {
+    cache_.append(keys, values);
+    decoder_.append(cache_);
+  }
+
+  /// Attention of one token's queries (1 token, all heads) over the whole cache. Where sampling
+  /// does not pay - few keys, or a target that wants more rows than exact attention reads - it is
+  /// exact, and after such a query the next few are exact at once. The same result for any number
+  /// of threads. Throws std::invalid_argument as exact_attention does.
+  template <BitGenerator Engine>
+  AttentionOutput decode(const HeadsView<float>& queries, Engine& engine) {
+    AttentionOutput out;
+    decode(queries, engine, out);
+    return out;
+  }
+
+  /// The same into `out`, whose memory is reused.
+  template <BitGenerator Engine>
+  void decode(const HeadsView<float>& queries, Engine& engine, AttentionOutput& out) {
+    decoder_.decode(cache_, queries, engine, out);
+  }
 
   /// Attention of many queries over given keys, under the options' mask: lists of keys in order of
   /// time, lists and samples shared by the queries that meet them, worked off as matrix products.
@@ -78,8 +106,8 @@ class KnnAttention {
   /// exact ones when it is exact and draws are a fixed budget (no accuracy), and the noise is a
   /// little larger. Gradients of sink logits are those of the forward that is read.
   ///
-  /// errors: estimated from the draws themselves, the root of E |g^ - g|^2 over |g|; infinite where
-  /// the noise is all there is, 0 where nothing was drawn. They fall as 1 / sqrt(tail_samples), and
+  /// errors: estimated from the draws themselves, the root of E |g^ - g|^2 over |g^|; 0 where nothing
+  /// was drawn. They fall as 1 / sqrt(tail_samples), and
   /// averages over steps fall likewise; draws are shared by the queries of a block, so that outputs
   /// to 10% do not make gradients to 10%.
   ///
@@ -112,14 +140,17 @@ class KnnAttention {
       if (value != wanted) detail::throw_invalid(name, value, "must be " + detail::text_of(wanted));
     };
     require("queries.heads()", queries.heads(), heads_);
-    require("keys.heads()", keys.heads(), kv_heads_);
-    require("keys.dimension()", keys.dimension(), d_);
-    require("values.dimension()", values.dimension(), dv_);
+    require("keys.heads()", keys.heads(), cache_.kv_heads());
+    require("keys.dimension()", keys.dimension(), cache_.keys().dimension());
+    require("values.dimension()", values.dimension(), cache_.values().dimension());
     return detail::require_attention(queries, keys, values, options_.attention);
   }
 
-  std::size_t heads_, kv_heads_, d_, dv_;
+  std::size_t heads_;
   KnnAttentionOptions options_;
+  std::vector<float> sink_logits_;
+  KeyValueCache<T> cache_;
+  detail::SampledDecoder<T> decoder_;
 };
 
 }  // namespace lazygumbel

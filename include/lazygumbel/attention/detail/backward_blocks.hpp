@@ -34,7 +34,6 @@ struct BackwardKeys {
   const T* values;
   std::ptrdiff_t value_stride;
   std::size_t count;
-  const float* weights;  ///< p_rj is multiplied by weights[j]; nullptr: 1
   float* key_gradients;  ///< rows of d floats: sum_r ds_rj q_r is added
   std::ptrdiff_t key_gradient_stride;
   float* value_gradients;  ///< rows of dv floats: sum_r p_rj g_r is added
@@ -76,7 +75,7 @@ class BackwardBlocks {
   /// Adds what the keys, and the rows, contribute to each other's gradients. Row r sees the keys
   /// before limits[r]; nullptr: all.
   template <class T>
-  void add(const BackwardRows& rows, const std::size_t* limits, const BackwardKeys<T>& run) {
+  void add(const BackwardRows& rows, const std::uint32_t* limits, const BackwardKeys<T>& run) {
     for (std::size_t first = 0; first < run.count; first += key_block) {
       const std::size_t some = (std::min)(key_block, run.count - first);
       std::size_t reach = some;  // keys of the block that any row sees
@@ -95,7 +94,6 @@ class BackwardBlocks {
       if (run.center != nullptr) subtract(run.center, reach);
       std::fill_n(key_sums_.get(), reach * query_width_, 0.0F);
       std::fill_n(value_sums_.get(), reach * value_width_, 0.0F);
-      const float* const weights = run.weights != nullptr ? run.weights + first : nullptr;
       for (std::size_t row = 0; row < rows.count; row += row_tile) {
         const std::size_t height = (std::min)(row_tile, rows.count - row);
         std::uint32_t seen[row_tile];
@@ -109,7 +107,7 @@ class BackwardBlocks {
           }
           if (most == 0) continue;
         }
-        tile(rows, row, height, first, most, limits != nullptr ? seen : nullptr, weights, run);
+        tile(rows, row, height, first, most, limits != nullptr ? seen : nullptr, run);
       }
       add_sums(key_sums_.get(), query_width_, d_, reach,
                run.key_gradients + at * run.key_gradient_stride, run.key_gradient_stride);
@@ -175,8 +173,7 @@ class BackwardBlocks {
 
   template <class T>
   void tile(const BackwardRows& rows, std::size_t row, std::size_t height, std::size_t first,
-            std::size_t keys, const std::uint32_t* limits, const float* weights,
-            const BackwardKeys<T>& run) {
+            std::size_t keys, const std::uint32_t* limits, const BackwardKeys<T>& run) {
     const float* const queries = rows.queries + row * query_width_;
     const float* const gradients = rows.gradients + row * value_width_;
     against_panels(height, keys, d_, queries, query_width_, key_panels_.get(), scores_.get());
@@ -191,7 +188,6 @@ class BackwardBlocks {
                 .products = products_.get(),
                 .row = static_cast<std::ptrdiff_t>(score_row_),
                 .limits = limits,
-                .key_weights = weights,
                 .softcap = softcap_,
                 .shifts = rows.shifts + row,
                 .factors = rows.factors + row,

@@ -22,17 +22,33 @@ class SoftmaxState {
     largest.assign(rows, -std::numeric_limits<float>::infinity());
     sums.assign(rows, 0.0);
     values.assign(rows * value_width, 0.0F);
+    lost.assign(rows * value_width, 0.0F);
+    checks.assign(rows, 0.0F);
   }
   std::size_t rows() const noexcept { return sums.size(); }
   std::ptrdiff_t stride() const noexcept { return static_cast<std::ptrdiff_t>(width_); }
   float* row(std::size_t r) noexcept { return values.data() + r * width_; }
   const float* row(std::size_t r) const noexcept { return values.data() + r * width_; }
+  float* lost_row(std::size_t r) noexcept { return lost.data() + r * width_; }
+
+  /// False when a score or a sum of values is NaN or infinite: what else is here is then wrong.
+  bool is_finite() const noexcept {
+    const auto finite = [](const auto& numbers) {
+      return (Eigen::Map<const Eigen::ArrayXf>(numbers.data(),
+                                               static_cast<Eigen::Index>(numbers.size())) *
+              0.0F)
+                 .sum() == 0.0F;
+    };
+    return finite(checks) && finite(values);
+  }
 
   /// Row r has seen no key.
   void reset(std::size_t r) {
     largest[r] = -std::numeric_limits<float>::infinity();
     sums[r] = 0.0;
     std::fill_n(row(r), width_, 0.0F);
+    std::fill_n(lost_row(r), width_, 0.0F);
+    checks[r] = 0.0F;
   }
 
   /// Adds what other keys gave the same rows.
@@ -43,14 +59,20 @@ class SoftmaxState {
       const float mine = std::exp(largest[r] - high), theirs = std::exp(other.largest[r] - high);
       largest[r] = high;
       sums[r] = sums[r] * static_cast<double>(mine) + other.sums[r] * static_cast<double>(theirs);
-      for (std::size_t c = 0; c < width_; ++c)
+      checks[r] += other.checks[r];
+      for (std::size_t c = 0; c < width_; ++c) {
         row(r)[c] = mine * row(r)[c] + theirs * other.row(r)[c];
+        lost_row(r)[c] = mine * lost_row(r)[c] + theirs * other.lost[r * width_ + c];
+      }
     }
   }
 
   std::vector<float> largest;
   std::vector<double> sums;
   std::vector<float, CacheLineAllocator<float>> values;
+  /// What rounding lost of each of the values. Whoever scales those scales these.
+  std::vector<float, CacheLineAllocator<float>> lost;
+  std::vector<float> checks;  ///< not finite where a score was not
 
  private:
   std::size_t width_ = 0;
@@ -132,7 +154,9 @@ class BlockAttention {
                        .sums = state.sums.data() + row,
                        .out = state.row(row),
                        .out_row = state.stride(),
-                       .dimension = width_});
+                       .dimension = width_,
+                       .lost = state.lost_row(row),
+                       .checks = state.checks.data() + row});
     kernels_->multiply({.m = height,
                         .n = width_,
                         .k = keys,
@@ -144,7 +168,8 @@ class BlockAttention {
                         .b_panel = static_cast<std::ptrdiff_t>(panel),
                         .c = state.row(row),
                         .c_row = state.stride(),
-                        .add = true});
+                        .add = true,
+                        .lost = state.lost_row(row)});
   }
 
   const ProductKernels* kernels_;

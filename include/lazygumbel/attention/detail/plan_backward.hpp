@@ -167,7 +167,8 @@ class PlanBackward {
       gather_keys(block.keys.data() + first, count, block.sampled);
       if (!block.limits.empty())
         for (std::size_t r = 0; r < rows; ++r)
-          limits_[r] = block.limits[r] > first ? block.limits[r] - first : 0;
+          limits_[r] =
+              block.limits[r] > first ? block.limits[r] - static_cast<std::uint32_t>(first) : 0;
       for (std::size_t row = 0; row < rows; row += rows_together)
         blocks_.add(part(row, (std::min)(rows_together, rows - row)),
                     block.limits.empty() ? nullptr : limits_.data() + row,
@@ -176,7 +177,6 @@ class PlanBackward {
                                     .values = values_.data(),
                                     .value_stride = static_cast<std::ptrdiff_t>(dv_),
                                     .count = count,
-                                    .weights = nullptr,
                                     .key_gradients = key_sums_.data(),
                                     .key_gradient_stride = static_cast<std::ptrdiff_t>(d_),
                                     .value_gradients = value_sums_.data(),
@@ -346,7 +346,8 @@ class PlanBackward {
   std::vector<T, CacheLineAllocator<T>> keys_, values_;
   std::vector<float, CacheLineAllocator<float>> key_sums_, value_sums_;
   std::vector<float> squares_, center_;
-  std::vector<std::size_t> limits_, draws_;
+  std::vector<std::uint32_t> limits_;
+  std::vector<std::size_t> draws_;
   bool centered_ = true;
 };
 

@@ -183,7 +183,11 @@ class PlanRunner {
           state.sums[to] * static_cast<double>(keep) + local.sums[r] * static_cast<double>(take);
       float* const out = state.row(to);
       const float* const in = local.row(r);
-      for (std::size_t c = 0; c < width; ++c) out[c] = keep * out[c] + take * in[c];
+      float* const lost = state.lost_row(to);
+      for (std::size_t c = 0; c < width; ++c) {
+        out[c] = keep * out[c] + take * in[c];
+        lost[c] *= keep;
+      }
     }
   }
 

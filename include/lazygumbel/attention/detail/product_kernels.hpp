@@ -27,6 +27,9 @@ struct Product {
   float* c;
   std::ptrdiff_t c_row;
   bool add;
+  /// With `add`: what rounding lost of each entry of C so far, rows `c_row` apart, taken into
+  /// account (Kahan), so that errors do not grow with the number of products; nullptr: it is not.
+  float* lost = nullptr;
 };
 
 /// Rows of scores of one block of keys, and what is known of each row's softmax so far: its largest
@@ -45,7 +48,35 @@ struct SoftmaxRows {
   float* out;  ///< rows of `dimension` floats
   std::ptrdiff_t out_row;
   std::size_t dimension;  ///< of `out`, a multiple of the lanes' width
+  float* lost = nullptr;  ///< rows as `out`, scaled with it; nullptr: none
+  /// One a row: the sum of all scores that it sees, before cap and bias, is added, which is not
+  /// finite where a score is not (and would else pass for no weight); nullptr: none.
+  float* checks = nullptr;
 };
+
+template <class Isa>
+LAZYGUMBEL_INLINE void scale_row(float* row, std::size_t dimension,
+                                 const typename Isa::Floats& scale) {
+  for (std::size_t c = 0; c < dimension; c += Isa::width) {
+    typename Isa::Floats x;
+    std::memcpy(&x, row + c, sizeof x);
+    x *= scale;
+    std::memcpy(row + c, &x, sizeof x);
+  }
+}
+
+/// to += x, where `lost` is how much too large rounding has made `to` so far.
+template <class Floats>
+LAZYGUMBEL_INLINE void add_compensated(const Floats& x, float* to, float* lost) {
+  Floats total, excess;
+  std::memcpy(&total, to, sizeof total);
+  std::memcpy(&excess, lost, sizeof excess);
+  const Floats rest = x - excess;
+  const Floats sum = total + rest;
+  excess = (sum - total) - rest;
+  std::memcpy(to, &sum, sizeof sum);
+  std::memcpy(lost, &excess, sizeof excess);
+}
 
 template <class Isa, int Rows, int Vectors>
 LAZYGUMBEL_INLINE void product_tile(const Product& p, const float* a, const float* b, float* c) {
@@ -55,7 +86,7 @@ LAZYGUMBEL_INLINE void product_tile(const Product& p, const float* a, const floa
   LAZYGUMBEL_UNROLL
   for (int i = 0; i < Rows * Vectors; ++i) {
     sums[i] = Floats{};
-    if (p.add)
+    if (p.add && p.lost == nullptr)
       std::memcpy(&sums[i],
                   c + (i / Vectors) * p.c_row + static_cast<std::ptrdiff_t>(W) * (i % Vectors),
                   sizeof(Floats));
@@ -73,9 +104,16 @@ LAZYGUMBEL_INLINE void product_tile(const Product& p, const float* a, const floa
     }
   }
   LAZYGUMBEL_UNROLL
-  for (int i = 0; i < Rows * Vectors; ++i)
-    std::memcpy(c + (i / Vectors) * p.c_row + static_cast<std::ptrdiff_t>(W) * (i % Vectors),
-                &sums[i], sizeof(Floats));
+  for (int i = 0; i < Rows; ++i) {
+    LAZYGUMBEL_UNROLL
+    for (int v = 0; v < Vectors; ++v) {
+      float* const to = c + i * p.c_row + static_cast<std::ptrdiff_t>(W) * v;
+      if (p.lost == nullptr)
+        std::memcpy(to, &sums[i * Vectors + v], sizeof(Floats));
+      else
+        add_compensated(sums[i * Vectors + v], to, p.lost + (to - p.c));
+    }
+  }
 }
 
 /// All rows of one panel, `Rows` at a time and what is left in smaller tiles.
@@ -109,11 +147,14 @@ LAZYGUMBEL_INLINE void softmax_rows(const SoftmaxRows& block) {
     float* const scores = block.scores + static_cast<std::ptrdiff_t>(r) * block.score_row;
     std::size_t limit = block.keys;
     if (block.limits != nullptr && block.limits[r] < limit) limit = block.limits[r];
-    for (std::size_t j = limit; j < padded; ++j) scores[j] = -infinity;
-    Floats high = Floats{} - infinity;
+    const std::size_t seen = (limit + W - 1) / W * W;
+    for (std::size_t j = limit; j < seen; ++j) scores[j] = 0.0F;
+    for (std::size_t j = seen; j < padded; ++j) scores[j] = -infinity;
+    Floats high = Floats{} - infinity, check = {};
     for (std::size_t j = 0; j < limit; j += W) {
       Floats x;
       std::memcpy(&x, scores + j, sizeof x);
+      check += x;
       if (block.softcap > 0.0F) {  // what was left out stays at -inf
         Floats capped = x;
         lanes_cap<W>(capped, block.softcap, inverse);
@@ -127,6 +168,7 @@ LAZYGUMBEL_INLINE void softmax_rows(const SoftmaxRows& block) {
       }
       take_larger(high, x);
     }
+    if (block.checks != nullptr) block.checks[r] += lane_sum(check);
     const float before = block.largest[r], found = largest_lane(high);
     const float largest = found > before ? found : before;
     if (!(largest > -infinity)) {  // nothing that counts so far
@@ -138,13 +180,9 @@ LAZYGUMBEL_INLINE void softmax_rows(const SoftmaxRows& block) {
       Floats scale = Floats{} + (before - found);
       lanes_exp<W>(scale);
       block.sums[r] *= static_cast<double>(scale[0]);
-      float* const out = block.out + static_cast<std::ptrdiff_t>(r) * block.out_row;
-      for (std::size_t c = 0; c < block.dimension; c += W) {
-        Floats x;
-        std::memcpy(&x, out + c, sizeof x);
-        x *= scale;
-        std::memcpy(out + c, &x, sizeof x);
-      }
+      const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(r) * block.out_row;
+      scale_row<Isa>(block.out + at, block.dimension, scale);
+      if (block.lost != nullptr) scale_row<Isa>(block.lost + at, block.dimension, scale);
     }
     Floats sum = {};
     for (std::size_t j = 0; j < padded; j += W) {

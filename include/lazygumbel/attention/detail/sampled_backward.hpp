@@ -111,13 +111,11 @@ class OrderedSums {
   std::size_t next_ = 0;
 };
 
-/// |g^ - g| / |g| from the variance of g^: E |g^|^2 = |g|^2 + variance. Infinite where the noise is
-/// all there is.
+/// |g^ - g| / |g^| from the variance of g^.
 inline double gradient_error(double variance, const RowMatrix<float>& gradient) {
   if (!(variance > 0.0)) return 0.0;
-  const double square = square_sum(gradient.data(), static_cast<std::size_t>(gradient.size()));
-  return square > variance ? std::sqrt(variance / (square - variance))
-                           : std::numeric_limits<double>::infinity();
+  return std::sqrt(variance /
+                   square_sum(gradient.data(), static_cast<std::size_t>(gradient.size())));
 }
 
 /// The gradients of a sampled forward pass from its tape. With `exact`, weights and deltas are by
@@ -130,12 +128,8 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
                                     const AttentionOutput* exact) {
   const AttentionOutput& forward = exact != nullptr ? *exact : tape.output;
   AttentionGradients out;
-  const auto m = static_cast<Eigen::Index>(shape.queries),
-             n = static_cast<Eigen::Index>(shape.keys);
   const std::size_t d = shape.dimension, dv = shape.value_dimension;
-  out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * d));
-  out.keys.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * d));
-  out.values.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * dv));
+  resize_gradients(shape, out);
   BackwardConstants constants =
       backward_constants(shape, options, forward, output_gradients, out.sink_logits);
   const PlanBackwardProblem<T> problem{queries,  keys,  values,   output_gradients, &shape,

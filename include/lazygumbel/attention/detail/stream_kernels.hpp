@@ -29,6 +29,7 @@ struct StreamRun {
   float* out;  ///< rows of dv floats, padded to the lanes' width
   std::ptrdiff_t out_row;
   float* checks;  ///< one a query: the sum of all scores is added, not finite where one is not
+  float* lost = nullptr;  ///< what rounding lost of `out`, as in Product; nullptr: not known
 };
 
 /// Floats that a padded query takes.
@@ -36,8 +37,10 @@ constexpr std::size_t query_room(std::size_t d, std::size_t width) noexcept { re
 
 /// to = scale * from, and behind it the last `width` numbers once more, those that whole vectors
 /// cover set to 0.
-inline void pad_query(const float* from, std::size_t d, std::size_t width, float scale, float* to) {
-  for (std::size_t j = 0; j < d; ++j) to[j] = scale * from[j];
+inline void pad_query(const float* from, std::size_t d, std::size_t width, double scale,
+                      float* to) {
+  for (std::size_t j = 0; j < d; ++j)
+    to[j] = static_cast<float>(scale * static_cast<double>(from[j]));
   const std::size_t whole = d / width * width;
   for (std::size_t l = 0; l < width; ++l) {
     const std::size_t j = d + l;  // stands for j - width
@@ -87,15 +90,18 @@ LAZYGUMBEL_INLINE float stream_score(const T* key, std::size_t d, const float* q
   return sum;
 }
 
-/// out[first .. first + Vectors W) += sum_j weights_j values_j.
+/// out[0 .. Vectors W) += sum_j weights_j values_j.
 template <class Isa, int Vectors, class T>
 LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                     const float* weights, float* out) {
+                                     const float* weights, float* out, float* lost = nullptr) {
   using Floats = typename Isa::Floats;
   constexpr std::size_t W = Isa::width;
   Floats sums[Vectors];
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < Vectors; ++v) std::memcpy(&sums[v], out + W * v, sizeof(Floats));
+  for (int v = 0; v < Vectors; ++v) {
+    sums[v] = Floats{};
+    if (lost == nullptr) std::memcpy(&sums[v], out + W * v, sizeof(Floats));
+  }
   for (std::size_t j = 0; j < count; ++j, values += stride) {
     const float weight = weights[j];
     LAZYGUMBEL_UNROLL
@@ -106,25 +112,41 @@ LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std
     }
   }
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < Vectors; ++v) std::memcpy(out + W * v, &sums[v], sizeof(Floats));
+  for (int v = 0; v < Vectors; ++v) {
+    if (lost == nullptr)
+      std::memcpy(out + W * v, &sums[v], sizeof(Floats));
+    else
+      add_compensated(sums[v], out + W * v, lost + W * v);
+  }
+}
+
+LAZYGUMBEL_INLINE float* lost_at(float* lost, std::size_t c) noexcept {
+  return lost != nullptr ? lost + c : nullptr;
 }
 
 template <class Isa, class T>
 LAZYGUMBEL_INLINE void add_values(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                  std::size_t dv, const float* weights, float* out) {
+                                  std::size_t dv, const float* weights, float* out,
+                                  float* lost = nullptr) {
   constexpr std::size_t W = Isa::width;
   std::size_t c = 0;
   for (; c + 8 * W <= dv; c += 8 * W)
-    stream_values<Isa, 8>(values + c, stride, count, weights, out + c);
+    stream_values<Isa, 8>(values + c, stride, count, weights, out + c, lost_at(lost, c));
   for (; c + 4 * W <= dv; c += 4 * W)
-    stream_values<Isa, 4>(values + c, stride, count, weights, out + c);
-  for (; c + W <= dv; c += W) stream_values<Isa, 1>(values + c, stride, count, weights, out + c);
-  for (std::size_t j = 0; c < dv && j < count; ++j)
-    for (std::size_t i = c; i < dv; ++i)
-      out[i] +=
-          weights[j] *
-          static_cast<float>(
-              values[static_cast<std::ptrdiff_t>(j) * stride + static_cast<std::ptrdiff_t>(i)]);
+    stream_values<Isa, 4>(values + c, stride, count, weights, out + c, lost_at(lost, c));
+  for (; c + W <= dv; c += W)
+    stream_values<Isa, 1>(values + c, stride, count, weights, out + c, lost_at(lost, c));
+  if (c == dv) return;
+  alignas(64) float sums[W] = {};
+  for (std::size_t j = 0; j < count; ++j, values += stride)
+    for (std::size_t i = c; i < dv; ++i) sums[i - c] += weights[j] * static_cast<float>(values[i]);
+  if (lost == nullptr) {
+    for (std::size_t i = c; i < dv; ++i) out[i] += sums[i - c];
+    return;
+  }
+  typename Isa::Floats last;
+  std::memcpy(&last, sums, sizeof last);
+  add_compensated(last, out + c, lost + c);
 }
 
 template <class Isa, class T>
@@ -138,12 +160,10 @@ LAZYGUMBEL_INLINE void stream(const StreamRun<T>& run) {
       const auto at = static_cast<std::ptrdiff_t>(q);
       const float* const query = run.query + at * run.query_row;
       float* const out = run.out + at * run.out_row;
+      float* const lost = run.lost != nullptr ? run.lost + at * run.out_row : nullptr;
       for (std::size_t j = 0; j < count; ++j)
         scores[j] =
             stream_score<Isa>(keys + static_cast<std::ptrdiff_t>(j) * run.key_stride, run.d, query);
-      float check = 0.0F;
-      for (std::size_t j = 0; j < count; ++j) check += scores[j];
-      run.checks[q] += check;
       softmax_rows<Isa>({.rows = 1,
                          .keys = count,
                          .scores = scores,
@@ -155,8 +175,10 @@ LAZYGUMBEL_INLINE void stream(const StreamRun<T>& run) {
                          .sums = run.sums + q,
                          .out = out,
                          .out_row = 0,
-                         .dimension = (run.dv + Isa::width - 1) / Isa::width * Isa::width});
-      add_values<Isa>(values, run.value_stride, count, run.dv, scores, out);
+                         .dimension = (run.dv + Isa::width - 1) / Isa::width * Isa::width,
+                         .lost = lost,
+                         .checks = run.checks + q});
+      add_values<Isa>(values, run.value_stride, count, run.dv, scores, out, lost);
     }
   }
 }
