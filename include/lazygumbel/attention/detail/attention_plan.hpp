@@ -33,7 +33,7 @@ struct PlanSegment {
   std::size_t kv_head = 0, first = 0, queries = 0;
   std::vector<PlanBlock> blocks;
   std::vector<float> log_weights;  ///< one a row: log(tail size / draws); of sampled blocks
-  std::vector<double> log_sums;    ///< one a row: log Z^, without the sink logit
+  std::vector<double> log_sums;    ///< one a row: log Z^, sink logit included
 };
 
 /// Takes the rows for which `gone(row)` holds out of the block.
