@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -49,8 +50,11 @@ double seconds(Work&& work) {
 /// over rounds of (mean rival time) / (mean own time). Means within a round keep rare slow draws.
 class Interleaved {
  public:
-  Interleaved(std::size_t ours_per_round, std::size_t rivals_per_round)
-      : ours_per_round_(ours_per_round), rivals_per_round_(rivals_per_round) {}
+  Interleaved(std::size_t ours_per_round, std::size_t rivals_per_round,
+              std::string counter = "speedup_vs_exhaustive")
+      : ours_per_round_(ours_per_round),
+        rivals_per_round_(rivals_per_round),
+        counter_(std::move(counter)) {}
 
   /// Runs ours(i) for the benchmark's iterations, i counting up, and rival(i) between.
   template <class Ours, class Rival>
@@ -78,7 +82,7 @@ class Interleaved {
     for (std::size_t r = 0; r < own_times_.size(); ++r)
       ratios.push_back(rival_times_[r] / own_times_[r]);
     speedup_ = median(ratios);
-    state.counters["speedup_vs_exhaustive"] = speedup_;
+    state.counters[counter_] = speedup_;
   }
 
   double speedup() const { return speedup_; }
@@ -88,6 +92,7 @@ class Interleaved {
 
  private:
   std::size_t ours_per_round_, rivals_per_round_, rival_count_ = 0;
+  std::string counter_;
   double speedup_ = 0.0;
   std::vector<double> own_times_, rival_times_;
 };

@@ -73,6 +73,10 @@ Dataset read_vectors(const std::filesystem::path& path);
 ///         much data, damaged compression (the gzip checksum is verified).
 Matrix read_idx_images(const std::filesystem::path& path);
 
+/// Reads labels in IDX format (bytes, one dimension, magic 0x00000801), gzip-compressed or not.
+/// \throws std::runtime_error as read_idx_images does.
+std::vector<unsigned char> read_idx_labels(const std::filesystem::path& path);
+
 /// The file train-images-idx3-ubyte.gz in the directory $LAZYGUMBEL_FASHION_MNIST or, when that is
 /// not set, in /usr/share/datasets/fashion-mnist (Debian package dataset-fashion-mnist), if it is
 /// there.

@@ -44,6 +44,27 @@ std::uint64_t big_endian_word(const unsigned char* bytes) {
   return bytes[0] * 0x1000000UL + bytes[1] * 0x10000UL + bytes[2] * 0x100UL + bytes[3];
 }
 
+/// All that is left, which must be `wanted` bytes. Gathered in steps, so that a false header cannot
+/// claim more memory than the file fills.
+std::vector<unsigned char> read_rest(GzipFile& file, const std::filesystem::path& path,
+                                     std::uint64_t wanted, const std::string& shape) {
+  constexpr std::uint64_t step = 1U << 22;
+  std::vector<unsigned char> rest;
+  while (rest.size() < wanted) {
+    const std::size_t before = rest.size();
+    const auto bytes = static_cast<unsigned>(std::min(step, wanted - before));
+    rest.resize(before + bytes);
+    const std::size_t got = file.read(&rest[before], bytes);
+    if (got < bytes) {
+      fail(path, "truncated: " + shape + " announced, " + std::to_string(before + got) + " of " +
+                     std::to_string(wanted) + " bytes present");
+    }
+  }
+  unsigned char extra = 0;
+  if (file.read(&extra, 1) != 0) fail(path, "trailing data after " + shape);  // checks the CRC too
+  return rest;
+}
+
 }  // namespace
 
 Matrix read_idx_images(const std::filesystem::path& path) {
@@ -65,27 +86,26 @@ Matrix read_idx_images(const std::filesystem::path& path) {
     fail(path, "the IDX header announces " + shape);
   }
 
-  // The pixels are gathered in steps, so that a false header cannot claim more memory than the file
-  // fills.
   using Bytes = Eigen::Matrix<unsigned char, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  constexpr std::uint64_t step = 1U << 22;
-  const std::uint64_t wanted = n * d;  // below 2^52
-  std::vector<unsigned char> pixels;
-  while (pixels.size() < wanted) {
-    const std::size_t before = pixels.size();
-    const auto bytes = static_cast<unsigned>(std::min(step, wanted - before));
-    pixels.resize(before + bytes);
-    const std::size_t got = file.read(&pixels[before], bytes);
-    if (got < bytes) {
-      fail(path, "truncated: " + shape + " announced, " + std::to_string(before + got) + " of " +
-                     std::to_string(wanted) + " bytes present");
-    }
-  }
-  unsigned char extra = 0;
-  if (file.read(&extra, 1) != 0) fail(path, "trailing data after " + shape);  // checks the CRC too
+  const auto pixels = read_rest(file, path, n * d, shape);  // below 2^52
   return Eigen::Map<const Bytes>(pixels.data(), static_cast<Eigen::Index>(n),
                                  static_cast<Eigen::Index>(d))
       .cast<float>();
+}
+
+std::vector<unsigned char> read_idx_labels(const std::filesystem::path& path) {
+  GzipFile file(path);
+  std::array<unsigned char, 8> header{};  // magic, number of labels
+  if (file.read(header.data(), header.size()) < header.size()) {
+    fail(path, "truncated inside the IDX header");
+  }
+  if (big_endian_word(header.data()) != 0x00000801) {
+    fail(path, "not an IDX file of labels (its first four bytes are not 00 00 08 01)");
+  }
+  const std::uint64_t n = big_endian_word(&header[4]);
+  const std::string shape = std::to_string(n) + " labels";
+  if (n == 0) fail(path, "the IDX header announces " + shape);
+  return read_rest(file, path, n, shape);
 }
 
 std::optional<std::filesystem::path> fashion_mnist_path() {

@@ -11,6 +11,7 @@
 ///   lazygumbel::PhiloxEngine engine(42);
 ///   auto draw = sampler.sample(theta, engine);          // p_i ~ exp(<theta, x_i>)
 
+#include "lazygumbel/attention/attention_draws.hpp"
 #include "lazygumbel/attention/attention_gradients.hpp"
 #include "lazygumbel/attention/attention_mask.hpp"
 #include "lazygumbel/attention/attention_options.hpp"
@@ -21,7 +22,10 @@
 #include "lazygumbel/attention/heads_view.hpp"
 #include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention.hpp"
+#include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention_options.hpp"
+#include "lazygumbel/attention/random_walk.hpp"
+#include "lazygumbel/attention/walk_steps.hpp"
 #include "lazygumbel/core/config.hpp"
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/core/log_sum_exp.hpp"

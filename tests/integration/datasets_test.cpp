@@ -264,6 +264,23 @@ TEST_F(Datasets, IdxErrorsSayWhatIsWrong) {
   expect(good_idx + "x", "trailing data after 2 images of 1 x 3");
 }
 
+TEST_F(Datasets, IdxLabelsAreReadAndDefectsNamed) {
+  const std::string good = "\0\0\x08\x01\0\0\0\x03\x07\x00\xff"s;
+  const std::vector<unsigned char> expected{7, 0, 255};
+  EXPECT_EQ(read_idx_labels(write("plain", good)), expected);
+  EXPECT_EQ(read_idx_labels(write_gzip("a.gz", good)), expected);
+  const auto expect = [&](const std::string& content, const std::string& part) {
+    expect_error(read_idx_labels, write("plain", content), part);
+    if (!content.empty()) expect_error(read_idx_labels, write_gzip("a.gz", content), part);
+  };
+  expect("", "is empty");
+  expect(good.substr(0, 7), "truncated inside the IDX header");
+  expect(good_idx, "not an IDX file of labels");
+  expect("\0\0\x08\x01\0\0\0\0"s, "announces 0 labels");
+  expect(good.substr(0, 10), "truncated: 3 labels announced, 2 of 3 bytes present");
+  expect(good + "x", "trailing data after 3 labels");
+}
+
 TEST_F(Datasets, IdxRefusesDamagedCompression) {
   const auto path = write_gzip("a.gz", good_idx);
   std::string content(std::filesystem::file_size(path), '\0');

@@ -51,7 +51,7 @@ TEST(ExactAttentionAccuracy, ClusteredKeys) {
 // Equal values and equal weights: every rounding of a plain sum errs the same way.
 TEST(ExactAttentionAccuracy, EqualValues) {
   for (const std::size_t m : {1, 9}) {
-    AttentionProblem problem =
+    HeadsProblem problem =
         gaussian_problem({.queries = m, .keys = 262144, .d = 4, .dv = 5}, 0.0, 1);
     problem.values.setConstant(0.1F);
     for (const Simd simd : supported_simds()) {
@@ -66,7 +66,7 @@ TEST(ExactAttentionAccuracy, EqualValues) {
 // The weights below the last place of the sum so far count: 262,144 of 4e-8 each make 1%.
 TEST(ExactAttentionAccuracy, ManySmallWeightsAfterALargeOne) {
   for (const std::size_t m : {1, 9}) {
-    AttentionProblem problem =
+    HeadsProblem problem =
         gaussian_problem({.queries = m, .keys = 262145, .d = 1, .dv = 4}, 1.0, 1);
     problem.queries.setConstant(1.0F);
     problem.keys.setConstant(-17.0F);  // each weighs 4e-8

@@ -17,7 +17,7 @@ namespace {
 // f = sum(outer o outputs), moved by +-2^-7 in one entry: the error of the central difference is
 // h^2 |f'''| / 6, about 1e-4 here.
 TEST(ExactAttentionReference, GradientsAreDifferences) {
-  AttentionProblem p = gaussian_problem(
+  HeadsProblem p = gaussian_problem(
       {.queries = 3, .keys = 6, .heads = 4, .kv_heads = 2, .d = 5, .dv = 3}, 1.5, 1);
   std::vector<float> sinks = {0.125F, -1.0F, 2.0F, 0.5F};
   const RowMatrix<double> outer = gaussian_rows<double>(3, 12, 9);
@@ -42,7 +42,7 @@ TEST(ExactAttentionReference, GradientsAreDifferences) {
           entry = kept;
           EXPECT_NEAR((above - below) / (high - low), slope, 1e-3);
         };
-        const ReferenceGradients slopes = reference_gradients(p.q(), p.k(), p.v(), outer, options);
+        const ReferenceSlopes slopes = reference_gradients(p.q(), p.k(), p.v(), outer, options);
         for (Eigen::Index i = 0; i < p.queries.size(); ++i)
           expect_slope(p.queries.data()[i], slopes.queries.data()[i]);
         for (Eigen::Index i = 0; i < p.keys.size(); ++i)
@@ -71,7 +71,7 @@ TEST(ExactAttentionReference, ByHand) {
 }
 
 TEST(ExactAttentionReference, GaussianLogitsHaveTheirSigma) {
-  const AttentionProblem p =
+  const HeadsProblem p =
       gaussian_problem({.queries = 1, .keys = 40000, .d = 32, .dv = 2}, 2.0, 5, 1.0);
   const Eigen::VectorXd scores = (p.keys * p.queries.transpose()).cast<double>() / std::sqrt(32.0);
   EXPECT_NEAR(scores.mean(), 0.0, 0.05);  // 5 sd
@@ -80,8 +80,7 @@ TEST(ExactAttentionReference, GaussianLogitsHaveTheirSigma) {
 }
 
 TEST(ExactAttentionReference, ClusteredKeysCluster) {
-  const AttentionProblem p =
-      clustered_problem({.queries = 2, .keys = 1024, .d = 64, .dv = 2}, 5, 256);
+  const HeadsProblem p = clustered_problem({.queries = 2, .keys = 1024, .d = 64, .dv = 2}, 5, 256);
   const RowMatrix<float> scores = p.queries * p.keys.transpose() / 8.0F;
   for (Eigen::Index j = 0; j < 1024; ++j) {
     if (j % 256 == 1)

@@ -103,6 +103,26 @@ TEST(AttentionDecode, SumsOfIndependentDrawsAreUnbiased) {
   for (const double z : z_scores(problem, options, 4000)) EXPECT_LT(std::abs(z), 4.9);
 }
 
+TEST(AttentionDecode, SumsOfListedDrawsAreUnbiased) {
+  KnnAttentionOptions options = fixed_budget(64);
+  options.index = KeyIndex::lists;
+  for (const double z : z_scores(clustered_decode(2000, 32, 8, 16, 1, 13), options, 4000))
+    EXPECT_LT(std::abs(z), 4.9);
+}
+
+TEST(AttentionDecode, TargetsAreMetByLists) {
+  KnnAttentionOptions options = testing::plain_options();
+  options.index = KeyIndex::lists;
+  options.accuracy = Accuracy(0.04, 0.1);
+  for (const bool clusters : {true, false}) {
+    const Coverage seen = coverage(clusters ? clustered_decode(20000, 64, 64, 64, 20, 26)
+                                            : gaussian_decode(20000, 64, 64, 2.0, 20, 27),
+                                   options, 100);
+    EXPECT_GT(testing::binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << clusters;
+    EXPECT_LT(seen.exact, clusters ? seen.runs / 20 : seen.runs + 1);
+  }
+}
+
 TEST(AttentionDecode, TargetsAreMetOnGaussianKeys) {
   for (const double sigma : {1.0, 2.0, 3.0}) {
     const DecodeProblem problem = gaussian_decode(20000, 64, 64, sigma, 20, 21);
@@ -130,6 +150,31 @@ TEST(AttentionDecode, ReportedErrorsHold) {
     EXPECT_GT(testing::binomial_at_least(seen.outside_report, seen.runs, 0.07), 1e-5) << dv;
     EXPECT_GT(seen.outside_report, 0u) << dv;  // nor are they much too wide
   }
+}
+
+// The proved intervals hold whatever the law: misses are far rarer than delta.
+TEST(AttentionDecode, StrictTargetsAreMet) {
+  KnnAttentionOptions options = testing::plain_options();
+  options.interval = Interval::empirical_bernstein;
+  options.bits = 8;
+  options.accuracy = Accuracy(0.3, 0.1);
+  const Coverage seen = coverage(gaussian_decode(20000, 64, 8, 1.0, 20, 24), options, 50);
+  EXPECT_LE(seen.misses, seen.runs / 100);
+  EXPECT_EQ(seen.outside_report, 0u);
+  EXPECT_EQ(seen.exact, 0u);
+}
+
+// Of a fixed budget; values of which a single one in a thousand is large, which a normal interval
+// does not foresee.
+TEST(AttentionDecode, StrictReportsHoldForRareLargeValues) {
+  DecodeProblem problem = gaussian_decode(20000, 64, 4, 2.0, 10, 25);
+  for (Eigen::Index i = 0; i < problem.values.rows(); i += 1000) problem.values.row(i) *= 100.0F;
+  KnnAttentionOptions options = fixed_budget(512);
+  const Coverage normal = coverage(problem, options, 100);
+  options.interval = Interval::empirical_bernstein;
+  const Coverage strict = coverage(problem, options, 100);
+  EXPECT_GT(normal.outside_report, normal.runs / 5);
+  EXPECT_LE(strict.outside_report, strict.runs / 100);
 }
 
 }  // namespace

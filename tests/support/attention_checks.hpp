@@ -94,7 +94,7 @@ void expect_exact(const HeadsView<float>& queries, const HeadsView<T>& keys,
 
 /// The same with keys and values stored as T; against the reference over the rounded numbers.
 template <class T>
-void expect_exact_stored(const AttentionProblem& problem, const AttentionOptions& options,
+void expect_exact_stored(const HeadsProblem& problem, const AttentionOptions& options,
                          const std::string& what, double floor = 2e-6) {
   const RowMatrix<T> keys = stored_as<T>(problem.keys), values = stored_as<T>(problem.values);
   expect_exact<T>(problem.q(), {keys, problem.sizes.kv_heads}, {values, problem.sizes.kv_heads},
@@ -102,7 +102,7 @@ void expect_exact_stored(const AttentionProblem& problem, const AttentionOptions
 }
 
 /// With float, half and bfloat16.
-inline void expect_exact_all(const AttentionProblem& problem, const AttentionOptions& options,
+inline void expect_exact_all(const HeadsProblem& problem, const AttentionOptions& options,
                              const std::string& what, double floor = 2e-6) {
   expect_exact_stored<float>(problem, options, what + ", float", floor);
   expect_exact_stored<Eigen::half>(problem, options, what + ", half", floor);

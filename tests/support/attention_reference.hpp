@@ -25,7 +25,7 @@ struct ReferenceAttention {
 };
 
 /// The derivatives of sum(dO o O) in what O was made of.
-struct ReferenceGradients {
+struct ReferenceSlopes {
   RowMatrix<double> queries;   ///< m x (H d)
   RowMatrix<double> keys;      ///< n x (Hkv d): summed over the queries' heads that share them
   RowMatrix<double> values;    ///< n x (Hkv dv)
@@ -108,9 +108,9 @@ ReferenceAttention reference_attention(const HeadsView<float>& queries, const He
 ///   dQ_i = scale sum_j ds_ij k_j,  dK_j = scale sum_i ds_ij q_i,  dsink = -sum_i p_sink <g_i,
 ///   o_i>.
 template <class T>
-ReferenceGradients reference_gradients(const HeadsView<float>& queries, const HeadsView<T>& keys,
-                                       const HeadsView<T>& values, const RowMatrix<double>& outer,
-                                       const AttentionOptions& options = {}) {
+ReferenceSlopes reference_gradients(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                                    const HeadsView<T>& values, const RowMatrix<double>& outer,
+                                    const AttentionOptions& options = {}) {
   const std::size_t m = queries.tokens(), n = keys.tokens(), heads = queries.heads(),
                     kv_heads = keys.heads(), d = queries.dimension(), dv = values.dimension();
   const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(d)));
@@ -118,8 +118,8 @@ ReferenceGradients reference_gradients(const HeadsView<float>& queries, const He
     return RowMatrix<double>::Zero(static_cast<Eigen::Index>(rows),
                                    static_cast<Eigen::Index>(columns));
   };
-  ReferenceGradients out{zeros(m, heads * d), zeros(n, kv_heads * d), zeros(n, kv_heads * dv),
-                         Vector<double>::Zero(static_cast<Eigen::Index>(heads))};
+  ReferenceSlopes out{zeros(m, heads * d), zeros(n, kv_heads * d), zeros(n, kv_heads * dv),
+                      Vector<double>::Zero(static_cast<Eigen::Index>(heads))};
   for (std::size_t i = 0; i < m; ++i)
     for (std::size_t h = 0; h < heads; ++h) {
       const std::size_t kv = h / (heads / kv_heads);
@@ -154,7 +154,7 @@ struct AttentionSizes {
 };
 
 /// Heads side by side: queries m x (H d), keys n x (Hkv d), values n x (Hkv dv).
-struct AttentionProblem {
+struct HeadsProblem {
   RowMatrix<float> queries, keys, values;
   AttentionSizes sizes;
 
@@ -180,7 +180,7 @@ inline RowMatrix<float> quick_normals(std::size_t rows, std::size_t columns, dou
 }
 
 /// Scales each head of each query to length `norm`.
-inline void set_query_norms(AttentionProblem& problem, double norm) {
+inline void set_query_norms(HeadsProblem& problem, double norm) {
   const auto d = static_cast<Eigen::Index>(problem.sizes.d);
   for (Eigen::Index i = 0; i < problem.queries.rows(); ++i)
     for (Eigen::Index at = 0; at < problem.queries.cols(); at += d) {
@@ -191,9 +191,9 @@ inline void set_query_norms(AttentionProblem& problem, double norm) {
 
 /// Keys N(0, I); queries in uniform directions, as long as makes every query's logits
 /// N(0, sigma^2) at the scale 1 / sqrt(d); values N(mean, 1).
-inline AttentionProblem gaussian_problem(const AttentionSizes& sizes, double sigma,
-                                         std::uint64_t seed, double mean = 1.0) {
-  AttentionProblem problem{
+inline HeadsProblem gaussian_problem(const AttentionSizes& sizes, double sigma, std::uint64_t seed,
+                                     double mean = 1.0) {
+  HeadsProblem problem{
       quick_normals(sizes.queries, sizes.heads * sizes.d, 0.0, 1.0, 3 * seed),
       quick_normals(sizes.keys, sizes.kv_heads * sizes.d, 0.0, 1.0, 3 * seed + 1),
       quick_normals(sizes.keys, sizes.kv_heads * sizes.dv, mean, 1.0, 3 * seed + 2), sizes};
@@ -204,9 +204,9 @@ inline AttentionProblem gaussian_problem(const AttentionSizes& sizes, double sig
 /// Keys of length 1 around `centres` random directions, with noise of norm about 0.3: key j and
 /// query i are at centre j or i mod `centres`. Queries have length 9 sqrt(d), so that the scale
 /// 1 / sqrt(d) makes logits 9 <q, k> of unit vectors. Values N(mean, 1).
-inline AttentionProblem clustered_problem(const AttentionSizes& sizes, std::uint64_t seed,
-                                          std::size_t centres = 256, double mean = 1.0) {
-  AttentionProblem problem = gaussian_problem(sizes, 1.0, seed, mean);
+inline HeadsProblem clustered_problem(const AttentionSizes& sizes, std::uint64_t seed,
+                                      std::size_t centres = 256, double mean = 1.0) {
+  HeadsProblem problem = gaussian_problem(sizes, 1.0, seed, mean);
   const double root = std::sqrt(static_cast<double>(sizes.d));
   const RowMatrix<float> middle = quick_normals(centres, sizes.d, 0.0, 1.0, 3 * seed + 7);
   const auto gather = [&](RowMatrix<float>& rows, std::size_t heads) {

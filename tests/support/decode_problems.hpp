@@ -35,7 +35,8 @@ inline DecodeProblem gaussian_decode(std::size_t n, std::size_t d, std::size_t d
 inline DecodeProblem clustered_decode(std::size_t n, std::size_t d, std::size_t dv,
                                       std::size_t clusters, std::size_t queries,
                                       std::uint64_t seed) {
-  const RowMatrix<float> centres = gaussian_rows<float>(clusters, d, seed + 7).rowwise().normalized();
+  const RowMatrix<float> centres =
+      gaussian_rows<float>(clusters, d, seed + 7).rowwise().normalized();
   const float spread = 0.3F / std::sqrt(static_cast<float>(d));
   DecodeProblem problem{gaussian_rows<float>(n, d, seed) * spread,
                         gaussian_rows<float>(n, dv, seed + 1),
@@ -89,7 +90,7 @@ inline KeyValueCache<float> cache_of(const DecodeProblem& problem) {
 
 /// A decoder for one query of one kv head.
 inline lazygumbel::detail::SampledDecoder<float> decoder_of(const DecodeProblem& problem,
-                                                const KnnAttentionOptions& options) {
+                                                            const KnnAttentionOptions& options) {
   return {options, 1, 1, static_cast<std::size_t>(problem.keys.cols()),
           static_cast<std::size_t>(problem.values.cols())};
 }

@@ -4,7 +4,8 @@
 
 namespace lazygumbel {
 
-/// Estimated relative errors, |g^ - g| / |g| in the Frobenius norm, one a gradient. 0 when exact.
+/// Estimated errors |g^ - g| / |g^| in the Frobenius norm, one a gradient; near 1 and above it is
+/// noise, most of it. 0 when exact.
 struct GradientErrors {
   double queries = 0.0, keys = 0.0, values = 0.0;
 };

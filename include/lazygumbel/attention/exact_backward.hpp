@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -22,7 +23,7 @@ namespace detail {
 struct BackwardConstants {
   std::vector<float> shifts, factors, deltas;  // as in BackwardRows
   std::vector<double> masses;
-  std::vector<std::size_t> limits;  ///< keys that the row sees
+  std::vector<std::uint32_t> limits;  ///< keys that the row sees
 
   static std::size_t at(const AttentionShape& shape, std::size_t i, std::size_t h) noexcept {
     const std::size_t group = shape.group();
@@ -70,7 +71,7 @@ inline BackwardConstants backward_constants(const AttentionShape& shape,
   const std::size_t rows = shape.queries * shape.heads, dv = shape.value_dimension;
   BackwardConstants constants{std::vector<float>(rows), std::vector<float>(rows),
                               std::vector<float>(rows), std::vector<double>(rows),
-                              std::vector<std::size_t>(rows)};
+                              std::vector<std::uint32_t>(rows)};
   sink_gradients.setZero(static_cast<Eigen::Index>(options.sink_logits.size()));
   for (std::size_t i = 0; i < shape.queries; ++i)
     for (std::size_t h = 0; h < shape.heads; ++h) {
@@ -89,7 +90,8 @@ inline BackwardConstants backward_constants(const AttentionShape& shape,
       constants.shifts[r] = static_cast<float>(log_z);
       constants.factors[r] =
           static_cast<float>(std::exp(static_cast<double>(constants.shifts[r]) - log_z));
-      constants.limits[r] = options.mask.visible(i, shape.queries, shape.keys);
+      constants.limits[r] =
+          static_cast<std::uint32_t>(options.mask.visible(i, shape.queries, shape.keys));
       if (!options.sink_logits.empty())
         sink_gradients[static_cast<Eigen::Index>(h)] -=
             std::exp(static_cast<double>(options.sink_logits[h]) - log_z) * delta;
@@ -116,16 +118,17 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
   const std::size_t width = work.blocks.query_width(), value_width = work.blocks.value_width();
   const std::size_t most = (std::max)(std::size_t{1}, rows_together / group);
   const auto scale = static_cast<float>(shape.scale);
-  std::vector<std::size_t> limits;
+  std::vector<std::uint32_t> limits;
   for (std::size_t first = first_query; first < end_query; first += most) {
     const std::size_t count = (std::min)(most, end_query - first), rows = count * group;
     const std::size_t base = BackwardConstants::at(shape, first, kv * group);
     limits.resize(rows);
     std::size_t reach = 0;
     for (std::size_t r = 0; r < rows; ++r) {
-      const std::size_t limit = (std::min)(constants.limits[base + r], end_key);
-      limits[r] = limit > first_key ? limit - first_key : 0;
-      reach = (std::max)(reach, limits[r]);
+      const std::size_t limit =
+          (std::min)(static_cast<std::size_t>(constants.limits[base + r]), end_key);
+      limits[r] = static_cast<std::uint32_t>(limit > first_key ? limit - first_key : 0);
+      reach = (std::max)(reach, static_cast<std::size_t>(limits[r]));
     }
     if (reach == 0) continue;
     work.queries.assign(rows * width, 0.0F);
@@ -153,7 +156,7 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
             .values = values.row(first_key, kv),
             .value_stride = values.token_stride(),
             .count = reach,
-            .weights = nullptr,
+            .ids = nullptr,
             .key_gradients = out.keys.data() +
                              static_cast<Eigen::Index>(first_key) * out.keys.cols() +
                              static_cast<Eigen::Index>(kv * d),
@@ -161,7 +164,8 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
             .value_gradients = out.values.data() +
                                static_cast<Eigen::Index>(first_key) * out.values.cols() +
                                static_cast<Eigen::Index>(kv * dv),
-            .value_gradient_stride = out.values.cols()});
+            .value_gradient_stride = out.values.cols(),
+            .squares = nullptr});
     for (std::size_t r = 0; r < rows; ++r) {
       float* const to = out.queries.data() +
                         static_cast<Eigen::Index>(first + r / group) * out.queries.cols() +
@@ -169,6 +173,24 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
       for (std::size_t c = 0; c < d; ++c) to[c] += scale * work.query_gradients[r * width + c];
     }
   }
+}
+
+/// All 0, in the shapes of one call.
+inline void resize_gradients(const AttentionShape& shape, AttentionGradients& out) {
+  const auto m = static_cast<Eigen::Index>(shape.queries),
+             n = static_cast<Eigen::Index>(shape.keys);
+  out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
+  out.keys.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.dimension));
+  out.values.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.value_dimension));
+  out.errors = {};
+}
+
+/// Throws std::invalid_argument when a gradient is not finite.
+inline void require_finite_gradients(const AttentionGradients& out) {
+  for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
+    for (Eigen::Index i = 0; i < gradient->size(); ++i)
+      if (!std::isfinite(gradient->data()[i]))
+        throw_invalid("output_gradients", gradient->data()[i], "gradients overflow");
 }
 
 /// Throws std::invalid_argument when weights of a query sum to more than 1, for then the forward
@@ -182,10 +204,7 @@ inline void require_gradients(const AttentionShape& shape, const AttentionOutput
             "forward.log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
             forward.log_sum_exp(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(h)),
             "is not of these queries, keys and options: weights sum to " + text_of(mass));
-  for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
-    for (Eigen::Index i = 0; i < gradient->size(); ++i)
-      if (!std::isfinite(gradient->data()[i]))
-        throw_invalid("output_gradients", gradient->data()[i], "gradients overflow");
+  require_finite_gradients(out);
 }
 
 }  // namespace detail
@@ -222,12 +241,7 @@ void exact_attention_backward(const HeadsView<float>& queries, const HeadsView<T
   detail::require_finite("queries", queries);
   detail::require_finite("keys", keys);
   detail::require_finite("values", values);
-  const auto m = static_cast<Eigen::Index>(shape.queries),
-             n = static_cast<Eigen::Index>(shape.keys);
-  out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
-  out.keys.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.dimension));
-  out.values.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.value_dimension));
-  out.errors = {};
+  detail::resize_gradients(shape, out);
   detail::BackwardConstants constants =
       detail::backward_constants(shape, options, forward, output_gradients, out.sink_logits);
   // Queries and keys in P parts each. Cells that are worked on together share neither: round t

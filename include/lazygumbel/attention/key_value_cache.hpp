@@ -82,8 +82,8 @@ class KeyValueCache {
 
   /// Bytes held, with the room to grow.
   std::size_t size_in_bytes() const noexcept {
-    return kv_heads() * (capacity_ * (keys_.dimension + values_.dimension) * sizeof(T) +
-                         2 * sizeof(double));
+    return kv_heads() *
+           (capacity_ * (keys_.dimension + values_.dimension) * sizeof(T) + 2 * sizeof(double));
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -116,24 +117,23 @@ struct EstimateKernels {
 };
 
 // The functions that carry an instruction set, once for each. Nothing but calls, which are inlined.
-#define LAZYGUMBEL_ESTIMATE_KERNELS(Name, Dots, attributes)                                      \
-  template <int Bits>                                                                            \
-  struct Name {                                                                                  \
-    attributes static float scan(const RowCodes& codes, std::size_t first, std::size_t last,     \
-                                 const CodedQuery& query, float cap, float* estimates,           \
-                                 float* largest, float* sums) {                                  \
-      return scan_estimates<Dots, Bits>(codes, first, last, query, cap, estimates, largest,      \
-                                        sums);                                                   \
-    }                                                                                            \
-    attributes static void rows(const float* estimates, float* weights, float* largest,          \
-                                float* sum) {                                                    \
-      weigh_estimates<Dots::width>(estimates, weights, largest, sum);                            \
-    }                                                                                            \
-    attributes static void tiles(const float* largest, const float* sums, std::size_t count,     \
-                                 float unit, float* masses) {                                    \
-      weigh_tiles<Dots::width>(largest, sums, count, unit, masses);                              \
-    }                                                                                            \
-    static constexpr EstimateKernels table = {scan, rows, tiles};                                \
+#define LAZYGUMBEL_ESTIMATE_KERNELS(Name, Dots, attributes)                                        \
+  template <int Bits>                                                                              \
+  struct Name {                                                                                    \
+    attributes static float scan(const RowCodes& codes, std::size_t first, std::size_t last,       \
+                                 const CodedQuery& query, float cap, float* estimates,             \
+                                 float* largest, float* sums) {                                    \
+      return scan_estimates<Dots, Bits>(codes, first, last, query, cap, estimates, largest, sums); \
+    }                                                                                              \
+    attributes static void rows(const float* estimates, float* weights, float* largest,            \
+                                float* sum) {                                                      \
+      weigh_estimates<Dots::width>(estimates, weights, largest, sum);                              \
+    }                                                                                              \
+    attributes static void tiles(const float* largest, const float* sums, std::size_t count,       \
+                                 float unit, float* masses) {                                      \
+      weigh_tiles<Dots::width>(largest, sums, count, unit, masses);                                \
+    }                                                                                              \
+    static constexpr EstimateKernels table = {scan, rows, tiles};                                  \
   }
 
 LAZYGUMBEL_ESTIMATE_KERNELS(PortableEstimates, PortableDots, );
@@ -166,6 +166,8 @@ inline const EstimateKernels& estimate_kernels(Simd simd, int bits) noexcept {
 /// those that were not taken out. Work memory, to be reused.
 class CodedScores {
  public:
+  static constexpr bool takes_again = true;  // take_largest
+
   /// Codes the query, and makes room. Throws std::invalid_argument when scores would overflow.
   void start(const RowCodes& codes, const EstimateKernels& kernels, const VectorView<float>& query,
              float cap, double largest_key_norm) {
@@ -205,9 +207,10 @@ class CodedScores {
   void take_largest(std::size_t draws, std::size_t most, std::vector<item_id>& ids) {
     ids.clear();
     weigh();
-    float least = draws == 0 ? -infinity
-                             : unit_ + static_cast<float>(std::log(total_) -
-                                                          std::log(static_cast<double>(draws)));
+    float least =
+        draws == 0
+            ? -infinity
+            : unit_ + static_cast<float>(std::log(total_) - std::log(static_cast<double>(draws)));
     if (most > 0 && most < tiles_) {  // the largest rows are in the tiles of the largest
       masses_.assign(largest_.begin(), largest_.end());
       const auto kth = masses_.begin() + static_cast<std::ptrdiff_t>(most) - 1;
@@ -232,6 +235,9 @@ class CodedScores {
       if (i == 0 || ids[i] / tile_rows != ids[i - 1] / tile_rows) weigh_again(ids[i] / tile_rows);
     weigh();
   }
+
+  /// Scores of the keys taken out: only estimates are known.
+  static std::span<const double> scores() noexcept { return {}; }
 
   /// Makes ready to draw: unit() and total().
   void weigh() {
@@ -277,7 +283,8 @@ class CodedScores {
         row = 0;
         before = 0.0;
       }
-      const double mass = static_cast<double>(masses_[last]), scale = mass / static_cast<double>(sum);
+      const double mass = static_cast<double>(masses_[last]),
+                   scale = mass / static_cast<double>(sum);
       const double target = (targets_[i] - begin) / scale;
       std::size_t at = row;
       for (; at + 1 < tile_rows; ++at) {

@@ -33,10 +33,13 @@ class SoftmaxState {
 
   /// False when a score or a sum of values is NaN or infinite: what else is here is then wrong.
   bool is_finite() const noexcept {
-    float check = 0.0F;
-    for (const float x : checks) check += x * 0.0F;
-    for (const float x : values) check += x * 0.0F;
-    return check == 0.0F;
+    const auto finite = [](const auto& numbers) {
+      return (Eigen::Map<const Eigen::ArrayXf>(numbers.data(),
+                                               static_cast<Eigen::Index>(numbers.size())) *
+              0.0F)
+                 .sum() == 0.0F;
+    };
+    return finite(checks) && finite(values);
   }
 
   /// Row r has seen no key.
@@ -56,8 +59,11 @@ class SoftmaxState {
       const float mine = std::exp(largest[r] - high), theirs = std::exp(other.largest[r] - high);
       largest[r] = high;
       sums[r] = sums[r] * static_cast<double>(mine) + other.sums[r] * static_cast<double>(theirs);
-      for (std::size_t c = 0; c < width_; ++c)
+      checks[r] += other.checks[r];
+      for (std::size_t c = 0; c < width_; ++c) {
         row(r)[c] = mine * row(r)[c] + theirs * other.row(r)[c];
+        lost_row(r)[c] = mine * lost_row(r)[c] + theirs * other.lost[r * width_ + c];
+      }
     }
   }
 

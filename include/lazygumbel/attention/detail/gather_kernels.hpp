@@ -154,24 +154,23 @@ struct GatherKernels {
 };
 
 // The functions that carry an instruction set, once for each. Nothing but calls, which are inlined.
-#define LAZYGUMBEL_GATHER_KERNELS(Name, Isa, attributes)                                        \
-  template <class T>                                                                            \
-  struct Name {                                                                                 \
-    attributes static void scores(const GatheredRows<T>& keys, const float* query, float cap,   \
-                                  float* scores) {                                              \
-      gather_scores<Isa>(keys, query, cap, scores);                                             \
-    }                                                                                           \
-    attributes static void values(const GatheredRows<T>& from, const float* weights,            \
-                                  float* out) {                                                 \
-      gather_values<Isa>(from, weights, out);                                                   \
-    }                                                                                           \
-    attributes static void sums(const GatheredRows<T>& from, const DrawSums& to) {              \
-      gather_sums<Isa>(from, to);                                                               \
-    }                                                                                           \
-    attributes static void products(const float* rows, std::size_t room, float* products) {     \
-      row_products<Isa>(rows, room, products);                                                  \
-    }                                                                                           \
-    static constexpr GatherKernels<T> table = {scores, values, sums, products};                 \
+#define LAZYGUMBEL_GATHER_KERNELS(Name, Isa, attributes)                                           \
+  template <class T>                                                                               \
+  struct Name {                                                                                    \
+    attributes static void scores(const GatheredRows<T>& keys, const float* query, float cap,      \
+                                  float* scores) {                                                 \
+      gather_scores<Isa>(keys, query, cap, scores);                                                \
+    }                                                                                              \
+    attributes static void values(const GatheredRows<T>& from, const float* weights, float* out) { \
+      gather_values<Isa>(from, weights, out);                                                      \
+    }                                                                                              \
+    attributes static void sums(const GatheredRows<T>& from, const DrawSums& to) {                 \
+      gather_sums<Isa>(from, to);                                                                  \
+    }                                                                                              \
+    attributes static void products(const float* rows, std::size_t room, float* products) {        \
+      row_products<Isa>(rows, room, products);                                                     \
+    }                                                                                              \
+    static constexpr GatherKernels<T> table = {scores, values, sums, products};                    \
   }
 
 LAZYGUMBEL_GATHER_KERNELS(PortableGather, PortableLanes, );

@@ -13,24 +13,23 @@
 namespace lazygumbel::detail {
 
 /// Rows of one block of scores s and, beside them, of products of output gradients and values
-/// g.v. Turns the scores into weights p = factor e^(cap(s) - shift) [times the key's weight] and
-/// the products into the scores' gradients p (g.v - delta) cap'(s); both are 0 behind a row's
-/// limit and where the score is -inf.
+/// g.v. Turns the scores into weights p = factor e^(cap(s) - shift) and the products into the
+/// scores' gradients p (g.v - delta) cap'(s); both are 0 behind a row's limit and where the score
+/// is -inf.
 struct GradientRows {
   std::size_t rows, keys;  ///< keys: a multiple of the lanes' width fits in a row
   float *scores, *products;
   std::ptrdiff_t row;                      ///< floats from row to row, of both
   const std::uint32_t* limits;             ///< keys that each row sees; nullptr: all
-  const float* key_weights;                ///< one a key; nullptr: 1
   float softcap;                           ///< 0: none
   const float *shifts, *factors, *deltas;  ///< one a row
   double* masses;                          ///< one a row: the sum of its weights is added
 };
 
 template <class Isa, bool Capped>
-LAZYGUMBEL_INLINE void gradient_lanes(float* scores, float* products, const float* weights,
-                                      float cap, float inverse, float shift, float factor,
-                                      float delta, typename Isa::Floats& sum) {
+LAZYGUMBEL_INLINE void gradient_lanes(float* scores, float* products, float cap, float inverse,
+                                      float shift, float factor, float delta,
+                                      typename Isa::Floats& sum) {
   using Floats = typename Isa::Floats;
   constexpr std::size_t W = Isa::width;
   Floats x, y;
@@ -49,11 +48,6 @@ LAZYGUMBEL_INLINE void gradient_lanes(float* scores, float* products, const floa
   take_smaller(x, most);
   lanes_exp<W>(x);
   x *= factor;
-  if (weights != nullptr) {
-    Floats weight;
-    std::memcpy(&weight, weights, sizeof weight);
-    x *= weight;
-  }
   sum += x;
   y = x * (y - delta);
   if constexpr (Capped) y *= slope;
@@ -76,20 +70,14 @@ LAZYGUMBEL_INLINE void gradient_rows(const GradientRows& block) {
     Floats sum = {};
     std::size_t j = 0;
     for (; j + W <= limit; j += W)
-      gradient_lanes<Isa, Capped>(scores + j, products + j,
-                                  block.key_weights != nullptr ? block.key_weights + j : nullptr,
-                                  cap, inverse, shift, factor, delta, sum);
+      gradient_lanes<Isa, Capped>(scores + j, products + j, cap, inverse, shift, factor, delta,
+                                  sum);
     if (j < limit) {  // lanes behind the limit weigh nothing
-      alignas(64) float s[W] = {}, y[W] = {}, weights[W] = {};
+      alignas(64) float s[W], y[W] = {};
+      for (float& score : s) score = -std::numeric_limits<float>::infinity();
       std::memcpy(s, scores + j, sizeof(float) * (limit - j));
       std::memcpy(y, products + j, sizeof(float) * (limit - j));
-      for (std::size_t l = 0; l < W; ++l) {
-        if (j + l < limit)
-          weights[l] = block.key_weights != nullptr ? block.key_weights[j + l] : 1.0F;
-        else
-          s[l] = shift;
-      }
-      gradient_lanes<Isa, Capped>(s, y, weights, cap, inverse, shift, factor, delta, sum);
+      gradient_lanes<Isa, Capped>(s, y, cap, inverse, shift, factor, delta, sum);
       std::memcpy(scores + j, s, sizeof s);
       std::memcpy(products + j, y, sizeof y);
       j += W;

@@ -14,7 +14,8 @@ namespace lazygumbel::detail {
 
 /// Which lists a query meets with certainty, so that l uniform draws from the others err little.
 /// e_g = exp(<q, c_g> + |q|^2 s_g^2 / 2) is the mean weight in list g of n_g keys if its scores are
-/// normal; with sum n_g e_g for Z, the draws' relative variance is (N / l) sum_g n_g e_g^2 / Z^2
+/// normal; with what is known of Z
+/// plus sum n_g e_g for Z, the draws' relative variance is (N / l) sum_g n_g e_g^2 / Z^2
 /// over the lists left out. Lists are met in the order of e_g, most variance saved for a key, until
 /// that is at most `share`^2.
 class ListChoice {
@@ -22,6 +23,7 @@ class ListChoice {
   struct Tail {
     const Eigen::ArrayXf& counts;  ///< n_g of every list, of the keys that count
     double size, draws;            ///< N and l
+    double log_known;              ///< log of what is known of Z already
   };
 
   ListChoice(const ProductKernels& kernels, double share, std::size_t least_keys, double softcap)
@@ -53,8 +55,8 @@ class ListChoice {
                        .out = nullptr,
                        .out_row = 0,
                        .dimension = 0});
-    const float mass = (tail.counts * means).sum();
-    const double wanted = share_ * static_cast<double>(mass);
+    const double known = std::exp((std::min)(tail.log_known - static_cast<double>(largest), 80.0));
+    const double wanted = share_ * (known + static_cast<double>((tail.counts * means).sum()));
     const double allowed = wanted * wanted * tail.draws / tail.size;
     // What lies below this mean weight makes up half of what is allowed at most.
     const auto threshold = static_cast<float>(std::sqrt(0.5 * allowed / tail.size));

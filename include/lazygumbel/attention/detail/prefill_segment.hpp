@@ -55,9 +55,11 @@ class PrefillSegment {
     start(kv, first, count);
     stream_ = stream;
     add_windows();
-    choose_lists(lists);
-    add_lists(lists);
     execute(0);
+    choose_lists(lists);
+    const std::size_t windows = plan_.blocks.size();
+    add_lists(lists);
+    execute(windows);
     if (options_->sample_tail) {
       add_tails(lists);
       judge();
@@ -173,10 +175,12 @@ class PrefillSegment {
 
   void choose(const Block& block, std::size_t r, float* scores) {
     const auto half = static_cast<float>(0.5 * square_sum(queries_.data() + r * d_, d_));
+    finish(r);
     Row& row = all_[r];
-    const std::size_t keys = choice_.choose(
-        {block.counts, tail_size(block), static_cast<double>(options_->tail_samples)}, scores, half,
-        spreads_, row.lists);
+    const std::size_t keys =
+        choice_.choose({block.counts, tail_size(block), static_cast<double>(options_->tail_samples),
+                        all_[r].log_sum},
+                       scores, half, spreads_, row.lists);
     row.touched += static_cast<std::uint32_t>(keys);
     // Where that is most of them, exact attention is the shorter way.
     if (2 * keys > block.window) row.exact = options_->accuracy.has_value();

@@ -111,9 +111,9 @@ class RowEstimate {
     const double l = static_cast<double>(count_);
     variance_ = weight_variance_ = 0.0;
     if (count_ > 1) {
-      variance_ = (std::max)(0.0, square_ - 2.0 * cross + offset_norm_ * weight_squares_ -
-                                      rest / l) /
-                  (l - 1.0);
+      variance_ =
+          (std::max)(0.0, square_ - 2.0 * cross + offset_norm_ * weight_squares_ - rest / l) /
+          (l - 1.0);
       weight_variance_ = (std::max)(0.0, weight_squares_ - weight_ * weight_ / l) / (l - 1.0);
     }
     offset_norm_ = std::sqrt(offset_norm_);
@@ -146,7 +146,8 @@ class RowEstimate {
   /// where sqrt(s^2) <= sqrt(mean |Y|^2 + b^2 L / (2 l)) + b sqrt(L / (2 l)) but with probability
   /// e^-L (Maurer 2003, since E |Y|^4 <= b^2 s^2). The same for om - 1 gives Z^ within t_Z, and
   ///   |o^ - o| <= (t_N + |o^ - centre| t_Z) / (Z^ - t_Z).
-  /// Each of the four events has a quarter of delta / (stage (stage + 1)); stages from 1 on.
+  /// Each of the four events has a quarter of delta / (stage (stage + 1)). Stages are numbered from
+  /// 1 on, each the size of a sample that was fixed beforehand.
   /// Source: Pinelis, "Optimum Bounds for the Distributions of Martingales in Banach Spaces", Ann.
   /// Probab. 22(4), 1994; Maurer, "A Bound on the Deviation Probability for Sums of Non-negative
   /// Random Variables", JIPAM 4(1), 2003.
@@ -211,8 +212,8 @@ class RowEstimate {
   }
 
   std::size_t dv_ = 0, room_ = 0, count_ = 0;
-  double shift_ = 0.0, unit_ = 0.0;                    // logs
-  double certain_ = 0.0, sink_ = 0.0, total_ = 0.0;    // in units of e^shift_
+  double shift_ = 0.0, unit_ = 0.0;                            // logs
+  double certain_ = 0.0, sink_ = 0.0, total_ = 0.0;            // in units of e^shift_
   double weight_ = 0.0, weight_squares_ = 0.0, square_ = 0.0;  // sums of om, om^2, om^2 |v'|^2
   std::array<double, draw_batches> batch_weights_{};
   std::vector<float, CacheLineAllocator<float>> centre_, sums_, squares_, residuals_;

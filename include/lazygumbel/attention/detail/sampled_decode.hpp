@@ -10,7 +10,10 @@
 #include <vector>
 
 #include "lazygumbel/attention/detail/coded_keys.hpp"
-#include "lazygumbel/attention/detail/gather_kernels.hpp"
+#include "lazygumbel/attention/detail/draw_rule.hpp"
+#include "lazygumbel/attention/detail/exact_heads.hpp"
+#include "lazygumbel/attention/detail/head_decoder.hpp"
+#include "lazygumbel/attention/detail/listed_keys.hpp"
 #include "lazygumbel/attention/detail/row_estimate.hpp"
 #include "lazygumbel/attention/exact_attention.hpp"
 #include "lazygumbel/attention/key_value_cache.hpp"
@@ -20,65 +23,6 @@
 #include "lazygumbel/random/philox.hpp"
 
 namespace lazygumbel::detail {
-
-/// The (epsilon, delta) of a decoder, and how a sample grows until it is met.
-class DrawRule {
- public:
-  DrawRule(const KnnAttentionOptions& options)
-      : accuracy_(options.accuracy),
-        delta_(accuracy_ ? accuracy_->delta() : 0.05),
-        quantile_(normal_quantile(1.0 - delta_)),
-        strict_(options.interval == Interval::empirical_bernstein) {}
-
-  bool sequential() const noexcept { return accuracy_.has_value(); }
-  bool strict() const noexcept { return strict_; }
-
-  /// What |o^ - o| stays within, with the confidence asked for or, of a fixed budget, 95%.
-  double half_width(RowEstimate& row, std::size_t stage, const ProvedRange& range,
-                    const GatherKernels<float>& kernels) const {
-    return strict_ ? row.proved_half_width(delta_, stage, range)
-                   : row.half_width(delta_, quantile_, kernels);
-  }
-
-  /// That over what is allowed; Z^ has to be known to about a tenth.
-  double ratio(const RowEstimate& row, double half_width) const noexcept {
-    if (half_width == 0.0) return 0.0;
-    const double allowed = accuracy_->scale() == ErrorScale::absolute
-                               ? accuracy_->epsilon()
-                               : accuracy_->epsilon() * row.norm();
-    return (std::max)(half_width / allowed, strict_ ? 0.0 : row.relative_error_of_sum() / 0.1);
-  }
-
-  /// Draws in all to go on with after `now` gave `ratio` > 1; 0 when more than `limit` are wanted.
-  /// Small samples may overstate that by half.
-  static std::size_t next(std::size_t now, double ratio, std::size_t limit) noexcept {
-    const double current = static_cast<double>(now), most = static_cast<double>(limit);
-    const double wanted = 1.05 * current * ratio * ratio;
-    if (!(wanted <= (now < 1024 ? 1.5 * most : most))) return 0;
-    const double total = std::ceil(std::clamp(wanted, 1.25 * current, 4.0 * current));
-    return total <= most ? static_cast<std::size_t>(total) : 0;
-  }
-
- private:
-  std::optional<Accuracy> accuracy_;
-  double delta_, quantile_;
-  bool strict_;
-};
-
-/// When to leave sampling alone: after a decode whose sample would have cost more than exact
-/// attention, the next 8, 16, .. 128 are exact at once, so that what is lost on them stays small.
-class Patience {
- public:
-  bool waits() noexcept { return wait_ > 0 && wait_-- > 0; }
-  void failed() noexcept {
-    next_ = next_ == 0 ? 8 : (std::min)(2 * next_, std::size_t{128});
-    wait_ = next_;
-  }
-  void succeeded() noexcept { next_ = 0; }
-
- private:
-  std::size_t wait_ = 0, next_ = 0;
-};
 
 /// Attention of one token's queries to a KeyValueCache of which it keeps codes. Keys taken with
 /// certainty are the sinks, the window (rounded up, so that the others fill whole tiles of 64) and
@@ -103,20 +47,32 @@ class SampledDecoder {
     if (heads == 0 || heads % kv_heads != 0)
       throw_invalid("heads", heads, "must be a multiple of kv_heads = " + text_of(kv_heads));
     options_.attention.sink_logits = sink_logits_;
-    states_.assign(kv_heads, State{RowCodes(options.bits, d), {}});
+    states_.reserve(kv_heads);
+    for (std::size_t kv = 0; kv < kv_heads; ++kv)
+      states_.push_back(State{RowCodes(options.bits, d), ListedKeys<T>(options.sinks, d), {}});
   }
   SampledDecoder(const SampledDecoder&) = delete;
   SampledDecoder& operator=(const SampledDecoder&) = delete;
 
-  /// Codes the keys that are new in the cache, whole tiles of those before the window.
+  /// Codes the keys that are new in the cache, whole tiles of those before the window; or lists
+  /// them, some hundreds at a time, from minimum_keys on.
   void append(const KeyValueCache<T>& cache) {
     const std::size_t window = (std::min)(options_.window, cache.tokens());
+    if (cache.tokens() < indexed(0))
+      throw_invalid("cache.tokens()", cache.tokens(),
+                    "must not fall: " + text_of(indexed(0)) + " were indexed");
+    if (by_lists()) {
+      if (cache.tokens() < options_.minimum_keys) return;
+      parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
+        states_[kv].listed.update(cache.keys(), kv, cache.tokens() - window, simd_);
+      });
+      return;
+    }
     const std::size_t end = (cache.tokens() - window) / tile_rows * tile_rows;
     if (states_.front().codes.size() >= end) return;
     const HeadsView<T> keys = cache.keys();
-    parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
-      code(keys, kv, end, states_[kv].codes);
-    });
+    parallel_for(states_.size(), options_.attention.threads,
+                 [&](std::size_t kv) { code(keys, kv, end, states_[kv].codes); });
   }
 
   /// The rows of `out` for the queries of the newest token, which see all keys of the cache. Takes
@@ -125,8 +81,7 @@ class SampledDecoder {
   template <BitGenerator Engine>
   void decode(const KeyValueCache<T>& cache, const HeadsView<float>& queries, Engine& engine,
               AttentionOutput& out) {
-    if (queries.tokens() != 1)
-      throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
+    if (queries.tokens() != 1) throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
     if (queries.heads() != heads_)
       throw_invalid("queries.heads()", queries.heads(), "must equal heads = " + text_of(heads_));
     if (cache.kv_heads() != states_.size())
@@ -136,8 +91,9 @@ class SampledDecoder {
     const AttentionShape shape = require_attention(queries, keys, values, options_.attention);
     const std::uint64_t seed = uniform_bits(engine);
     append(cache);
-    const std::size_t coded = states_.front().codes.size();
-    if (shape.keys < options_.minimum_keys || coded <= options_.sinks ||
+    const std::size_t end = indexed(0), tail = end > options_.sinks ? end - options_.sinks : 0;
+    if (shape.keys < options_.minimum_keys ||
+        tail <= (options_.sample_tail ? options_.tail_samples : 0) ||
         options_.attention.mask.visible(0, 1, shape.keys) != shape.keys) {
       exact_attention(queries, keys, values, options_.attention, out);
       return;
@@ -153,46 +109,48 @@ class SampledDecoder {
       }
       works_.borrow([] { return Work(); },
                     [&](Work& work) {
-                      failed_[kv] = !attend(cache, queries, shape, kv, seed, work, out);
+                      failed_[kv] =
+                          !(by_lists() ? attend_listed(cache, queries, shape, kv, seed, work, out)
+                                       : attend(cache, queries, shape, kv, seed, work, out));
                     });
       if (failed_[kv])
         state.patience.failed();
       else
         state.patience.succeeded();
     });
-    attend_exactly(queries, keys, values, shape, out);
+    attend_exactly(failed_, queries, keys, values, shape, options_.attention, exact_, out);
   }
 
-  /// Bytes of the codes.
+  /// Bytes of the codes or lists.
   std::size_t size_in_bytes() const noexcept {
     std::size_t bytes = 0;
-    for (const State& state : states_) bytes += state.codes.size_in_bytes();
+    for (const State& state : states_)
+      bytes += state.codes.size_in_bytes() + state.listed.size_in_bytes();
     return bytes;
   }
 
  private:
   struct State {
     RowCodes codes;
+    ListedKeys<T> listed;
     Patience patience;
   };
   struct Work {
     SoftmaxState certain;
     std::vector<float> padded, checks;
     std::vector<CodedScores> scores;  // one a head of the group
-    RowEstimate row;
-    std::vector<item_id> ids;
-    std::vector<double> intensities;
-    std::vector<float, CacheLineAllocator<float>> weights;
+    ListedScores listed;
+    HeadDecoder<T> head;
   };
   static constexpr std::size_t scan_together = 32;  // tiles that stay in cache for all heads
 
   void code(const HeadsView<T>& keys, std::size_t kv, std::size_t end, RowCodes& codes) const {
     const auto d = static_cast<Eigen::Index>(keys.dimension());
     if constexpr (std::same_as<T, float>) {
-      codes.append<float>(Eigen::Map<const RowMatrix<float>>(
-                              keys.row(codes.size(), kv),
-                              static_cast<Eigen::Index>(end - codes.size()), d),
-                          1, simd_);
+      codes.append<float>(
+          Eigen::Map<const RowMatrix<float>>(keys.row(codes.size(), kv),
+                                             static_cast<Eigen::Index>(end - codes.size()), d),
+          1, simd_);
     } else {
       constexpr std::size_t together = 4096;
       RowMatrix<float> rows;
@@ -218,25 +176,61 @@ class SampledDecoder {
     const EstimateKernels& kernels = estimate_kernels(simd_, codes.bits());
     const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
     for (std::size_t g = 0; g < group; ++g)
-      work.scores[g].start(codes, kernels,
-                           Eigen::Map<const Vector<float>>(
-                               work.padded.data() + g * room,
-                               static_cast<Eigen::Index>(shape.dimension)),
-                           cap, cache.largest_key_norm(kv));
+      work.scores[g].start(
+          codes, kernels,
+          Eigen::Map<const Vector<float>>(work.padded.data() + g * room,
+                                          static_cast<Eigen::Index>(shape.dimension)),
+          cap, cache.largest_key_norm(kv));
     for (std::size_t t = 0; t < codes.tiles(); t += scan_together)
       for (std::size_t g = 0; g < group; ++g)
         work.scores[g].scan(codes, t, (std::min)(codes.tiles(), t + scan_together));
-    for (std::size_t g = 0; g < group; ++g)
-      if (!attend_head(cache, shape, kv, g, seed, work, out)) return false;
+    for (std::size_t g = 0; g < group; ++g) {
+      if (options_.sinks > 0) work.scores[g].take_out(0, options_.sinks);
+      const std::size_t h = kv * group + g;
+      const auto outcome =
+          attend_head(cache, shape, kv, g, sink(h), PhiloxEngine(seed, h), work.scores[g], work);
+      if (!outcome.good) return false;
+      write(outcome, h, options_.sinks + shape.keys - codes.size(), work.head.estimate(), out);
+    }
     return true;
+  }
+
+  /// The same by lists.
+  bool attend_listed(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
+                     const AttentionShape& shape, std::size_t kv, std::uint64_t seed, Work& work,
+                     AttentionOutput& out) {
+    ListedKeys<T>& listed = states_[kv].listed;
+    if (rule_.sequential() && options_.sample_tail && listed.wants_tuning())
+      tune(cache, shape, kv, work);
+    if (!attend_to_ends(cache, queries, shape, kv, work)) return false;
+    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    for (std::size_t g = 0; g < shape.group(); ++g) {
+      const std::size_t h = kv * shape.group() + g;
+      const float* const query = work.padded.data() + g * room;
+      listed.remember(query);
+      listed.look(query, work.listed);
+      const auto outcome =
+          attend_head(cache, shape, kv, g, sink(h), PhiloxEngine(seed, h), work.listed, work);
+      if (!outcome.good) return false;
+      write(outcome, h, options_.sinks + shape.keys - listed.end(), work.head.estimate(), out);
+    }
+    return true;
+  }
+
+  double sink(std::size_t h) const noexcept {
+    return sink_logits_.empty() ? -RowEstimate::infinity : static_cast<double>(sink_logits_[h]);
+  }
+  bool by_lists() const noexcept { return options_.index == KeyIndex::lists; }
+  /// Where the window of a kv head begins.
+  std::size_t indexed(std::size_t kv) const noexcept {
+    return by_lists() ? states_[kv].listed.end() : states_[kv].codes.size();
   }
 
   /// Sinks and window, for all heads of the group at once; false when a score is not finite.
   bool attend_to_ends(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
                       const AttentionShape& shape, std::size_t kv, Work& work) const {
     const std::size_t group = shape.group(), width = product_kernels(simd_).width,
-                      room = query_room(shape.dimension, width),
-                      coded = states_[kv].codes.size();
+                      room = query_room(shape.dimension, width);
     const HeadsView<T> keys = cache.keys(), values = cache.values();
     work.padded.resize(group * room);
     work.checks.assign(group, 0.0F);
@@ -245,7 +239,7 @@ class SampledDecoder {
                 static_cast<float>(shape.scale), work.padded.data() + g * room);
     work.certain.start(group, product_kernels(simd_).pad(shape.value_dimension));
     for (const auto& [from, to] :
-         {std::pair{std::size_t{0}, options_.sinks}, std::pair{coded, shape.keys}})
+         {std::pair{std::size_t{0}, options_.sinks}, std::pair{indexed(kv), shape.keys}})
       if (from < to)
         stream_kernel<T>(simd_)({.keys = keys.row(from, kv),
                                  .values = values.row(from, kv),
@@ -267,143 +261,67 @@ class SampledDecoder {
                        [](float check) { return std::isfinite(check); });
   }
 
-  /// Adds keys that are picked to what is certain of head g of the group.
-  void attend_to_picked(const GatheredRows<T>& keys, const GatheredRows<T>& values,
-                        const float* query, std::size_t g, Work& work) const {
-    if (keys.count == 0) return;
-    work.weights.resize(keys.count + 16);
-    gather_kernels<T>(simd_).scores(keys, query, static_cast<float>(options_.attention.softcap),
-                                    work.weights.data());
-    product_kernels(simd_).softmax({.rows = 1,
-                                    .keys = keys.count,
-                                    .scores = work.weights.data(),
-                                    .score_row = 0,
-                                    .limits = nullptr,
-                                    .bias = 0.0F,
-                                    .softcap = 0.0F,
-                                    .largest = work.certain.largest.data() + g,
-                                    .sums = work.certain.sums.data() + g,
-                                    .out = work.certain.row(g),
-                                    .out_row = 0,
-                                    .dimension = static_cast<std::size_t>(work.certain.stride())});
-    gather_kernels<T>(simd_).values(values, work.weights.data(), work.certain.row(g));
-  }
-
-  bool attend_head(const KeyValueCache<T>& cache, const AttentionShape& shape, std::size_t kv,
-                   std::size_t g, std::uint64_t seed, Work& work, AttentionOutput& out) const {
-    const std::size_t h = kv * shape.group() + g, dv = shape.value_dimension;
+  /// One query, whose scores `source` tells; its certain keys so far are head g of the state.
+  template <class Source>
+  typename HeadDecoder<T>::Outcome attend_head(const KeyValueCache<T>& cache,
+                                               const AttentionShape& shape, std::size_t kv,
+                                               std::size_t g, double sink, PhiloxEngine stream,
+                                               Source& source, Work& work) const {
     const HeadsView<T> keys = cache.keys(), values = cache.values();
-    const GatherKernels<T>& kernels = gather_kernels<T>(simd_);
-    const float cap = static_cast<float>(options_.attention.softcap);
-    const float* const query =
-        work.padded.data() + g * query_room(shape.dimension, product_kernels(simd_).width);
-    CodedScores& scores = work.scores[g];
-    const auto picked = [&](const HeadsView<T>& from) {
-      return GatheredRows<T>{from.row(0, kv), from.token_stride(), from.dimension(),
-                             work.ids.data(), work.ids.size()};
-    };
-
-    if (options_.sinks > 0) scores.take_out(0, options_.sinks);
-    std::size_t certain = options_.sinks + shape.keys - states_[kv].codes.size();
-    PhiloxEngine stream(seed, h);
-    // A random row costs about as much as 5 streamed ones (6 where rows are half as long), which
-    // are read once for the whole group.
-    const std::size_t limit = shape.keys / (sizeof(T) == 4 ? 5 : 6) / shape.group();
-    std::size_t drawn = 0;
-    double half_width = 0.0;
-    const auto start = [&](std::size_t draws, std::size_t most) {
-      scores.take_largest(draws, most, work.ids);
-      certain += work.ids.size();
-      attend_to_picked(picked(keys), picked(values), query, g, work);
-      work.row.start(dv, static_cast<std::size_t>(work.certain.stride()),
-                     static_cast<double>(work.certain.largest[g]), work.certain.sums[g],
-                     work.certain.row(g),
-                     sink_logits_.empty() ? -RowEstimate::infinity
-                                          : static_cast<double>(sink_logits_[h]),
-                     scores.unit(), options_.sample_tail ? scores.total() : 0.0);
-    };
-    if (!options_.sample_tail) {
-      start(0, options_.top_k > 0 ? options_.top_k : 64);
-      work.row.settle();
-      half_width = RowEstimate::infinity;
-    } else {
-      start(options_.tail_samples, options_.top_k);
-      const double largest_value = rule_.strict() ? cache.largest_value_norm(kv) : 0.0;
-      bool again = rule_.sequential() && options_.top_k == 0;
-      for (std::size_t wanted = options_.tail_samples, stage = 1; scores.total() > 0.0; ++stage) {
-        work.ids.resize(wanted - work.row.count());
-        work.intensities.resize(work.ids.size());
-        work.weights.resize(work.ids.size() + 16);
-        scores.draw(work.ids.size(), !rule_.strict(), stream, work.ids.data(),
-                    work.intensities.data());
-        work.row.add(kernels, picked(keys), picked(values), query, cap, work.intensities.data(),
-                     work.weights.data());
-        drawn += work.ids.size();
-        work.row.settle();
-        half_width = rule_.half_width(
-            work.row, stage,
-            {scores.largest_error(), rule_.strict() ? largest_value + work.row.centre_norm() : 0.0},
-            gather_kernels<float>(simd_));
-        if (!work.row.is_finite() || std::isnan(half_width)) return false;
-        if (!rule_.sequential()) break;
-        const double ratio = rule_.ratio(work.row, half_width);
-        if (ratio <= 1.0) break;
-        const double all = 1.05 * static_cast<double>(wanted) * ratio * ratio;
-        if (std::exchange(again, false) && all > 2.0 * static_cast<double>(wanted) &&
-            all < 4.0 * static_cast<double>(limit)) {
-          // So many draws would meet many a key often: those keys are better taken once. Draws
-          // start afresh, as before.
-          start(static_cast<std::size_t>(all), 0);
-          half_width = 0.0;
-          wanted = options_.tail_samples;
-        } else {
-          wanted = DrawRule::next(wanted, ratio, limit);
-        }
-        if (wanted == 0 || certain + wanted > limit) return false;
-      }
-      if (work.row.count() == 0) work.row.settle();
-    }
-
-    work.row.write(out.values.data() + h * dv);
-    out.log_sum_exp(0, static_cast<Eigen::Index>(h)) = work.row.log_sum();
-    AttentionRow& row = out.rows[h];
-    row.keys_touched = static_cast<std::uint32_t>(certain + drawn);
-    row.samples = static_cast<std::uint32_t>(drawn);
-    row.path = options_.sample_tail ? AttentionPath::sampled : AttentionPath::top_only;
-    row.error = half_width == 0.0 ? 0.0F : static_cast<float>(half_width / work.row.norm());
-    row.target_met = options_.sample_tail || !rule_.sequential();
-    return true;
+    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    return work.head.attend({.keys = keys.row(0, kv),
+                             .values = values.row(0, kv),
+                             .key_stride = keys.token_stride(),
+                             .value_stride = values.token_stride(),
+                             .d = shape.dimension,
+                             .dv = shape.value_dimension,
+                             .query = work.padded.data() + g * room,
+                             .softcap = static_cast<float>(options_.attention.softcap),
+                             .largest = &work.certain.largest[g],
+                             .sum = &work.certain.sums[g],
+                             .certain = work.certain.row(g),
+                             .room = static_cast<std::size_t>(work.certain.stride()),
+                             .sink = sink,
+                             .largest_value = cache.largest_value_norm(kv),
+                             .limit = row_limit(shape)},
+                            options_, rule_, source, stream);
   }
 
-  /// Exact attention of the kv heads that failed, neighbours together.
-  void attend_exactly(const HeadsView<float>& queries, const HeadsView<T>& keys,
-                      const HeadsView<T>& values, const AttentionShape& shape,
-                      AttentionOutput& out) {
-    const std::size_t group = shape.group(), dv = shape.value_dimension;
-    for (std::size_t first = 0, last; first < shape.kv_heads; first = last) {
-      last = first + 1;
-      if (!failed_[first]) continue;
-      while (last < shape.kv_heads && failed_[last]) ++last;
-      const std::size_t count = last - first;
-      AttentionOptions options = options_.attention;
-      if (!sink_logits_.empty())
-        options.sink_logits = std::span<const float>(sink_logits_).subspan(first * group,
-                                                                          count * group);
-      const auto heads = [&]<StorageScalar S>(const HeadsView<S>& all, std::size_t from,
-                                              std::size_t some) {
-        return HeadsView<S>(all.row(0, from), all.tokens(), some, all.dimension(),
-                            all.token_stride(), all.head_stride());
-      };
-      exact_attention(heads(queries, first * group, count * group), heads(keys, first, count),
-                      heads(values, first, count), options, exact_);
-      for (std::size_t i = 0; i < count * group; ++i) {
-        const std::size_t h = first * group + i;
-        std::copy_n(exact_.values.data() + i * dv, dv, out.values.data() + h * dv);
-        out.log_sum_exp(0, static_cast<Eigen::Index>(h)) =
-            exact_.log_sum_exp(0, static_cast<Eigen::Index>(i));
-        out.rows[h] = exact_.rows[i];
-      }
-    }
+  /// Draws that cost as much as exact attention: a random row costs about as much as 5 streamed
+  /// ones (6 where rows are half as long), which are read once for the whole group.
+  static std::size_t row_limit(const AttentionShape& shape) noexcept {
+    return shape.keys / (sizeof(T) == 4 ? 5 : 6) / shape.group();
+  }
+
+  void write(const typename HeadDecoder<T>::Outcome& outcome, std::size_t h, std::size_t ends,
+             const RowEstimate& estimate, AttentionOutput& out) const {
+    estimate.write(out.values.data() +
+                   static_cast<std::ptrdiff_t>(h) * out.values.cols() / out.log_sum_exp.cols());
+    out.log_sum_exp(0, static_cast<Eigen::Index>(h)) = estimate.log_sum();
+    AttentionRow& row = out.rows[h];
+    row.keys_touched = static_cast<std::uint32_t>(ends + outcome.certain + outcome.drawn);
+    row.samples = static_cast<std::uint32_t>(outcome.drawn);
+    row.path = options_.sample_tail ? AttentionPath::sampled : AttentionPath::top_only;
+    row.error =
+        outcome.half_width == 0.0 ? 0.0F : static_cast<float>(outcome.half_width / estimate.norm());
+    row.target_met = options_.sample_tail || !rule_.sequential();
+  }
+
+  /// Chooses the probes of the lists that cost least on the queries that were remembered.
+  void tune(const KeyValueCache<T>& cache, const AttentionShape& shape, std::size_t kv,
+            Work& work) {
+    ListedKeys<T>& listed = states_[kv].listed;
+    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    work.padded.resize((std::max)(work.padded.size(), room));
+    listed.tune([&](const float* query, std::size_t number) {
+      pad_query(query, shape.dimension, product_kernels(simd_).width, 1.0F, work.padded.data());
+      work.certain.start(1, product_kernels(simd_).pad(shape.value_dimension));
+      ListedScores source;
+      listed.look(query, source);
+      const auto outcome = attend_head(cache, shape, kv, 0, -RowEstimate::infinity,
+                                       PhiloxEngine(number, kv), source, work);
+      return outcome.good ? outcome.certain + outcome.drawn : 2 * row_limit(shape);
+    });
   }
 
   KnnAttentionOptions options_;

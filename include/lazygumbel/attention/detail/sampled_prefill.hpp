@@ -19,7 +19,7 @@
 namespace lazygumbel::detail {
 
 /// Lists that serve the queries at positions begin .. end - 1 of the order: made from the keys that
-/// the first of them sees, which is at least a quarter of what the last one does.
+/// the first of them sees, a quarter (at least a sixth) of what the last one does.
 struct PrefillEpoch {
   std::size_t begin = 0, end = 0, trained = 0;
   std::vector<std::unique_ptr<TimedLists>> lists;  // one a kv head
@@ -35,7 +35,9 @@ inline std::vector<PrefillEpoch> prefill_epochs(const std::vector<std::uint32_t>
     PrefillEpoch epoch;
     epoch.begin = p;
     epoch.trained = seen[p];
-    while (p < seen.size() && seen[p] < 4 * epoch.trained) ++p;
+    // A last epoch that would serve few is left to the one before.
+    const std::size_t most = seen.back() <= 6 * epoch.trained ? 6 : 4;
+    while (p < seen.size() && seen[p] <= most * epoch.trained) ++p;
     epoch.end = p;
     epochs.push_back(std::move(epoch));
   }

@@ -93,7 +93,7 @@ LAZYGUMBEL_INLINE float stream_score(const T* key, std::size_t d, const float* q
 /// out[0 .. Vectors W) += sum_j weights_j values_j.
 template <class Isa, int Vectors, class T>
 LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                     const float* weights, float* out, float* lost) {
+                                     const float* weights, float* out, float* lost = nullptr) {
   using Floats = typename Isa::Floats;
   constexpr std::size_t W = Isa::width;
   Floats sums[Vectors];
@@ -126,7 +126,8 @@ LAZYGUMBEL_INLINE float* lost_at(float* lost, std::size_t c) noexcept {
 
 template <class Isa, class T>
 LAZYGUMBEL_INLINE void add_values(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                  std::size_t dv, const float* weights, float* out, float* lost) {
+                                  std::size_t dv, const float* weights, float* out,
+                                  float* lost = nullptr) {
   constexpr std::size_t W = Isa::width;
   std::size_t c = 0;
   for (; c + 8 * W <= dv; c += 8 * W)
@@ -139,10 +140,13 @@ LAZYGUMBEL_INLINE void add_values(const T* values, std::ptrdiff_t stride, std::s
   alignas(64) float sums[W] = {};
   for (std::size_t j = 0; j < count; ++j, values += stride)
     for (std::size_t i = c; i < dv; ++i) sums[i - c] += weights[j] * static_cast<float>(values[i]);
+  if (lost == nullptr) {
+    for (std::size_t i = c; i < dv; ++i) out[i] += sums[i - c];
+    return;
+  }
   typename Isa::Floats last;
   std::memcpy(&last, sums, sizeof last);
-  alignas(64) float nothing[W] = {};
-  add_compensated(last, out + c, lost != nullptr ? lost + c : nothing);
+  add_compensated(last, out + c, lost + c);
 }
 
 template <class Isa, class T>
