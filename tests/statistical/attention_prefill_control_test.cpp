@@ -18,7 +18,7 @@ enum class Mistake { none, tail_includes_the_head, draws_counted_once };
 
 /// The sums of a plan, in double, or with a mistake. Draws counted once are drawn anew, from
 /// anywhere in the tail: those from stretches never repeat.
-AttentionOutput replay(const AttentionProblem& problem, std::uint64_t seed, Mistake mistake) {
+AttentionOutput replay(const HeadsProblem& problem, std::uint64_t seed, Mistake mistake) {
   AttentionTape tape;
   AttentionOutput out = run_prefill(problem, fixed_prefill(), seed, &tape);
   PhiloxEngine engine(seed, 1);
@@ -65,7 +65,7 @@ AttentionOutput replay(const AttentionProblem& problem, std::uint64_t seed, Mist
 // The test's threshold for one z-score.
 double worst_z(Mistake mistake) {
   const AttentionSizes sizes{.queries = 4, .keys = fixed_keys, .d = 8, .dv = 4};
-  const AttentionProblem problem = gaussian_problem(sizes, 1.0, 1);
+  const HeadsProblem problem = gaussian_problem(sizes, 1.0, 1);
   double worst = 0.0;
   for (const double z :
        prefill_z_scores(reference_attention(problem.q(), problem.k(), problem.v()), 3000,
@@ -96,7 +96,7 @@ TEST(AttentionPrefillControl, ErrorsReportedTooSmallAreFound) {
   PrefillCoverage right, halved;
   for (std::size_t p = 0; p < 10; ++p) {
     const AttentionSizes sizes{.queries = 24, .keys = 2000, .d = 32, .dv = 2};
-    const AttentionProblem problem = gaussian_problem(sizes, 1.0, 70 + p);
+    const HeadsProblem problem = gaussian_problem(sizes, 1.0, 70 + p);
     const auto truth = reference_attention(problem.q(), problem.k(), problem.v());
     for (std::size_t seed = 0; seed < 40; ++seed) {
       const AttentionOutput out = run_prefill(problem, options, 100 * p + seed);
@@ -113,8 +113,8 @@ TEST(AttentionPrefillControl, ErrorsReportedTooSmallAreFound) {
 // Queries that see one key too many: the test of leaks compares bits.
 TEST(AttentionPrefillControl, OneKeyOfTheFutureIsFound) {
   const AttentionSizes sizes{.queries = 600, .keys = 600, .d = 8, .dv = 4};
-  const AttentionProblem problem = gaussian_problem(sizes, 1.0, 1);
-  AttentionProblem other = problem;
+  const HeadsProblem problem = gaussian_problem(sizes, 1.0, 1);
+  HeadsProblem other = problem;
   const std::size_t t = 400;
   other.keys.bottomRows(600 - t - 1) *= -1.0F;
   for (const std::size_t more : {0, 1}) {

@@ -17,8 +17,8 @@ constexpr std::size_t runs = 2000;
 AttentionSizes small() { return {.queries = 4, .keys = fixed_keys, .d = 8, .dv = 4}; }
 
 /// Keys whose scores rise with time, so that neighbours are alike.
-AttentionProblem drifting(std::uint64_t seed) {
-  AttentionProblem problem = gaussian_problem(small(), 0.5, seed);
+HeadsProblem drifting(std::uint64_t seed) {
+  HeadsProblem problem = gaussian_problem(small(), 0.5, seed);
   for (Eigen::Index j = 0; j < problem.keys.rows(); ++j)
     problem.keys.row(j) = 0.1F * problem.keys.row(j) +
                           0.006F * static_cast<float>(j) * problem.queries.row(0).normalized();
@@ -29,7 +29,7 @@ AttentionProblem drifting(std::uint64_t seed) {
 // is 5 to 40% of Z, is found with probability 0.9.
 TEST(AttentionPrefill, SumsAreUnbiased) {
   for (const auto& [name, problem] :
-       {std::pair<std::string, AttentionProblem>{"sigma 1", gaussian_problem(small(), 1.0, 1)},
+       {std::pair<std::string, HeadsProblem>{"sigma 1", gaussian_problem(small(), 1.0, 1)},
         {"sigma 2", gaussian_problem(small(), 2.0, 2)},
         {"drifting", drifting(3)}}) {
     const KnnAttentionOptions options = fixed_prefill();
@@ -41,7 +41,7 @@ TEST(AttentionPrefill, SumsAreUnbiased) {
 }
 
 /// What Var(Z^ / Z) of a query has to be: of draws from stretches, and of draws from anywhere.
-std::pair<double, double> variances(const AttentionProblem& problem, const AttentionTape& tape,
+std::pair<double, double> variances(const HeadsProblem& problem, const AttentionTape& tape,
                                     std::size_t query) {
   const std::size_t sinks = 4, tail = 640, draws = 32, stretch = tail / draws;
   const auto row = reference::row_of(problem.q(), problem.k(), AttentionOptions{}, query, 0);
@@ -66,7 +66,7 @@ std::pair<double, double> variances(const AttentionProblem& problem, const Atten
 // 8 z-scores of 5: false alarms 5e-6; a variance wrong by a fifth is found with probability 0.9.
 TEST(AttentionPrefill, VarianceIsThatOfDrawsFromStretches) {
   for (const bool drifts : {false, true}) {
-    const AttentionProblem problem = drifts ? drifting(4) : gaussian_problem(small(), 1.0, 5);
+    const HeadsProblem problem = drifts ? drifting(4) : gaussian_problem(small(), 1.0, 5);
     const auto truth = reference_attention(problem.q(), problem.k(), problem.v());
     AttentionTape tape;
     run_prefill(problem, fixed_prefill(), 0, &tape);
@@ -111,7 +111,7 @@ PrefillCoverage coverage(bool clusters, double sigma, const KnnAttentionOptions&
   PrefillCoverage all;
   for (std::size_t p = 0; p < problems; ++p) {
     const AttentionSizes sizes{.queries = 24, .keys = 6000, .d = 32, .dv = 16};
-    const AttentionProblem problem =
+    const HeadsProblem problem =
         clusters ? clustered_problem(sizes, 50 + p, 64) : gaussian_problem(sizes, sigma, 50 + p);
     const auto truth = reference_attention(problem.q(), problem.k(), problem.v());
     for (std::size_t seed = 0; seed < seeds; ++seed)

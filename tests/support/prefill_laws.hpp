@@ -15,9 +15,8 @@
 
 namespace lazygumbel::testing {
 
-inline AttentionOutput run_prefill(const AttentionProblem& problem,
-                                   const KnnAttentionOptions& options, std::uint64_t seed,
-                                   AttentionTape* tape = nullptr) {
+inline AttentionOutput run_prefill(const HeadsProblem& problem, const KnnAttentionOptions& options,
+                                   std::uint64_t seed, AttentionTape* tape = nullptr) {
   const KnnAttention<> attention(problem.sizes.heads, problem.sizes.kv_heads, problem.sizes.d,
                                  problem.sizes.dv, options);
   PhiloxEngine engine(seed);

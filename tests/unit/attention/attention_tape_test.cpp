@@ -11,7 +11,7 @@ namespace lazygumbel::testing {
 namespace {
 
 /// Checks that the outputs are what the tape's plan makes, in double, and its invariants.
-void expect_replayed(const AttentionProblem& problem, const KnnAttentionOptions& options) {
+void expect_replayed(const HeadsProblem& problem, const KnnAttentionOptions& options) {
   AttentionTape tape;
   const AttentionOutput out = run_prefill(problem, options, 3, &tape);
   const AttentionSizes& sizes = problem.sizes;
@@ -95,7 +95,7 @@ TEST(AttentionTape, ItsPlanMakesTheOutputs) {
 
 TEST(AttentionTape, IsFilledAnew) {
   const AttentionSizes sizes{.queries = 30, .keys = 700, .d = 8, .dv = 4};
-  const AttentionProblem problem = gaussian_problem(sizes, 1.0, 5);
+  const HeadsProblem problem = gaussian_problem(sizes, 1.0, 5);
   AttentionTape once, twice;
   run_prefill(problem, fixed_prefill(), 2, &once);
   run_prefill(problem, fixed_prefill(), 1, &twice);

@@ -52,7 +52,7 @@ AttentionOutput forward(const AttentionSizes& sizes, const KnnAttentionOptions& 
   return attention.forward(queries, keys, values, engine, tape);
 }
 
-AttentionOutput forward(const AttentionProblem& problem, const KnnAttentionOptions& options,
+AttentionOutput forward(const HeadsProblem& problem, const KnnAttentionOptions& options,
                         std::uint64_t seed = 1, AttentionTape* tape = nullptr) {
   return forward(problem.sizes, options, problem.q(), problem.k(), problem.v(), seed, tape);
 }
@@ -124,7 +124,7 @@ double check_rows(const AttentionOutput& out, const ReferenceAttention& referenc
 
 TEST(KnnAttention, ShapesMustFit) {
   const AttentionSizes sizes = sizes_of(4, 9, 4, 2);
-  const AttentionProblem problem = gaussian_problem(sizes, 1.0, 1);
+  const HeadsProblem problem = gaussian_problem(sizes, 1.0, 1);
   const KnnAttention<> attention(4, 2, 20, 12);
   PhiloxEngine engine(1);
   const auto message = [&](const HeadsView<float>& q, const HeadsView<float>& k,
@@ -147,7 +147,7 @@ TEST(KnnAttention, ShapesMustFit) {
 }
 
 TEST(KnnAttention, OptionsMustBeInRange) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(10, 9), 1.0, 1);
+  const HeadsProblem problem = gaussian_problem(sizes_of(10, 9), 1.0, 1);
   const auto message = [&](const KnnAttentionOptions& options) {
     return message_of<std::invalid_argument>([&] { forward(problem, options); });
   };
@@ -162,11 +162,11 @@ TEST(KnnAttention, OptionsMustBeInRange) {
 }
 
 TEST(KnnAttention, NamesWhatIsNotFinite) {
-  const AttentionProblem good = gaussian_problem(sizes_of(4, 9, 2, 2), 1.0, 1);
-  const auto message = [&](const AttentionProblem& problem) {
+  const HeadsProblem good = gaussian_problem(sizes_of(4, 9, 2, 2), 1.0, 1);
+  const auto message = [&](const HeadsProblem& problem) {
     return message_of<std::invalid_argument>([&] { forward(problem, {}); });
   };
-  AttentionProblem bad = good;
+  HeadsProblem bad = good;
   bad.queries(2, 21) = nan;
   EXPECT_EQ(message(bad), "lazygumbel: queries(token 2, head 1, 1) = nan: must be finite");
   bad = good;
@@ -179,7 +179,7 @@ TEST(KnnAttention, NamesWhatIsNotFinite) {
 
 TEST(KnnAttention, RefusesScoresThatOverflow) {
   for (const std::size_t m : {2, 300}) {
-    AttentionProblem problem = gaussian_problem(sizes_of(m, 300), 1.0, 1);
+    HeadsProblem problem = gaussian_problem(sizes_of(m, 300), 1.0, 1);
     problem.queries *= 1e25F;
     problem.keys *= 1e25F;
     for (const KnnAttentionOptions& options : {early(), fixed(), KnnAttentionOptions{}})
@@ -189,7 +189,7 @@ TEST(KnnAttention, RefusesScoresThatOverflow) {
 }
 
 TEST(KnnAttention, RowsThatNoQuerySeesAreNotRead) {
-  AttentionProblem problem = gaussian_problem(sizes_of(2, 300), 1.0, 1);
+  HeadsProblem problem = gaussian_problem(sizes_of(2, 300), 1.0, 1);
   problem.keys.bottomRows(10).setConstant(nan);
   problem.values.bottomRows(10).setConstant(nan);
   const std::vector<std::size_t> lengths = {290, 250};
@@ -197,7 +197,7 @@ TEST(KnnAttention, RowsThatNoQuerySeesAreNotRead) {
 }
 
 TEST(KnnAttention, NoQueriesAndNoKeys) {
-  const AttentionProblem none = gaussian_problem(sizes_of(0, 300, 2, 2), 1.0, 1);
+  const HeadsProblem none = gaussian_problem(sizes_of(0, 300, 2, 2), 1.0, 1);
   AttentionTape tape;
   forward(gaussian_problem(sizes_of(300, 300, 2, 2), 1.0, 1), early(), 1, &tape);
   const AttentionOutput out = forward(none, early(), 1, &tape);
@@ -208,7 +208,7 @@ TEST(KnnAttention, NoQueriesAndNoKeys) {
   EXPECT_EQ(tape.keys, 300u);
   EXPECT_EQ(tape.output.values.rows(), 0);
 
-  const AttentionProblem blind = gaussian_problem(sizes_of(5, 0, 2, 2), 1.0, 1);
+  const HeadsProblem blind = gaussian_problem(sizes_of(5, 0, 2, 2), 1.0, 1);
   for (const bool with_sinks : {false, true}) {
     const std::vector<float> sinks = {0.5F, -1.0F};
     KnnAttentionOptions options = early(AttentionMask::full());
@@ -226,7 +226,7 @@ TEST(KnnAttention, NoQueriesAndNoKeys) {
 
 // Float sums of other orders, so not bit for bit.
 TEST(KnnAttention, FewKeysAreExactAttention) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(300, 700, 6, 2), 2.0, 4);
+  const HeadsProblem problem = gaussian_problem(sizes_of(300, 700, 6, 2), 2.0, 4);
   const std::vector<float> sinks(6, 1.0F);
   KnnAttentionOptions options;
   options.attention = {.softcap = 5.0, .sink_logits = sinks, .mask = AttentionMask::causal()};
@@ -251,7 +251,7 @@ TEST(KnnAttention, MasksHeadsCapsAndSinks) {
     for (int variant = 0; variant < 8; ++variant) {
       const bool clusters = variant % 2 == 1;
       const std::size_t m = variant % 4 < 2 ? 260 : 61;
-      const AttentionProblem problem =
+      const HeadsProblem problem =
           clusters ? clustered_problem(sizes_of(m, n, heads, kv_heads), heads, 16)
                    : gaussian_problem(sizes_of(m, n, heads, kv_heads), 1.0, heads);
       std::vector<std::size_t> lengths(m);  // unsorted, some 0
@@ -276,7 +276,7 @@ TEST(KnnAttention, MasksHeadsCapsAndSinks) {
 
 template <class T>
 void expect_stored(const char* what) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(300, 500, 2, 1), 1.0, 2);
+  const HeadsProblem problem = gaussian_problem(sizes_of(300, 500, 2, 1), 1.0, 2);
   const RowMatrix<T> keys = stored_as<T>(problem.keys), values = stored_as<T>(problem.values);
   for (const KnnAttentionOptions& options : {early(), fixed()}) {
     const AttentionOutput out =
@@ -298,7 +298,7 @@ TEST(KnnAttention, HalfAndBfloat16) {
 }
 
 TEST(KnnAttention, StridedViews) {
-  const AttentionProblem problem = clustered_problem(sizes_of(400, 400, 4, 2), 3, 16);
+  const HeadsProblem problem = clustered_problem(sizes_of(400, 400, 4, 2), 3, 16);
   // Head after head, rows with gaps between them.
   const auto scattered = [](const HeadsView<float>& view, std::vector<float>& store) {
     const std::size_t row = view.dimension() + 5, head = row * view.tokens() + 11;
@@ -318,7 +318,7 @@ TEST(KnnAttention, StridedViews) {
 }
 
 TEST(KnnAttention, TheSameForAnyNumberOfThreads) {
-  const AttentionProblem problem = clustered_problem(sizes_of(1500, 1500, 6, 2), 5, 16);
+  const HeadsProblem problem = clustered_problem(sizes_of(1500, 1500, 6, 2), 5, 16);
   for (KnnAttentionOptions options : {early(), fixed()}) {
     const AttentionOutput one = forward(problem, options);
     EXPECT_GT(rows_of(one, AttentionPath::sampled), 0u);
@@ -330,7 +330,7 @@ TEST(KnnAttention, TheSameForAnyNumberOfThreads) {
 }
 
 TEST(KnnAttention, TheSeedIsTheEnginesNext) {
-  const AttentionProblem problem = clustered_problem(sizes_of(300, 600), 6, 16);
+  const HeadsProblem problem = clustered_problem(sizes_of(300, 600), 6, 16);
   expect_identical(forward(problem, fixed(), 7), forward(problem, fixed(), 7), "one seed");
   EXPECT_FALSE(forward(problem, fixed(), 7).values == forward(problem, fixed(), 8).values);
   const KnnAttention<> attention(1, 1, 20, 12, fixed());
@@ -347,7 +347,7 @@ TEST(KnnAttention, NothingOfTheFutureLeaks) {
     for (const bool clusters : {false, true})
       for (int budget = 0; budget < 3; ++budget) {
         const AttentionSizes sizes = sizes_of(n, n, heads, kv_heads);
-        const AttentionProblem problem =
+        const HeadsProblem problem =
             clusters ? clustered_problem(sizes, 8, 24) : gaussian_problem(sizes, 1.0, 8);
         KnnAttentionOptions options = budget == 0 ? fixed() : early();
         if (budget == 2) options.accuracy = Accuracy(0.45, 0.1);
@@ -358,8 +358,8 @@ TEST(KnnAttention, NothingOfTheFutureLeaks) {
         prefix.attention.mask = AttentionMask::prefix(lengths);
         const AttentionOutput prefix_out = forward(problem, prefix);
         for (const std::size_t t : {100, 230, 455, 500, 701, 830, 1000, 1098}) {
-          AttentionProblem other = problem;
-          const AttentionProblem noise = gaussian_problem(sizes, 3.0, 1000 + t);
+          HeadsProblem other = problem;
+          const HeadsProblem noise = gaussian_problem(sizes, 3.0, 1000 + t);
           const auto rest = static_cast<Eigen::Index>(n - t - 1);
           other.queries.bottomRows(rest) = 2.0F * noise.queries.bottomRows(rest);
           other.keys.bottomRows(rest) = 2.0F * noise.keys.bottomRows(rest);
@@ -386,7 +386,7 @@ TEST(KnnAttention, NothingOfTheFutureLeaks) {
 }
 
 TEST(KnnAttention, MoreCertainKeysThanThereAreIsExact) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(40, 500, 2, 1), 1.0, 9);
+  const HeadsProblem problem = gaussian_problem(sizes_of(40, 500, 2, 1), 1.0, 9);
   constexpr std::size_t all = (std::numeric_limits<std::size_t>::max)();
   const auto exact = [&](const char* what, const KnnAttentionOptions& options) {
     const AttentionOutput out = forward(problem, options);
@@ -417,7 +417,7 @@ TEST(KnnAttention, MoreCertainKeysThanThereAreIsExact) {
 }
 
 TEST(KnnAttention, TopKIsReachedWhateverIsLeft) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(40, 2000), 0.1, 9);
+  const HeadsProblem problem = gaussian_problem(sizes_of(40, 2000), 0.1, 9);
   KnnAttentionOptions options = early();
   options.accuracy = Accuracy(1.5, 0.1);  // flat attention and an easy target
   options.top_k = 300;
@@ -432,7 +432,7 @@ TEST(KnnAttention, TopKIsReachedWhateverIsLeft) {
 }
 
 TEST(KnnAttention, TheTopAlonePromisesNothing) {
-  const AttentionProblem problem = clustered_problem(sizes_of(300, 900), 9, 16);
+  const HeadsProblem problem = clustered_problem(sizes_of(300, 900), 9, 16);
   for (KnnAttentionOptions options : {early(), fixed()}) {
     options.sample_tail = false;
     options.top_k = 60;
@@ -451,7 +451,7 @@ TEST(KnnAttention, TheTopAlonePromisesNothing) {
 }
 
 TEST(KnnAttention, KeysAllEqual) {
-  AttentionProblem problem = gaussian_problem(sizes_of(300, 900), 1.0, 10);
+  HeadsProblem problem = gaussian_problem(sizes_of(300, 900), 1.0, 10);
   problem.keys.setOnes();
   for (const KnnAttentionOptions& options : {early(), fixed()}) {
     const AttentionOutput out = forward(problem, options);
@@ -464,7 +464,7 @@ TEST(KnnAttention, KeysAllEqual) {
 }
 
 TEST(KnnAttention, AZeroQueryIsTheMeanOfTheValues) {
-  AttentionProblem problem = gaussian_problem(sizes_of(300, 900), 1.0, 11);
+  HeadsProblem problem = gaussian_problem(sizes_of(300, 900), 1.0, 11);
   problem.queries.setZero();
   const AttentionOutput out = forward(problem, fixed());
   const ReferenceAttention reference =
@@ -474,9 +474,9 @@ TEST(KnnAttention, AZeroQueryIsTheMeanOfTheValues) {
 }
 
 TEST(KnnAttention, LargeScores) {
-  AttentionProblem problem = clustered_problem(sizes_of(300, 900), 12, 16);
+  HeadsProblem problem = clustered_problem(sizes_of(300, 900), 12, 16);
   for (const float factor : {1e3F, -1e3F}) {  // of 9
-    AttentionProblem large = problem;
+    HeadsProblem large = problem;
     large.queries *= factor;
     for (const KnnAttentionOptions& options : {early(), fixed()}) {
       const AttentionOutput out = forward(large, options);
@@ -494,10 +494,10 @@ TEST(KnnAttention, LargeScores) {
 // Float squares of the values lie beyond what float holds, or cancel: no error may then come out
 // as 0.
 TEST(KnnAttention, ErrorsOfValuesFarFromOne) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(100, 900), 1.0, 13, 0.0);
+  const HeadsProblem problem = gaussian_problem(sizes_of(100, 900), 1.0, 13, 0.0);
   for (const float size : {1e-30F, 1e-20F, 1.0F, 1e17F, 1e25F})
     for (const KnnAttentionOptions& options : {early(), fixed()}) {
-      AttentionProblem other = problem;
+      HeadsProblem other = problem;
       other.values *= size;
       const AttentionOutput out = forward(other, options);
       const ReferenceAttention reference =
@@ -511,7 +511,7 @@ TEST(KnnAttention, ErrorsOfValuesFarFromOne) {
         EXPECT_LT(error, 8.0 * static_cast<double>(out.rows[i].error)) << size << ", query " << i;
       }
     }
-  AttentionProblem shifted = problem;
+  HeadsProblem shifted = problem;
   shifted.values.array() += 3e4F;
   KnnAttentionOptions options = early();
   options.accuracy = Accuracy(0.01, 0.1, ErrorScale::absolute);
@@ -520,7 +520,7 @@ TEST(KnnAttention, ErrorsOfValuesFarFromOne) {
 }
 
 TEST(KnnAttention, ShardsMerge) {
-  const AttentionProblem problem = gaussian_problem(sizes_of(50, 1000, 2, 1), 1.0, 14);
+  const HeadsProblem problem = gaussian_problem(sizes_of(50, 1000, 2, 1), 1.0, 14);
   KnnAttentionOptions options = fixed(AttentionMask::full());
   options.tail_samples = 100;
   const AttentionOutput a = forward(problem.sizes, options, problem.q(), problem.k().tokens(0, 600),
