@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -84,14 +85,19 @@ class KnnAttention {
                           const HeadsView<T>& values, Engine& engine,
                           AttentionTape* tape = nullptr) const {
     const detail::AttentionShape shape = require_shape(queries, keys, values);
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < shape.queries; ++i)
+      seen = (std::max)(seen, options_.attention.mask.visible(i, shape.queries, shape.keys));
     detail::require_finite("queries", queries);
-    detail::require_finite("keys", keys);
-    detail::require_finite("values", values);
+    detail::require_finite("keys", keys.tokens(0, seen));
+    detail::require_finite("values", values.tokens(0, seen));
     AttentionOutput out;
     detail::resize_output(shape, out);
     const auto seed = static_cast<std::uint64_t>(engine());
-    if (shape.queries > 0)
-      detail::sampled_prefill(queries, keys, values, options_, shape, seed, out, tape);
+    // Scores that overflow float do so nowhere unnoticed.
+    if (detail::may_overflow(queries, keys.tokens(0, seen), shape.scale))
+      exact_attention(queries, keys, values, options_.attention, out);
+    detail::sampled_prefill(queries, keys, values, options_, shape, seed, out, tape);
     return out;
   }
 

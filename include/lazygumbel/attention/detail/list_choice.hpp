@@ -64,9 +64,10 @@ class ListChoice {
     constexpr Eigen::Index some = 32;  // looked through only where one of them is large enough
     for (Eigen::Index first = 0; first < lists; first += some) {
       const Eigen::Index end = (std::min)(lists, first + some);
-      if (!(means.segment(first, end - first).maxCoeff() > threshold)) continue;
+      if (least_keys_ == 0 && !(means.segment(first, end - first).maxCoeff() > threshold)) continue;
       for (Eigen::Index g = first; g < end; ++g)
-        if (means[g] > threshold) candidates_.push_back({means[g], static_cast<std::uint32_t>(g)});
+        if (least_keys_ > 0 ? tail.counts[g] > 0.0F : means[g] > threshold)
+          candidates_.push_back({means[g], static_cast<std::uint32_t>(g)});
     }
     std::sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) {
       return a.first > b.first || (a.first == b.first && a.second < b.second);

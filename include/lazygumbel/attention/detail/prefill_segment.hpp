@@ -13,24 +13,13 @@
 #include "lazygumbel/attention/detail/attention_plan.hpp"
 #include "lazygumbel/attention/detail/draw_error.hpp"
 #include "lazygumbel/attention/detail/list_choice.hpp"
+#include "lazygumbel/attention/detail/prefill_problem.hpp"
 #include "lazygumbel/attention/detail/row_states.hpp"
 #include "lazygumbel/attention/detail/tail_draws.hpp"
-#include "lazygumbel/attention/knn_attention_options.hpp"
+#include "lazygumbel/attention/exact_attention.hpp"
 #include "lazygumbel/random/philox.hpp"
 
 namespace lazygumbel::detail {
-
-/// What all segments of one forward pass share.
-template <StorageScalar T>
-struct PrefillProblem {
-  HeadsView<float> queries;
-  HeadsView<T> keys, values;
-  const KnnAttentionOptions* options;
-  AttentionShape shape;
-  std::vector<std::uint32_t> order;  ///< queries by the number of keys that they see
-  std::vector<std::uint32_t> seen;   ///< of query order[p]
-  std::uint64_t seed;
-};
 
 /// One segment of the queries of one kv head: plans which keys meet which queries, runs the plan,
 /// judges the error and goes on where it is too large. Work memory, to be reused; one thread.
@@ -40,6 +29,10 @@ struct PrefillProblem {
 /// ListChoice says; the rest, the tail of N keys, is drawn from uniformly. Draws are shared by the
 /// queries of a block; one that fell on a list which the row has met counts as 0, so that N is the
 /// same for all of them.
+///
+/// What is shared is the same whatever later queries of the block want - each batch of draws has a
+/// stream of its own, a row takes as many batches as it wants - so that nothing that a query does
+/// not see changes its row.
 template <StorageScalar T>
 class PrefillSegment {
  public:
@@ -60,7 +53,7 @@ class PrefillSegment {
   double run(std::size_t kv, std::size_t first, std::size_t count, const TimedLists& lists,
              std::uint64_t stream, AttentionOutput& out) {
     start(kv, first, count);
-    PhiloxEngine engine(problem_->seed, stream);
+    stream_ = stream;
     add_windows();
     execute(0);
     choose_lists(lists);
@@ -68,11 +61,12 @@ class PrefillSegment {
     add_lists(lists);
     execute(windows);
     if (options_->sample_tail) {
-      add_tails(lists, engine);
+      add_tails(lists);
       judge();
-      if (options_->accuracy) extend_tails(lists, engine);
+      if (options_->accuracy) extend_tails(lists);
     } else {
-      for (std::size_t r = 0; r < rows_; ++r) finish(r);
+      for (std::size_t r = 0; r < rows_; ++r)
+        all_[r].promise_nothing(seen(r), options_->accuracy.has_value());
     }
     const std::size_t exact = make_exact();
     for (std::size_t r = 0; r < rows_; ++r) write(r, out);
@@ -92,21 +86,8 @@ class PrefillSegment {
  private:
   static constexpr float infinity = std::numeric_limits<float>::infinity();
 
-  struct Block {               // of queries
-    std::size_t first, count;  // rows
-    std::size_t window;        // keys from here on are met by all
-    std::size_t draws = 0;     // of the tail
-    double factor = 0.0;       // error_factor
-    Eigen::ArrayXf counts;     // of each list's keys before the window
-    bool has_tail = false;
-  };
-  struct Row {
-    std::uint32_t touched = 0;
-    double log_sum = 0.0, error = 0.0;
-    std::uint32_t draws = 0;
-    bool exact = false, met = true;
-    std::vector<std::uint32_t> lists;
-  };
+  using Block = PrefillBlock;
+  using Row = PrefillRow;
 
   std::size_t seen(std::size_t r) const { return problem_->seen[plan_.first + r / group_]; }
   double tail_size(const Block& block) const {
@@ -125,7 +106,8 @@ class PrefillSegment {
       const float* const from =
           problem_->queries.row(problem_->order[first + r / group_], kv * group_ + r % group_);
       for (std::size_t j = 0; j < d_; ++j)
-        queries_[r * d_ + j] = static_cast<float>(problem_->shape.scale) * from[j];
+        queries_[r * d_ + j] =
+            static_cast<float>(problem_->shape.scale * static_cast<double>(from[j]));
     }
     states_.start(rows_, dv_, runner_.value_width(), runner_.moment_width());
   }
@@ -133,6 +115,7 @@ class PrefillSegment {
   void execute(std::size_t from) {
     for (std::size_t b = from; b < plan_.blocks.size(); ++b) {
       const PlanBlock& block = plan_.blocks[b];
+      if (block.keys.empty()) continue;
       runner_.run(block, queries_.data(), problem_->keys.row(0, plan_.kv_head),
                   problem_->keys.token_stride(), problem_->values.row(0, plan_.kv_head),
                   problem_->values.token_stride(), block.sampled ? states_.tail : states_.certain,
@@ -147,7 +130,9 @@ class PrefillSegment {
     for (std::size_t first = 0; first < rows_; first += together) {
       Block block{.first = first, .count = (std::min)(together, rows_ - first), .window = sinks};
       const std::size_t least = seen(first), most = seen(first + block.count - 1);
-      if (least > sinks + options_->window + 4 * options_->tail_samples) {
+      const std::size_t behind = least - (std::min)(sinks, least);
+      const std::size_t tail = behind - (std::min)(options_->window, behind);
+      if (tail > 0 && (tail - 1) / 4 >= options_->tail_samples) {
         block.window = least - options_->window;
         block.has_tail = true;
       } else {
@@ -214,10 +199,15 @@ class PrefillSegment {
       const auto begin =
           items.begin() + static_cast<std::ptrdiff_t>(lists.before(g, options_->sinks));
       PlanBlock block;
-      std::uint32_t most = 0;
+      std::ptrdiff_t most = 0;
+      std::size_t of = blocks_.size();
       for (const std::uint32_t r : visitors_[g]) {
-        block.limits.push_back(static_cast<std::uint32_t>(blocks_[r / together].counts[g]));
-        most = (std::max)(most, block.limits.back());
+        if (of != r / together) {
+          of = r / together;
+          const auto before = lists.before(g, blocks_[of].window);
+          most = items.begin() + static_cast<std::ptrdiff_t>(before) - begin;
+        }
+        block.limits.push_back(static_cast<std::uint32_t>(most));
       }
       block.rows = std::move(visitors_[g]);
       block.keys.assign(begin, begin + most);
@@ -225,36 +215,36 @@ class PrefillSegment {
     }
   }
 
-  /// Draws for one block of queries, met by `rows`.
-  void add_tail(const TimedLists& lists, const Block& block, std::size_t draws,
-                std::vector<std::uint32_t> rows, PhiloxEngine& engine) {
+  /// Batch `batch` of the draws of block `b` of queries, for `rows`, which then have `total` each.
+  void add_tail(const TimedLists& lists, std::size_t b, std::size_t batch, std::size_t draws,
+                std::size_t total, std::vector<std::uint32_t> rows) {
+    const Block& block = blocks_[b];
     const auto met = [&](std::uint32_t r) -> const auto& { return all_[r].lists; };
+    PhiloxEngine engine(problem_->seed, stream_ << 32 | b << 8 | batch);
+    for (const std::uint32_t r : rows) {
+      states_.log_weights[r] =
+          static_cast<float>(std::log(tail_size(block) / static_cast<double>(total)));
+      all_[r].draws = static_cast<std::uint32_t>(total);
+    }
     plan_.blocks.push_back(
         draw_tail(lists, options_->sinks, block.window, draws, std::move(rows), met, engine));
   }
 
-  void add_tails(const TimedLists& lists, PhiloxEngine& engine) {
-    const std::size_t from = plan_.blocks.size();
-    for (Block& block : blocks_) {
+  void add_tails(const TimedLists& lists) {
+    const std::size_t from = plan_.blocks.size(), draws = options_->tail_samples;
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      Block& block = blocks_[b];
       if (!block.has_tail) continue;
       std::vector<std::uint32_t> rows;
       for (std::size_t r = block.first; r < block.first + block.count; ++r)
-        if (!all_[r].exact) rows.push_back(static_cast<std::uint32_t>(r));
+        if (!all_[r].exact && all_[r].touched < seen(r))
+          rows.push_back(static_cast<std::uint32_t>(r));
+      block.has_tail = !rows.empty();
       if (rows.empty()) continue;
-      block.draws = options_->tail_samples;
-      add_tail(lists, block, block.draws, std::move(rows), engine);
-      set_draws(plan_.blocks.back().rows, block);
+      block.tail = plan_.blocks.size();
+      add_tail(lists, b, 0, draws, draws, std::move(rows));
     }
     execute(from);
-  }
-
-  void set_draws(const std::vector<std::uint32_t>& rows, const Block& block) {
-    for (const std::uint32_t r : rows) {
-      states_.log_weights[r] =
-          static_cast<float>(std::log(tail_size(block) / static_cast<double>(block.draws)));
-      all_[r].touched += static_cast<std::uint32_t>(block.draws) - all_[r].draws;
-      all_[r].draws = static_cast<std::uint32_t>(block.draws);
-    }
   }
 
   /// log Z^ of the row, and o^ in states_.result().
@@ -265,85 +255,82 @@ class PrefillSegment {
                          : static_cast<double>(sinks[plan_.kv_head * group_ + r % group_]));
   }
 
-  /// Error and verdict of every row that has draws.
+  /// Error and verdict of every row that has draws. The factor c of the (epsilon, delta) rule is
+  /// from the draws of a few rows taken apart, and serves the rows behind them: how many directions
+  /// the errors have depends little on the row.
   void judge() {
-    for (Block& block : blocks_) {
-      if (block.draws > 0) block.factor = factor_of(block);
-      for (std::size_t r = block.first; r < block.first + block.count; ++r) judge(block, r);
+    constexpr std::size_t probes = 4;
+    for (const Block& block : blocks_) {
+      if (!block.has_tail) continue;
+      const std::vector<std::uint32_t>& rows = plan_.blocks[block.tail].rows;
+      const std::size_t step = (std::max)(std::size_t{1}, block.count / probes);
+      auto freedom = static_cast<double>(dv_);
+      double factor = 0.0;
+      for (std::size_t at = 0, next = 0; at < rows.size(); ++at) {
+        if (const std::size_t place = rows[at] - block.first; place >= next) {
+          freedom = (std::min)(freedom, directions_of(block, at));
+          factor = error_factor(freedom, options_->accuracy ? options_->accuracy->delta() : 0.05);
+          next = (place / step + 1) * step;
+        }
+        all_[rows[at]].factor = factor;
+        judge(rows[at]);
+      }
     }
   }
 
-  void judge(const Block& block, std::size_t r) {
+  void judge(std::size_t r) {
     Row& row = all_[r];
-    if (row.exact) return;
     finish(r);
-    if (!block.has_tail) return;
     const double size = states_.result_norm();
-    row.error = block.factor * states_.deviation(r, block.draws, row.log_sum);
-    if (options_->accuracy)
-      row.met = row.error <= options_->accuracy->epsilon() *
-                                 (options_->accuracy->scale() == ErrorScale::relative ? size : 1.0);
+    row.error = row.factor * states_.deviation(r, row.draws, row.log_sum);
+    if (options_->accuracy) {
+      const double epsilon = options_->accuracy->epsilon();
+      const double allowed =
+          options_->accuracy->scale() == ErrorScale::relative ? epsilon * size : epsilon;
+      row.met = row.error <= allowed;
+      const double ratio = row.error / allowed;
+      row.wanted = 1.3 * static_cast<double>(row.draws) * ratio * ratio;
+    }
     row.error = row.error == 0.0 ? 0.0 : row.error / size;
   }
 
-  /// c of the (epsilon, delta) rule, from the draws of a few of the block's rows taken apart: how
-  /// many directions the errors have depends little on the row.
-  double factor_of(const Block& block) {
-    constexpr std::size_t probes = 4;
-    double freedom = static_cast<double>(dv_);
-    for (const PlanBlock& tail : plan_.blocks) {
-      if (!tail.sampled || tail.rows.front() < block.first ||
-          tail.rows.front() >= block.first + block.count)
-        continue;
-      for (std::size_t probe = 0; probe < probes; ++probe) {
-        const std::size_t at = probe * (tail.rows.size() - 1) / (probes - 1);
-        const std::size_t r = tail.rows[at];
-        finish(r);
-        const double log_z = all_[r].log_sum;
-        freedom = (std::min)(
-            freedom,
-            error_directions(tail, at, queries_.data() + r * d_, log_z, states_.result(),
-                             problem_->keys.head(plan_.kv_head),
-                             problem_->values.head(plan_.kv_head), options_->attention.softcap));
-      }
-    }
-    return error_factor(freedom, options_->accuracy ? options_->accuracy->delta() : 0.05);
+  /// Of the errors of a row with draws, that at place `at` of the block's first.
+  double directions_of(const Block& block, std::size_t at) {
+    const PlanBlock& tail = plan_.blocks[block.tail];
+    const std::size_t r = tail.rows[at];
+    finish(r);
+    return error_directions(tail, at, queries_.data() + r * d_, all_[r].log_sum, states_.result(),
+                            problem_->keys.head(plan_.kv_head),
+                            problem_->values.head(plan_.kv_head), options_->attention.softcap);
   }
 
-  /// More draws for the rows that missed the target; those that would want too many are given up,
-  /// to be done exactly.
-  void extend_tails(const TimedLists& lists, PhiloxEngine& engine) {
-    const double epsilon = options_->accuracy->epsilon();
-    for (Block& block : blocks_) {
-      if (block.draws == 0) continue;
+  /// More draws for the rows that missed the target, in batches that each make half as many more;
+  /// rows that would want too many are given up, to be done exactly.
+  void extend_tails(const TimedLists& lists) {
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const Block& block = blocks_[b];
+      if (!block.has_tail) continue;
       std::vector<std::uint32_t> rows;
-      std::size_t more = 0;
-      const auto limit = static_cast<double>(block.window) / 8.0;
-      for (std::size_t r = block.first; r < block.first + block.count; ++r) {
-        Row& row = all_[r];
-        if (row.exact || row.met) continue;
-        double ratio = row.error / epsilon;
-        if (options_->accuracy->scale() == ErrorScale::absolute) {
-          finish(r);
-          ratio *= states_.result_norm();
-        }
-        const double wanted = 1.3 * static_cast<double>(block.draws) * ratio * ratio;
-        if (!(wanted <= limit)) {
-          row.exact = true;
-          continue;
-        }
-        more = (std::max)(more, static_cast<std::size_t>(wanted) - block.draws);
-        rows.push_back(static_cast<std::uint32_t>(r));
+      for (const std::uint32_t r : plan_.blocks[block.tail].rows) {
+        if (all_[r].met) continue;
+        if (all_[r].wanted <= static_cast<double>(block.window) / 8.0)
+          rows.push_back(r);
+        else
+          all_[r].exact = true;
       }
-      if (rows.empty()) continue;
+      const std::vector<std::uint32_t> extended = rows;
       const std::size_t from = plan_.blocks.size();
-      add_tail(lists, block, more, std::move(rows), engine);
+      std::size_t total = options_->tail_samples;
+      for (std::size_t batch = 1; !rows.empty(); ++batch) {
+        const std::size_t more = total / 2;
+        total += more;
+        add_tail(lists, b, batch, more, total, rows);
+        std::erase_if(
+            rows, [&](std::uint32_t r) { return all_[r].wanted <= static_cast<double>(total); });
+      }
       execute(from);
-      Block grown = block;
-      grown.draws += more;
-      set_draws(plan_.blocks.back().rows, grown);
-      for (const std::uint32_t r : plan_.blocks.back().rows) {
-        judge(grown, r);
+      for (const std::uint32_t r : extended) {
+        judge(r);
         all_[r].exact = !all_[r].met;
       }
     }
@@ -364,16 +351,12 @@ class PrefillSegment {
       block.limits.push_back(static_cast<std::uint32_t>(seen(r)));
       most = (std::max)(most, seen(r));
       states_.reset(r);
-      all_[r].touched = block.limits.back();
-      all_[r].draws = 0;
-      all_[r].error = 0.0;
-      all_[r].met = true;
+      all_[r].set_exact(seen(r));
     }
     block.keys.resize(most);
     for (std::size_t j = 0; j < most; ++j) block.keys[j] = static_cast<item_id>(j);
     plan_.blocks.push_back(std::move(block));
     execute(plan_.blocks.size() - 1);
-    for (const std::uint32_t r : plan_.blocks.back().rows) finish(r);
     return exact;
   }
 
@@ -383,17 +366,15 @@ class PrefillSegment {
     const std::size_t head = plan_.kv_head * group_ + r % group_;
     const Row& row = all_[r];
     float* const to = out.values.data() + (query * problem_->shape.heads + head) * dv_;
-    for (std::size_t c = 0; c < dv_; ++c) to[c] = static_cast<float>(states_.result()[c]);
+    bool finite = row.log_sum < static_cast<double>(infinity);
+    for (std::size_t c = 0; c < dv_; ++c) {
+      to[c] = static_cast<float>(states_.result()[c]);
+      finite = finite && std::isfinite(to[c]);
+    }
+    if (!finite) throw_not_finite(problem_->queries, problem_->keys, problem_->values);
     out.log_sum_exp(static_cast<Eigen::Index>(query), static_cast<Eigen::Index>(head)) =
         row.log_sum;
-    out.rows[query * problem_->shape.heads + head] = {
-        .keys_touched = row.touched,
-        .samples = row.draws,
-        .error = static_cast<float>(row.error),
-        .path = row.exact || row.touched == seen(r) ? AttentionPath::exact
-                : options_->sample_tail             ? AttentionPath::sampled
-                                                    : AttentionPath::top_only,
-        .target_met = row.met};
+    out.rows[query * problem_->shape.heads + head] = row.report(seen(r), options_->sample_tail);
     plan_.log_weights.push_back(states_.log_weights[r]);
     plan_.log_sums.push_back(row.log_sum);
   }
@@ -402,6 +383,7 @@ class PrefillSegment {
   const KnnAttentionOptions* options_;
   const ProductKernels* kernels_;
   std::size_t group_, d_, dv_, rows_ = 0;
+  std::uint64_t stream_ = 0;
   PlanRunner<T> runner_;
   ListChoice choice_;
   PlanSegment plan_;

@@ -57,21 +57,34 @@ class RowStates {
   }
 
   /// The standard deviation of the row's o^, |.|_2, after `finish`, from its l draws: that of the
-  /// sum of y = W w (v - o^) / Z^.
+  /// sum of y = W w (v - o^) / Z^. What float lost of the squares - 2^-20 of what they are made of,
+  /// and what is too small for it - is added, so that it is never too small where they cancel;
+  /// infinite where they overflow, and where no draw counts, which tells nothing of what is left.
   double deviation(std::size_t r, std::size_t draws, double log_z) const {
-    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity())) return 0.0;
+    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity()))
+      return std::numeric_limits<double>::infinity();
     const float* const m = moments.row(r);
     const auto weights = static_cast<double>(m[dv_ + 1]);
-    double squares = static_cast<double>(m[dv_]), mean = 0.0;
+    double squares = static_cast<double>(m[dv_]), mean = 0.0, made_of = squares;
     for (std::size_t c = 0; c < dv_; ++c) {
-      squares += result_[c] * (result_[c] * weights - 2.0 * static_cast<double>(m[c]));
+      const double own = result_[c] * result_[c] * weights,
+                   cross = 2.0 * result_[c] * static_cast<double>(m[c]);
+      squares += own - cross;
+      made_of += own + std::abs(cross);
       const double y = static_cast<double>(tail.row(r)[c]) - result_[c] * tail.sums[r];
       mean += y * y;
     }
     const auto l = static_cast<double>(draws);
-    const double variance = (std::max)(0.0, squares - mean / l) * l / (l - 1.0);
-    return std::sqrt(variance) * std::exp(static_cast<double>(tail.largest[r]) +
-                                          static_cast<double>(log_weights[r]) - log_z);
+    constexpr auto smallest = static_cast<double>((std::numeric_limits<float>::min)());
+    const double lost = 0x1p-20 * made_of + smallest * l * static_cast<double>(dv_);
+    const double variance = ((std::max)(0.0, squares - mean / l) + lost) * l / (l - 1.0);
+    if (!(variance < std::numeric_limits<double>::infinity()))
+      return std::numeric_limits<double>::infinity();
+    // Of few draws that count, the heaviest keys are likely not among them.
+    const double count = tail.sums[r] * tail.sums[r] / weights, heavy = 1.0 + 8.0 / count;
+    return heavy * std::sqrt(variance) *
+           std::exp(static_cast<double>(tail.largest[r]) + static_cast<double>(log_weights[r]) -
+                    log_z);
   }
 
   SoftmaxState certain, tail;

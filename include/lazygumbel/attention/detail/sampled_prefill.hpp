@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,24 @@ inline std::size_t prefill_lists(std::size_t keys) {
                                         std::lround(4.0 * std::sqrt(static_cast<double>(keys)))));
 }
 
+/// Whether a product of a query and a key could overflow float, from their lengths. O((m + n) d).
+template <StorageScalar T>
+bool may_overflow(const HeadsView<float>& queries, const HeadsView<T>& keys, double scale) {
+  const auto longest = [](const auto& view) {
+    double most = 0.0;
+    for (std::size_t i = 0; i < view.tokens(); ++i)
+      for (std::size_t h = 0; h < view.heads(); ++h) {
+        const auto d = static_cast<Eigen::Index>(view.dimension());
+        using Row = Vector<typename std::decay_t<decltype(view)>::scalar_type>;
+        const auto row = Eigen::Map<const Row>(view.row(i, h), d).template cast<float>();
+        most = (std::max)(most, static_cast<double>(row.cwiseAbs().maxCoeff()));
+      }
+    return most * std::sqrt(static_cast<double>(view.dimension()));
+  };
+  const double query = longest(queries) * std::abs(scale);
+  return !((std::max)(query, query * longest(keys)) < 1e38);
+}
+
 /// The forward pass for queries of which some see many keys. Queries that see fewer than
 /// options.minimum_keys are attended to exactly; the others by lists and samples, in segments that
 /// depend on nothing but the keys that their queries see.
@@ -60,6 +79,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
                      AttentionTape* tape) {
   constexpr std::size_t segment_rows = 4096;
   PrefillProblem<T> problem{queries, keys, values, &options, shape, {}, {}, seed};
+  problem.seen.reserve(shape.queries);
   problem.order.resize(shape.queries);
   std::iota(problem.order.begin(), problem.order.end(), 0U);
   const auto visible = [&](std::uint32_t i) {
@@ -75,7 +95,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
   const std::size_t heads = shape.kv_heads, threads = options.attention.threads;
   for (PrefillEpoch& epoch : epochs) epoch.lists.resize(heads);
   const ProductKernels& kernels = product_kernels(options.attention.simd);
-  parallel_for(heads, threads, [&](std::size_t kv) {
+  parallel_for(epochs.empty() ? 0 : heads, threads, [&](std::size_t kv) {
     RowMatrix<float> widened;  // of keys that are not floats
     MatrixView<float> rows = [&]() -> MatrixView<float> {
       if constexpr (std::same_as<T, float>) {

@@ -87,8 +87,9 @@ class TimedLists {
         Eigen::Map<Eigen::ArrayXf> row(scores.data() + i * padded_,
                                        static_cast<Eigen::Index>(lists_));
         row -= half_squares_;
-        const auto nearest = static_cast<std::uint32_t>(
+        auto nearest = static_cast<std::uint32_t>(
             std::find(row.data(), row.data() + lists_, row.maxCoeff()) - row.data());
+        if (nearest == lists_) nearest = 0;  // squares that overflow: any list will do
         const auto id = static_cast<item_id>(first + i);
         items_[nearest].push_back(id);
         list_of_.push_back(nearest);
