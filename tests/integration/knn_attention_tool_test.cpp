@@ -214,13 +214,12 @@ TEST_F(AttentionTool, BadUsageIsNamed) {
 
 TEST_F(AttentionTool, ClassifierWritesItsCurves) {
   const std::string arguments =
-      "--training-images 5000 --images 60 --one-by-one 20 --temperature 0.05";
+      "--training-images 5000 --images 30 --one-by-one 8 --temperature 0.05";
   const Result result = run(arguments);
   ASSERT_EQ(result.code, 0) << result.out << result.err;
-  for (const char* part :
-       {"made-up clusters", "5000 keys, 60 queries, 784 numbers each", "Temperature 0.05",
-        "All 60 queries in one call", "20 queries one by one", "points of accuracy",
-        "error against rows: ", "time against keys:  "})
+  for (const char* part : {"made-up clusters", "5000 keys, 30 queries, 784 numbers each",
+                           "Temperature 0.05", "All 30 queries in one call", "8 queries one by one",
+                           "points of accuracy", "error against rows: ", "time against keys:  "})
     EXPECT_TRUE(contains(result.out, part)) << part << '\n' << result.out;
   const auto errors = numbers("attention_error.csv", 6);
   ASSERT_EQ(errors.size(), 12U);  // budgets 32 .. 1024 at two temperatures

@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <lazygumbel/attention/detail/plan_backward.hpp>
 #include <lazygumbel/attention/knn_attention.hpp>
 
 #include "attention_gradient_reference.hpp"
@@ -85,7 +84,7 @@ void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
   EXPECT_GT(sampled, 0U);
   AttentionGradients out, again;
   const auto shape = lazygumbel::detail::require_attention(qs, ks, vs, options);
-  lazygumbel::detail::plan_backward(qs, ks, vs, options, shape, tape, gs, out);
+  out = lazygumbel::detail::sampled_backward(qs, ks, vs, options, shape, tape, gs, nullptr);
   AttentionProblem p{
       q.cast<double>(), k.cast<double>(), v.cast<double>(), {}, s.heads, s.kv_heads, 1.0,
       options.softcap,  options.mask};
@@ -116,7 +115,7 @@ void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
   expect_stated(out.errors.values, out.values, exact.values);
   AttentionOptions threaded = options;
   threaded.threads = 3;
-  lazygumbel::detail::plan_backward(qs, ks, vs, threaded, shape, tape, gs, again);
+  again = lazygumbel::detail::sampled_backward(qs, ks, vs, threaded, shape, tape, gs, nullptr);
   EXPECT_EQ(again.keys, out.keys);
   EXPECT_EQ(again.queries, out.queries);
   EXPECT_EQ(again.errors.values, out.errors.values);

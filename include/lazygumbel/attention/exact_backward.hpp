@@ -31,33 +31,35 @@ struct BackwardConstants {
   }
 };
 
-/// Throws std::invalid_argument unless the forward's outputs and their gradients have the shapes
-/// that the attention gives and are finite.
+/// Throws std::invalid_argument unless the outputs of the forward `name` and their gradients have
+/// the shapes that the attention gives and are finite.
 inline void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
-                             const HeadsView<float>& output_gradients) {
-  const auto require = [](const char* name, std::size_t value, const char* of, std::size_t wanted) {
+                             const HeadsView<float>& output_gradients,
+                             const std::string& name = "forward") {
+  const auto require = [](const std::string& what, std::size_t value, const char* of,
+                          std::size_t wanted) {
     if (value != wanted)
-      throw_invalid(name, value, "must equal " + std::string(of) + " = " + text_of(wanted));
+      throw_invalid(what, value, "must equal " + std::string(of) + " = " + text_of(wanted));
   };
   require("output_gradients.tokens()", output_gradients.tokens(), "queries.tokens()",
           shape.queries);
   require("output_gradients.heads()", output_gradients.heads(), "queries.heads()", shape.heads);
   require("output_gradients.dimension()", output_gradients.dimension(), "values.dimension()",
           shape.value_dimension);
-  require("forward.values.rows()", static_cast<std::size_t>(forward.values.rows()),
+  require(name + ".values.rows()", static_cast<std::size_t>(forward.values.rows()),
           "queries.tokens()", shape.queries);
-  require("forward.values.cols()", static_cast<std::size_t>(forward.values.cols()),
+  require(name + ".values.cols()", static_cast<std::size_t>(forward.values.cols()),
           "queries.heads() * values.dimension()", shape.heads * shape.value_dimension);
-  require("forward.log_sum_exp.rows()", static_cast<std::size_t>(forward.log_sum_exp.rows()),
+  require(name + ".log_sum_exp.rows()", static_cast<std::size_t>(forward.log_sum_exp.rows()),
           "queries.tokens()", shape.queries);
-  require("forward.log_sum_exp.cols()", static_cast<std::size_t>(forward.log_sum_exp.cols()),
+  require(name + ".log_sum_exp.cols()", static_cast<std::size_t>(forward.log_sum_exp.cols()),
           "queries.heads()", shape.heads);
   require_finite("output_gradients", output_gradients);
-  require_finite("forward.values", HeadsView<float>(forward.values, shape.heads));
+  require_finite(name + ".values", HeadsView<float>(forward.values, shape.heads));
   for (Eigen::Index i = 0; i < forward.log_sum_exp.rows(); ++i)
     for (Eigen::Index h = 0; h < forward.log_sum_exp.cols(); ++h)
       if (!(forward.log_sum_exp(i, h) <= static_cast<double>((std::numeric_limits<float>::max)())))
-        throw_invalid("forward.log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
+        throw_invalid(name + ".log_sum_exp(" + text_of(i) + ", " + text_of(h) + ")",
                       forward.log_sum_exp(i, h), "must be finite or -infinity");
 }
 
@@ -156,7 +158,6 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
             .values = values.row(first_key, kv),
             .value_stride = values.token_stride(),
             .count = reach,
-            .ids = nullptr,
             .key_gradients = out.keys.data() +
                              static_cast<Eigen::Index>(first_key) * out.keys.cols() +
                              static_cast<Eigen::Index>(kv * d),
@@ -164,8 +165,7 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
             .value_gradients = out.values.data() +
                                static_cast<Eigen::Index>(first_key) * out.values.cols() +
                                static_cast<Eigen::Index>(kv * dv),
-            .value_gradient_stride = out.values.cols(),
-            .squares = nullptr});
+            .value_gradient_stride = out.values.cols()});
     for (std::size_t r = 0; r < rows; ++r) {
       float* const to = out.queries.data() +
                         static_cast<Eigen::Index>(first + r / group) * out.queries.cols() +

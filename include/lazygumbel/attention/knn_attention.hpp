@@ -6,8 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/attention/attention_gradients.hpp"
 #include "lazygumbel/attention/attention_output.hpp"
 #include "lazygumbel/attention/attention_tape.hpp"
+#include "lazygumbel/attention/detail/sampled_backward.hpp"
 #include "lazygumbel/attention/detail/sampled_decode.hpp"
 #include "lazygumbel/attention/detail/sampled_prefill.hpp"
 #include "lazygumbel/attention/key_value_cache.hpp"
@@ -97,6 +99,44 @@ class KnnAttention {
       exact_attention(queries, keys, values, options_.attention, out);
     detail::sampled_prefill(queries, keys, values, options_, shape, seed, out, tape);
     return out;
+  }
+
+  /// Gradients of a loss through a `forward` that filled `tape`, given g = dL / d(output), m x H
+  /// rows of dv, in about the time that its plan takes: the keys that met each query, drawn ones
+  /// with their weights, give all three.
+  ///
+  /// Without `exact`: the exact gradients of the sampled output o^ as a function of queries, keys
+  /// and values, lists and draws held fixed; against those of exact attention a bias of O(1 / l).
+  /// With the output of `exact_attention`, or of another forward with draws of its own: weights
+  /// are by its log Z and deltas <g, o> by its o. The means of all three gradients are then the
+  /// exact ones when it is exact and draws are a fixed budget (no accuracy), and the noise is a
+  /// little larger. Gradients of sink logits are those of the forward that is read.
+  ///
+  /// errors: estimated from the draws themselves, the root of E |g^ - g|^2 over |g^|; 0 where nothing
+  /// was drawn. They fall as 1 / sqrt(tail_samples), and
+  /// averages over steps fall likewise; draws are shared by the queries of a block, so that outputs
+  /// to 10% do not make gradients to 10%.
+  ///
+  /// Same result for any number of threads; memory of the keys' gradients for each thread or so.
+  /// Throws std::invalid_argument as exact_attention_backward does, and on a tape of other shapes,
+  /// queries, keys or options.
+  /// Source: Haris, "kNN Attention Demystified", ICLR 2025, for gradients from few keys;
+  /// docs/attention.md.
+  AttentionGradients backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                              const HeadsView<T>& values, const AttentionTape& tape,
+                              const HeadsView<float>& output_gradients,
+                              const AttentionOutput* exact = nullptr) const {
+    const detail::AttentionShape shape = require_shape(queries, keys, values);
+    if (shape.queries > 0) {
+      detail::require_tape(shape, tape);
+      detail::require_backward(shape, tape.output, output_gradients, "tape.output");
+      if (exact != nullptr) detail::require_backward(shape, *exact, output_gradients, "exact");
+    }
+    detail::require_finite("queries", queries);
+    detail::require_finite("keys", keys);
+    detail::require_finite("values", values);
+    return detail::sampled_backward(queries, keys, values, options_.attention, shape, tape,
+                                    output_gradients, exact);
   }
 
  private:

@@ -4,8 +4,7 @@
 #include <lazygumbel/attention/exact_backward.hpp>
 #include <string>
 
-#include "attention_gradient_reference.hpp"
-#include "indexes.hpp"
+#include "attention_inputs.hpp"
 #include "message_of.hpp"
 
 namespace lazygumbel::testing {
@@ -14,59 +13,8 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
-/// Gaussian inputs of one attention, keys and values stored as T.
 template <class T>
-struct Inputs {
-  RowMatrix<float> queries, gradients;
-  RowMatrix<T> keys, values;
-  std::size_t heads, kv_heads;
-
-  Inputs(std::size_t m, std::size_t n, std::size_t d, std::size_t dv, std::size_t heads_ = 1,
-         std::size_t kv_heads_ = 1, std::uint64_t seed = 1)
-      : queries(gaussian_rows<float>(m, heads_ * d, seed)),
-        gradients(gaussian_rows<float>(m, heads_ * dv, seed + 1)),
-        keys(gaussian_rows<float>(n, kv_heads_ * d, seed + 2).template cast<T>()),
-        values(gaussian_rows<float>(n, kv_heads_ * dv, seed + 3).template cast<T>()),
-        heads(heads_),
-        kv_heads(kv_heads_) {}
-
-  HeadsView<float> q() const { return {queries, heads}; }
-  HeadsView<float> g() const { return {gradients, heads}; }
-  HeadsView<T> k() const { return {keys, kv_heads}; }
-  HeadsView<T> v() const { return {values, kv_heads}; }
-
-  AttentionProblem problem(const AttentionOptions& options) const {
-    AttentionProblem p{queries.template cast<double>(),
-                       keys.template cast<double>(),
-                       values.template cast<double>(),
-                       {},
-                       heads,
-                       kv_heads,
-                       1.0,
-                       options.softcap,
-                       options.mask};
-    p.scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(p.d())));
-    p.sinks.assign(options.sink_logits.begin(), options.sink_logits.end());
-    return p;
-  }
-  AttentionGradients backward(const AttentionOptions& options) const {
-    AttentionGradients out;
-    exact_attention_backward(q(), k(), v(), options, exact_attention(q(), k(), v(), options), g(),
-                             out);
-    return out;
-  }
-};
-
-/// |g - r| / |r|, of rounding: about 1e-7 a sum, 3e-7 an exponential, 1e-6 where terms cancel.
-template <class A, class B>
-double relative_error(const A& gradient, const B& reference) {
-  const double norm = reference.norm();
-  const double error = (gradient.template cast<double>() - reference).norm();
-  return norm > 0.0 ? error / norm : error;
-}
-
-template <class T>
-void expect_reference(const Inputs<T>& inputs, const AttentionOptions& options,
+void expect_reference(const AttentionInputs<T>& inputs, const AttentionOptions& options,
                       double tolerance = 3e-6) {
   const AttentionGradients out = inputs.backward(options);
   const ReferenceGradients reference =
@@ -80,7 +28,7 @@ void expect_reference(const Inputs<T>& inputs, const AttentionOptions& options,
 }
 
 TEST(ExactBackward, ReferenceIsTheDerivative) {
-  const Inputs<float> inputs(5, 7, 3, 2, 4, 2);
+  const AttentionInputs<float> inputs(5, 7, 3, 2, 4, 2);
   const std::vector<float> sinks{0.3F, -0.5F, 1.0F, 0.0F};
   for (const double softcap : {0.0, 1.5}) {
     AttentionProblem p =
@@ -117,27 +65,27 @@ TEST(ExactBackward, AnyShape) {
         Shape{97, 257, 16, 48, 1, 1}, Shape{40, 530, 33, 1, 6, 2}, Shape{200, 100, 1, 33, 3, 1},
         Shape{130, 260, 80, 72, 4, 4}}) {
     SCOPED_TRACE(std::to_string(s.m) + " x " + std::to_string(s.n));
-    const Inputs<float> inputs(s.m, s.n, s.d, s.dv, s.heads, s.kv_heads);
+    const AttentionInputs<float> inputs(s.m, s.n, s.d, s.dv, s.heads, s.kv_heads);
     expect_reference(inputs, {});
     if (s.m <= s.n) expect_reference(inputs, {.mask = AttentionMask::causal()});
   }
 }
 
 TEST(ExactBackward, PartsOfQueriesAndKeys) {  // 3 a side
-  const Inputs<float> inputs(1600, 1700, 8, 8);
+  const AttentionInputs<float> inputs(1600, 1700, 8, 8);
   expect_reference(inputs, {.mask = AttentionMask::causal(), .threads = 2});
-  expect_reference(Inputs<float>(70, 1900, 4, 4, 24, 2), {.threads = 2});
+  expect_reference(AttentionInputs<float>(70, 1900, 4, 4, 24, 2), {.threads = 2});
 }
 
 TEST(ExactBackward, PrefixMask) {
-  const Inputs<float> inputs(60, 300, 12, 10, 2, 1);
+  const AttentionInputs<float> inputs(60, 300, 12, 10, 2, 1);
   std::vector<std::size_t> lengths;
   for (std::size_t i = 0; i < 60; ++i) lengths.push_back(i % 7 == 0 ? 0 : (i * 97) % 301);
   expect_reference(inputs, {.mask = AttentionMask::prefix(lengths)});
 }
 
 TEST(ExactBackward, ScaleSoftcapAndSinks) {
-  const Inputs<float> inputs(50, 120, 24, 16, 4, 2);
+  const AttentionInputs<float> inputs(50, 120, 24, 16, 4, 2);
   const std::vector<float> sinks{2.0F, -infinity, 5.0F, -3.0F};
   expect_reference(inputs, {.scale = -0.3});
   expect_reference(inputs, {.scale = 1.0});
@@ -153,23 +101,24 @@ TEST(ExactBackward, ScaleSoftcapAndSinks) {
 }
 
 TEST(ExactBackward, StoredAsHalfAndBfloat16) {
-  expect_reference(Inputs<Eigen::half>(70, 300, 40, 20, 4, 2), {.mask = AttentionMask::causal()});
-  expect_reference(Inputs<Eigen::bfloat16>(70, 300, 40, 20, 4, 2), {.softcap = 3.0}, 1e-5);
+  expect_reference(AttentionInputs<Eigen::half>(70, 300, 40, 20, 4, 2),
+                   {.mask = AttentionMask::causal()});
+  expect_reference(AttentionInputs<Eigen::bfloat16>(70, 300, 40, 20, 4, 2), {.softcap = 3.0}, 1e-5);
 }
 
 TEST(ExactBackward, EveryInstructionSet) {
-  const Inputs<float> inputs(110, 290, 40, 20);
+  const AttentionInputs<float> inputs(110, 290, 40, 20);
   for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni}) {
     if (!is_supported(simd)) continue;
     SCOPED_TRACE(name_of(simd));
     expect_reference(inputs, {.mask = AttentionMask::causal(), .simd = simd});
     expect_reference(inputs, {.softcap = 2.0, .simd = simd}, 1e-5);
-    expect_reference(Inputs<Eigen::half>(30, 40, 9, 11), {.simd = simd});
+    expect_reference(AttentionInputs<Eigen::half>(30, 40, 9, 11), {.simd = simd});
   }
 }
 
 TEST(ExactBackward, ThreadsDoNotMatter) {
-  const Inputs<float> inputs(2100, 2200, 4, 4, 2, 1);
+  const AttentionInputs<float> inputs(2100, 2200, 4, 4, 2, 1);
   const AttentionGradients one = inputs.backward({.mask = AttentionMask::causal()});
   for (const std::size_t threads : {2, 5, 0}) {
     AttentionGradients out;
@@ -186,7 +135,7 @@ TEST(ExactBackward, ThreadsDoNotMatter) {
 
 TEST(ExactBackward, StridesOneMatrixAndReusedMemory) {
   const std::size_t m = 20, n = 30, d = 6, heads = 4, kv_heads = 2;
-  const Inputs<float> inputs(m, n, d, d, heads, kv_heads);
+  const AttentionInputs<float> inputs(m, n, d, d, heads, kv_heads);
   const AttentionGradients expected = inputs.backward({});
   // Head after head, and rows wider than they need to be.
   const auto head_first = [](const RowMatrix<float>& rows, std::size_t of) {
@@ -224,7 +173,7 @@ TEST(ExactBackward, StridesOneMatrixAndReusedMemory) {
 }
 
 TEST(ExactBackward, QueriesThatSeeNothing) {
-  const Inputs<float> inputs(3, 20, 4, 4);
+  const AttentionInputs<float> inputs(3, 20, 4, 4);
   const std::vector<std::size_t> none{0, 0, 0};
   const std::vector<float> sink{1.0F};
   for (const bool with_sink : {false, true}) {
@@ -238,7 +187,7 @@ TEST(ExactBackward, QueriesThatSeeNothing) {
       EXPECT_EQ(out.sink_logits[0], 0.0);
     }
   }
-  const Inputs<float> no_queries(0, 20, 4, 4);
+  const AttentionInputs<float> no_queries(0, 20, 4, 4);
   const AttentionGradients out = no_queries.backward({});
   EXPECT_EQ(out.queries.rows(), 0);
   EXPECT_EQ(out.keys.rows(), 20);
@@ -247,7 +196,7 @@ TEST(ExactBackward, QueriesThatSeeNothing) {
 
 TEST(ExactBackward, LargeScoresLoseNothingToTheShift) {
   // Integers: scores near 4096 are exact, log Z in float would be off by 1e-4.
-  Inputs<float> inputs(40, 60, 4, 8);
+  AttentionInputs<float> inputs(40, 60, 4, 8);
   for (Eigen::Index i = 0; i < 40; ++i)
     inputs.queries.row(i) << 64.0F, static_cast<float>(i % 3), 1.0F, static_cast<float>(i % 2);
   for (Eigen::Index j = 0; j < 60; ++j)
@@ -263,14 +212,14 @@ TEST(ExactBackward, LargeScoresLoseNothingToTheShift) {
 }
 
 TEST(ExactBackward, LongSums) {  // flat attention, gradients and values with a mean
-  Inputs<float> inputs(1800, 1800, 4, 4);
+  AttentionInputs<float> inputs(1800, 1800, 4, 4);
   inputs.values.array() += 1.0F;
   inputs.gradients.array() += 1.0F;
   expect_reference(inputs, {.scale = 0.1}, 1e-5);
 }
 
 TEST(ExactBackward, PartsOfTheKeysFromMergedOutputs) {
-  const Inputs<float> inputs(30, 90, 8, 6, 2, 1);
+  const AttentionInputs<float> inputs(30, 90, 8, 6, 2, 1);
   const std::vector<float> sinks{0.5F, 1.0F};
   const AttentionOptions with{.sink_logits = sinks}, without{};
   const AttentionGradients whole = inputs.backward(with);
@@ -288,7 +237,7 @@ TEST(ExactBackward, PartsOfTheKeysFromMergedOutputs) {
 }
 
 TEST(ExactBackward, RefusesWhatDoesNotFit) {
-  const Inputs<float> inputs(12, 20, 4, 6, 2, 1);
+  const AttentionInputs<float> inputs(12, 20, 4, 6, 2, 1);
   const AttentionOutput forward = exact_attention(inputs.q(), inputs.k(), inputs.v());
   AttentionGradients out;
   const auto message = [&](const AttentionOutput& of, const HeadsView<float>& gradients,
@@ -323,15 +272,15 @@ TEST(ExactBackward, RefusesWhatDoesNotFit) {
 }
 
 TEST(ExactBackward, RefusesWhatIsNotFinite) {
-  const Inputs<float> good(12, 20, 4, 6, 2, 1);
+  const AttentionInputs<float> good(12, 20, 4, 6, 2, 1);
   const AttentionOutput forward = exact_attention(good.q(), good.k(), good.v());
-  const auto message = [](const Inputs<float>& inputs, const AttentionOutput& of) {
+  const auto message = [](const AttentionInputs<float>& inputs, const AttentionOutput& of) {
     AttentionGradients out;
     return message_of<std::invalid_argument>([&] {
       exact_attention_backward(inputs.q(), inputs.k(), inputs.v(), {}, of, inputs.g(), out);
     });
   };
-  Inputs<float> bad = good;
+  AttentionInputs<float> bad = good;
   bad.queries(3, 5) = nan;
   EXPECT_EQ(message(bad, forward), "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
   bad = good;
@@ -359,7 +308,7 @@ TEST(ExactBackward, RefusesWhatIsNotFinite) {
 }
 
 TEST(ExactBackward, RefusesTheForwardOfAnother) {
-  const Inputs<float> inputs(12, 20, 4, 6);
+  const AttentionInputs<float> inputs(12, 20, 4, 6);
   AttentionGradients out;
   for (const double scale : {0.01, 4.0, 1e6}) {
     const AttentionOutput other =

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
@@ -35,6 +37,21 @@ struct PlanSegment {
   std::vector<float> log_weights;  ///< one a row: log(tail size / draws); of sampled blocks
   std::vector<double> log_sums;    ///< one a row: log Z^, sink logit included
 };
+
+/// Scores of what the ranges, sorted by row, leave out become -inf. `scores`: of `height` rows from
+/// position `row` on, `stride` apart, and of `count` keys from position `key` on.
+inline void exclude(std::span<const PlanBlock::Range> ranges, std::size_t row, std::size_t height,
+                    std::size_t key, std::size_t count, float* scores, std::size_t stride) {
+  const auto from =
+      std::lower_bound(ranges.begin(), ranges.end(), row,
+                       [](const PlanBlock::Range& range, std::size_t r) { return range.row < r; });
+  for (auto range = from; range != ranges.end() && range->row < row + height; ++range) {
+    const std::size_t begin = (std::max)(static_cast<std::size_t>(range->begin), key);
+    const std::size_t end = (std::min)(static_cast<std::size_t>(range->end), key + count);
+    for (std::size_t j = begin; j < end; ++j)
+      scores[(range->row - row) * stride + j - key] = -std::numeric_limits<float>::infinity();
+  }
+}
 
 /// Takes the rows for which `gone(row)` holds out of the block.
 template <class Predicate>

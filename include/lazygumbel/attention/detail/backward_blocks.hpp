@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include "lazygumbel/attention/detail/attention_plan.hpp"
@@ -21,19 +20,13 @@ struct BackwardRows {
   const float* queries;    ///< rows of pad(d) floats
   const float* gradients;  ///< rows of pad(dv) floats
   const float *shifts, *factors, *deltas;
-  float* query_gradients;  ///< rows of pad(d): sum_j ds_rj k_j is added, not scaled
-  double* masses;          ///< sum_j p_rj is added
+  float* query_gradients;     ///< rows of pad(d): sum_j ds_rj k_j is added, not scaled
+  double* masses;             ///< sum_j p_rj is added
+  double* squares = nullptr;  ///< with BackwardKeys::squares: sum_j ds_rj^2 squares_j is added
+  std::size_t first = 0;      ///< position of row 0 in BackwardKeys::excluded
 };
 
-/// Sums of squares over draws that all rows of a block share: of a draw's part in the gradients of
-/// keys and of values, and, row by row, in those of the (not scaled) queries. What the variances
-/// are estimated from.
-struct DrawSquares {
-  double queries = 0.0, keys = 0.0, values = 0.0;
-};
-
-/// A run of keys and values, and where their gradients are added. Key j of the run is row j of all
-/// four, or row ids[j], which may repeat.
+/// A run of keys and values, and where their gradients are added.
 template <class T>
 struct BackwardKeys {
   const T* keys;
@@ -41,12 +34,14 @@ struct BackwardKeys {
   const T* values;
   std::ptrdiff_t value_stride;
   std::size_t count;
-  const item_id* ids;    ///< nullptr: 0, 1, ...
   float* key_gradients;  ///< rows of d floats: sum_r ds_rj q_r is added
   std::ptrdiff_t key_gradient_stride;
   float* value_gradients;  ///< rows of dv floats: sum_r p_rj g_r is added
   std::ptrdiff_t value_gradient_stride;
-  DrawSquares* squares;  ///< added to; nullptr: none
+  const float* center = nullptr;   ///< d floats: query gradients get sum_j ds_rj (k_j - center)
+  const float* squares = nullptr;  ///< one a key
+  std::span<const PlanBlock::Range> excluded{};  ///< pairs that do not meet
+  std::size_t first = 0;                         ///< position of key 0 in `excluded`
 };
 
 /// Gradients of attention by matrix products: with dp = g.v and ds = p (dp - delta) cap'(s), five
@@ -67,8 +62,6 @@ class BackwardBlocks {
     key_panels_ = cache_line_array<float>(score_row_ * d);
     value_panels_ = cache_line_array<float>(score_row_ * dv);
     keys_ = cache_line_array<float>(key_block * query_width_);
-    values_ = cache_line_array<float>(key_block * value_width_);
-    key_squares_ = cache_line_array<float>(key_block);
     key_sums_ = cache_line_array<float>(key_block * query_width_);
     value_sums_ = cache_line_array<float>(key_block * value_width_);
     scores_ = cache_line_array<float>(row_tile * score_row_);
@@ -80,10 +73,9 @@ class BackwardBlocks {
   std::size_t value_width() const noexcept { return value_width_; }
 
   /// Adds what the keys, and the rows, contribute to each other's gradients. Row r sees the keys
-  /// before limits[r] (nullptr: all) but for those `excluded`, which lie in the order of rows.
+  /// before limits[r]; nullptr: all.
   template <class T>
-  void add(const BackwardRows& rows, const std::uint32_t* limits, const BackwardKeys<T>& run,
-           std::span<const PlanBlock::Range> excluded = {}) {
+  void add(const BackwardRows& rows, const std::uint32_t* limits, const BackwardKeys<T>& run) {
     for (std::size_t first = 0; first < run.count; first += key_block) {
       const std::size_t some = (std::min)(key_block, run.count - first);
       std::size_t reach = some;  // keys of the block that any row sees
@@ -93,17 +85,15 @@ class BackwardBlocks {
           reach = (std::max)(reach, seen_of(limits[r], first, some));
       }
       if (reach == 0) continue;
-      gather(run.keys, run.key_stride, run.ids, first, reach, d_, query_width_, keys_.get());
-      gather(run.values, run.value_stride, run.ids, first, reach, dv_, value_width_, values_.get());
-      const auto query_row = static_cast<std::ptrdiff_t>(query_width_);
-      kernels_->pack(keys_.get(), query_row, reach, d_, key_panels_.get());
-      kernels_->pack(values_.get(), static_cast<std::ptrdiff_t>(value_width_), reach, dv_,
-                     value_panels_.get());
+      const auto at = static_cast<std::ptrdiff_t>(first);
+      const T* const keys = run.keys + at * run.key_stride;
+      const T* const values = run.values + at * run.value_stride;
+      kernels_->pack(keys, run.key_stride, reach, d_, key_panels_.get());
+      kernels_->pack(values, run.value_stride, reach, dv_, value_panels_.get());
+      kernels_->widen(keys, run.key_stride, reach, d_, keys_.get(), query_width_);
+      if (run.center != nullptr) subtract(run.center, reach);
       std::fill_n(key_sums_.get(), reach * query_width_, 0.0F);
       std::fill_n(value_sums_.get(), reach * value_width_, 0.0F);
-      if (run.squares != nullptr)
-        for (std::size_t j = 0; j < reach; ++j)
-          key_squares_[j] = static_cast<float>(square_sum(keys_.get() + j * query_width_, d_));
       for (std::size_t row = 0; row < rows.count; row += row_tile) {
         const std::size_t height = (std::min)(row_tile, rows.count - row);
         std::uint32_t seen[row_tile];
@@ -117,19 +107,12 @@ class BackwardBlocks {
           }
           if (most == 0) continue;
         }
-        score(rows, row, height, most);
-        exclude(excluded, first, most, row, height);
-        tile(rows, row, height, most, limits != nullptr ? seen : nullptr);
-        if (run.squares != nullptr) run.squares->queries += query_squares(height, most);
+        tile(rows, row, height, first, most, limits != nullptr ? seen : nullptr, run);
       }
-      add_sums(key_sums_.get(), query_width_, d_, run.ids, first, reach, run.key_gradients,
-               run.key_gradient_stride);
-      add_sums(value_sums_.get(), value_width_, dv_, run.ids, first, reach, run.value_gradients,
-               run.value_gradient_stride);
-      if (run.squares != nullptr) {
-        run.squares->keys += square_sum(key_sums_.get(), reach * query_width_);
-        run.squares->values += square_sum(value_sums_.get(), reach * value_width_);
-      }
+      add_sums(key_sums_.get(), query_width_, d_, reach,
+               run.key_gradients + at * run.key_gradient_stride, run.key_gradient_stride);
+      add_sums(value_sums_.get(), value_width_, dv_, reach,
+               run.value_gradients + at * run.value_gradient_stride, run.value_gradient_stride);
     }
   }
 
@@ -141,62 +124,15 @@ class BackwardBlocks {
     return limit > first ? (std::min)(limit - first, count) : 0;
   }
 
-  /// Rows first .. + count of the run, widened and padded.
-  template <class T>
-  void gather(const T* rows, std::ptrdiff_t stride, const item_id* ids, std::size_t first,
-              std::size_t count, std::size_t length, std::size_t width, float* to) const {
-    if (ids == nullptr) {
-      kernels_->widen(rows + static_cast<std::ptrdiff_t>(first) * stride, stride, count, length, to,
-                      width);
-      return;
-    }
-    constexpr std::size_t ahead = 8;
-    for (std::size_t j = 0; j < count; ++j, to += width) {
-      if (j + ahead < count) {
-        const T* const next = rows + static_cast<std::ptrdiff_t>(ids[first + j + ahead]) * stride;
-        for (std::size_t c = 0; c < length; c += 64 / sizeof(T)) LAZYGUMBEL_PREFETCH(next + c);
-      }
-      kernels_->widen(rows + static_cast<std::ptrdiff_t>(ids[first + j]) * stride, stride, 1,
-                      length, to, width);
-    }
+  void subtract(const float* center, std::size_t count) noexcept {
+    for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t c = 0; c < d_; ++c) keys_[j * query_width_ + c] -= center[c];
   }
 
-  static void add_sums(const float* sums, std::size_t width, std::size_t columns,
-                       const item_id* ids, std::size_t first, std::size_t count, float* rows,
-                       std::ptrdiff_t stride) noexcept {
-    for (std::size_t j = 0; j < count; ++j, sums += width) {
-      float* const to =
-          rows + static_cast<std::ptrdiff_t>(ids != nullptr ? ids[first + j] : first + j) * stride;
+  static void add_sums(const float* sums, std::size_t width, std::size_t columns, std::size_t count,
+                       float* to, std::ptrdiff_t stride) noexcept {
+    for (std::size_t j = 0; j < count; ++j, sums += width, to += stride)
       for (std::size_t c = 0; c < columns; ++c) to[c] += sums[c];
-    }
-  }
-
-  /// Scores of what a range leaves out become -inf.
-  void exclude(std::span<const PlanBlock::Range> excluded, std::size_t first, std::size_t keys,
-               std::size_t row, std::size_t height) {
-    auto range =
-        std::lower_bound(excluded.begin(), excluded.end(), row,
-                         [](const PlanBlock::Range& some, std::size_t r) { return some.row < r; });
-    for (; range != excluded.end() && range->row < row + height; ++range) {
-      const std::size_t begin = (std::max)(static_cast<std::size_t>(range->begin), first);
-      const std::size_t end = (std::min)(static_cast<std::size_t>(range->end), first + keys);
-      for (std::size_t j = begin; j < end; ++j)
-        scores_[(range->row - row) * score_row_ + j - first] =
-            -std::numeric_limits<float>::infinity();
-    }
-  }
-
-  /// sum_rj ds_rj^2 |k_j|^2 of a tile.
-  double query_squares(std::size_t height, std::size_t keys) const {
-    constexpr std::size_t chains = 8;
-    double total = 0.0;
-    for (std::size_t r = 0; r < height; ++r) {
-      const float* const ds = products_.get() + r * score_row_;
-      float sums[chains] = {};
-      for (std::size_t j = 0; j < keys; ++j) sums[j % chains] += ds[j] * ds[j] * key_squares_[j];
-      for (const float sum : sums) total += static_cast<double>(sum);
-    }
-    return total;
   }
 
   /// c = rows of a (m x k) times the panels of k-vectors: scores or products of a tile.
@@ -235,17 +171,17 @@ class BackwardBlocks {
                         .add = true});
   }
 
-  void score(const BackwardRows& rows, std::size_t row, std::size_t height, std::size_t keys) {
-    against_panels(height, keys, d_, rows.queries + row * query_width_, query_width_,
-                   key_panels_.get(), scores_.get());
-    against_panels(height, keys, dv_, rows.gradients + row * value_width_, value_width_,
-                   value_panels_.get(), products_.get());
-  }
-
-  void tile(const BackwardRows& rows, std::size_t row, std::size_t height, std::size_t keys,
-            const std::uint32_t* limits) {
+  template <class T>
+  void tile(const BackwardRows& rows, std::size_t row, std::size_t height, std::size_t first,
+            std::size_t keys, const std::uint32_t* limits, const BackwardKeys<T>& run) {
     const float* const queries = rows.queries + row * query_width_;
     const float* const gradients = rows.gradients + row * value_width_;
+    against_panels(height, keys, d_, queries, query_width_, key_panels_.get(), scores_.get());
+    against_panels(height, keys, dv_, gradients, value_width_, value_panels_.get(),
+                   products_.get());
+    if (!run.excluded.empty())
+      exclude(run.excluded, rows.first + row, height, run.first + first, keys, scores_.get(),
+              score_row_);
     gradients_({.rows = height,
                 .keys = keys,
                 .scores = scores_.get(),
@@ -257,18 +193,28 @@ class BackwardBlocks {
                 .factors = rows.factors + row,
                 .deltas = rows.deltas + row,
                 .masses = rows.masses + row});
+    if (run.squares != nullptr) add_squares(height, keys, run.squares + first, rows.squares + row);
     weigh(keys, height, scores_.get(), true, gradients, value_width_, value_sums_.get());
     weigh(keys, height, products_.get(), true, queries, query_width_, key_sums_.get());
     weigh(height, keys, products_.get(), false, keys_.get(), query_width_,
           rows.query_gradients + row * query_width_);
   }
 
+  void add_squares(std::size_t height, std::size_t keys, const float* squares, double* to) const {
+    using Values = Eigen::Map<const Eigen::ArrayXf>;
+    const auto count = static_cast<Eigen::Index>(keys);
+    for (std::size_t r = 0; r < height; ++r)
+      to[r] += static_cast<double>(
+          (Values(products_.get() + r * score_row_, count).square() * Values(squares, count))
+              .sum());
+  }
+
   const ProductKernels* kernels_;
   GradientKernel gradients_;
   std::size_t d_, dv_, query_width_, value_width_, score_row_;
   float softcap_;
-  CacheLineArray<float> key_panels_, value_panels_, keys_, values_, key_sums_, value_sums_,
-      key_squares_, scores_, products_;
+  CacheLineArray<float> key_panels_, value_panels_, keys_, key_sums_, value_sums_, scores_,
+      products_;
 };
 
 }  // namespace lazygumbel::detail

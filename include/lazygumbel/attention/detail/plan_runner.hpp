@@ -121,7 +121,7 @@ class PlanRunner {
                         .c = scores_.get(),
                         .c_row = score_row,
                         .add = false});
-    exclude(block, first, count, row, height);
+    exclude(block.excluded, row, height, first, count, scores_.get(), score_row);
     float before[row_tile];
     std::copy_n(local_.largest.data() + row, height, before);
     kernels_->softmax({.rows = height,
@@ -165,21 +165,6 @@ class PlanRunner {
                         .c = out,
                         .c_row = out_row,
                         .add = true});
-  }
-
-  /// Scores of what a range leaves out become -inf.
-  void exclude(const PlanBlock& block, std::size_t first, std::size_t count, std::size_t row,
-               std::size_t height) {
-    const auto from = std::lower_bound(
-        block.excluded.begin(), block.excluded.end(), row,
-        [](const PlanBlock::Range& range, std::size_t r) { return range.row < r; });
-    for (auto range = from; range != block.excluded.end() && range->row < row + height; ++range) {
-      const std::size_t begin = (std::max)(static_cast<std::size_t>(range->begin), first);
-      const std::size_t end = (std::min)(static_cast<std::size_t>(range->end), first + count);
-      for (std::size_t j = begin; j < end; ++j)
-        scores_[(range->row - row) * score_row + j - first] =
-            -std::numeric_limits<float>::infinity();
-    }
   }
 
   /// Adds local rows, sums of w^power, to the states of the plan's rows.

@@ -90,63 +90,90 @@ LAZYGUMBEL_INLINE float stream_score(const T* key, std::size_t d, const float* q
   return sum;
 }
 
-/// out[0 .. Vectors W) += sum_j weights_j values_j.
-template <class Isa, int Vectors, class T>
+/// out += addend for one register of columns, with what rounding loses where that is kept.
+template <class Floats>
+LAZYGUMBEL_INLINE void add_columns(const Floats& addend, float* out, float* lost) {
+  if (lost != nullptr) return add_compensated(addend, out, lost);
+  Floats sum;
+  std::memcpy(&sum, out, sizeof sum);
+  sum += addend;
+  std::memcpy(out, &sum, sizeof sum);
+}
+
+/// out += sum_j weights_j values_j for Vectors registers of columns and, where `rest` > 0, for as
+/// many columns behind them, which lie in the last register of a row of more columns than that.
+template <class Isa, int Vectors, bool Rest, class T>
 LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                     const float* weights, float* out, float* lost = nullptr) {
+                                     const float* weights, std::size_t rest, float* out,
+                                     float* lost) {
   using Floats = typename Isa::Floats;
   constexpr std::size_t W = Isa::width;
-  Floats sums[Vectors];
+  constexpr int all = Vectors + (Rest ? 1 : 0);
+  const std::ptrdiff_t last =
+      static_cast<std::ptrdiff_t>(W * Vectors + rest) - static_cast<std::ptrdiff_t>(W);
+  Floats sums[all];
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < Vectors; ++v) {
-    sums[v] = Floats{};
-    if (lost == nullptr) std::memcpy(&sums[v], out + W * v, sizeof(Floats));
-  }
+  for (int v = 0; v < all; ++v) sums[v] = Floats{};
   for (std::size_t j = 0; j < count; ++j, values += stride) {
     const float weight = weights[j];
     LAZYGUMBEL_UNROLL
-    for (int v = 0; v < Vectors; ++v) {
+    for (int v = 0; v < all; ++v) {
       Floats x;
-      Isa::load(x, values + W * v);
+      Isa::load(x, values + (v < Vectors ? static_cast<std::ptrdiff_t>(W) * v : last));
       sums[v] += weight * x;
     }
   }
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < Vectors; ++v) {
-    if (lost == nullptr)
-      std::memcpy(out + W * v, &sums[v], sizeof(Floats));
-    else
-      add_compensated(sums[v], out + W * v, lost + W * v);
+  for (int v = 0; v < Vectors; ++v)
+    add_columns(sums[v], out + W * v, lost != nullptr ? lost + W * v : nullptr);
+  if constexpr (Rest) {
+    alignas(64) float lanes[2 * W] = {};
+    std::memcpy(lanes, &sums[Vectors], sizeof(Floats));
+    Floats behind;
+    std::memcpy(&behind, lanes + W - rest, sizeof behind);
+    add_columns(behind, out + W * Vectors, lost != nullptr ? lost + W * Vectors : nullptr);
   }
 }
 
-LAZYGUMBEL_INLINE float* lost_at(float* lost, std::size_t c) noexcept {
-  return lost != nullptr ? lost + c : nullptr;
+/// The same for `whole` <= Most registers and what is left.
+template <class Isa, int Most, class T>
+LAZYGUMBEL_INLINE void stream_few(const T* values, std::ptrdiff_t stride, std::size_t count,
+                                  const float* weights, std::size_t whole, std::size_t rest,
+                                  float* out, float* lost) {
+  if constexpr (Most > 0)
+    if (whole < Most)
+      return stream_few<Isa, Most - 1>(values, stride, count, weights, whole, rest, out, lost);
+  if (rest > 0)
+    stream_values<Isa, Most, true>(values, stride, count, weights, rest, out, lost);
+  else if constexpr (Most > 0)
+    stream_values<Isa, Most, false>(values, stride, count, weights, 0, out, lost);
 }
 
+/// Registers of columns that are added up in one pass over the rows.
+inline constexpr std::size_t stream_columns = 8;
+
+/// out += sum_j weights_j values_j for rows of dv columns.
 template <class Isa, class T>
 LAZYGUMBEL_INLINE void add_values(const T* values, std::ptrdiff_t stride, std::size_t count,
                                   std::size_t dv, const float* weights, float* out,
                                   float* lost = nullptr) {
-  constexpr std::size_t W = Isa::width;
-  std::size_t c = 0;
-  for (; c + 8 * W <= dv; c += 8 * W)
-    stream_values<Isa, 8>(values + c, stride, count, weights, out + c, lost_at(lost, c));
-  for (; c + 4 * W <= dv; c += 4 * W)
-    stream_values<Isa, 4>(values + c, stride, count, weights, out + c, lost_at(lost, c));
-  for (; c + W <= dv; c += W)
-    stream_values<Isa, 1>(values + c, stride, count, weights, out + c, lost_at(lost, c));
-  if (c == dv) return;
-  alignas(64) float sums[W] = {};
-  for (std::size_t j = 0; j < count; ++j, values += stride)
-    for (std::size_t i = c; i < dv; ++i) sums[i - c] += weights[j] * static_cast<float>(values[i]);
-  if (lost == nullptr) {
-    for (std::size_t i = c; i < dv; ++i) out[i] += sums[i - c];
-    return;
+  constexpr std::size_t W = Isa::width, pass = stream_columns * W;
+  if (dv < W) {
+    alignas(64) float sums[W] = {};
+    for (std::size_t j = 0; j < count; ++j, values += stride)
+      for (std::size_t i = 0; i < dv; ++i) sums[i] += weights[j] * static_cast<float>(values[i]);
+    typename Isa::Floats few;
+    std::memcpy(&few, sums, sizeof few);
+    return add_columns(few, out, lost);
   }
-  typename Isa::Floats last;
-  std::memcpy(&last, sums, sizeof last);
-  add_compensated(last, out + c, lost + c);
+  std::size_t c = 0;
+  const auto at = [&](float* row) { return row != nullptr ? row + c : nullptr; };
+  for (; c + pass <= dv; c += pass)
+    stream_values<Isa, static_cast<int>(stream_columns), false>(values + c, stride, count, weights,
+                                                                0, out + c, at(lost));
+  if (c < dv)
+    stream_few<Isa, static_cast<int>(stream_columns) - 1>(values + c, stride, count, weights,
+                                                          (dv - c) / W, dv % W, out + c, at(lost));
 }
 
 template <class Isa, class T>
@@ -161,9 +188,15 @@ LAZYGUMBEL_INLINE void stream(const StreamRun<T>& run) {
       const float* const query = run.query + at * run.query_row;
       float* const out = run.out + at * run.out_row;
       float* const lost = run.lost != nullptr ? run.lost + at * run.out_row : nullptr;
-      for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t j = 0; j < count; ++j) {
+        // Rows that are read in several passes are not what the processor foresees.
+        if (q == 0 && run.dv > stream_columns * Isa::width)
+          for (std::size_t c = 0; c < run.dv; c += 64 / sizeof(T))
+            LAZYGUMBEL_PREFETCH(values + static_cast<std::ptrdiff_t>(j) * run.value_stride +
+                                static_cast<std::ptrdiff_t>(c));
         scores[j] =
             stream_score<Isa>(keys + static_cast<std::ptrdiff_t>(j) * run.key_stride, run.d, query);
+      }
       softmax_rows<Isa>({.rows = 1,
                          .keys = count,
                          .scores = scores,
