@@ -284,11 +284,17 @@ void expect_stored(const char* what) {
     const ReferenceAttention reference =
         reference_attention<T>(problem.q(), {keys, 1}, {values, 1}, options.attention);
     EXPECT_LT(check_rows(out, reference, options.attention, 500, what), 2.0) << what;
-    // The numbers that were stored, as floats, give the same bits.
+    // The numbers that were stored, as floats, give the same bits (but for the errors' last ones).
     const RowMatrix<float> wide_keys = keys.template cast<float>(),
                            wide_values = values.template cast<float>();
-    expect_identical(
-        out, forward(problem.sizes, options, problem.q(), {wide_keys, 1}, {wide_values, 1}), what);
+    const AttentionOutput wide =
+        forward(problem.sizes, options, problem.q(), {wide_keys, 1}, {wide_values, 1});
+    EXPECT_TRUE(out.values == wide.values) << what;
+    EXPECT_TRUE(out.log_sum_exp == wide.log_sum_exp) << what;
+    for (std::size_t i = 0; i < out.rows.size(); ++i)
+      EXPECT_TRUE(out.rows[i].error == wide.rows[i].error ||
+                  std::abs(out.rows[i].error / wide.rows[i].error - 1.0F) < 1e-4F)
+          << what;
   }
 }
 
