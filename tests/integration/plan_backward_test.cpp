@@ -65,6 +65,7 @@ ReferenceGradients tape_gradients(const AttentionProblem& p, const AttentionTape
 struct Setting {
   std::size_t m, n, heads, kv_heads;
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
 };
 
 void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
@@ -123,8 +124,12 @@ void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
 
 TEST(PlanBackward, IsTheGradientOfTheSampledForward) {
   const std::vector<float> sinks{1.0F, 3.0F, 2.0F, -1.0F};
-  KnnAttentionOptions options{
-      .accuracy = std::nullopt, .tail_samples = 64, .sinks = 4, .window = 32, .minimum_keys = 256};
+  KnnAttentionOptions options{.accuracy = std::nullopt,
+                              .tail_samples = 64,
+                              .sinks = 4,
+                              .window = 32,
+                              .minimum_keys = 256,
+                              .index = KeyIndex::lists};
   expect_tape_gradients({.m = 300, .n = 1500, .heads = 1, .kv_heads = 1, .options = options}, 1);
   options.attention.mask = AttentionMask::causal();
   expect_tape_gradients({.m = 1200, .n = 1200, .heads = 1, .kv_heads = 1, .options = options}, 2);

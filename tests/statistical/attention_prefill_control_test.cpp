@@ -91,6 +91,7 @@ TEST(AttentionPrefillControl, AOneSidedQuantileIsFound) {
 
 TEST(AttentionPrefillControl, ErrorsReportedTooSmallAreFound) {
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
   options.accuracy = std::nullopt;
   options.minimum_keys = 64;
   PrefillCoverage right, halved;

@@ -29,6 +29,7 @@ inline AttentionInputs<float> biased_inputs(std::size_t m, std::size_t n, std::s
 inline KnnAttentionOptions drawn_options(const AttentionOptions& attention,
                                          std::size_t samples = 100, std::size_t top = 100) {
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
   options.attention = attention;
   options.accuracy = std::nullopt;
   options.tail_samples = samples;

@@ -27,6 +27,7 @@ inline AttentionOutput run_prefill(const HeadsProblem& problem, const KnnAttenti
 /// lists are met.
 inline KnnAttentionOptions fixed_prefill() {
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
   options.accuracy = std::nullopt;
   options.tail_samples = 32;
   options.sinks = 4;

@@ -14,6 +14,7 @@ constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 KnnAttentionOptions small_options(const AttentionOptions& attention) {
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
   options.attention = attention;
   options.accuracy = std::nullopt;
   options.tail_samples = 24;

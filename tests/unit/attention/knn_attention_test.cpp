@@ -27,6 +27,7 @@ constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 /// Samples from 200 visible keys on.
 KnnAttentionOptions early(const AttentionMask& mask = AttentionMask::causal()) {
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
   options.attention.mask = mask;
   options.accuracy = Accuracy(0.2, 0.1);
   options.tail_samples = 16;
@@ -224,11 +225,26 @@ TEST(KnnAttention, NoQueriesAndNoKeys) {
   }
 }
 
+TEST(KnnAttention, FewQueriesDoNotPayForLists) {
+  const HeadsProblem problem = clustered_problem(sizes_of(40, 3000, 2, 2), 9);
+  KnnAttentionOptions options = fixed(AttentionMask::full());
+  const auto exact_rows = [&](KeyIndex index) {
+    options.index = index;
+    std::size_t count = 0;
+    for (const AttentionRow& row : forward(problem, options).rows)
+      count += row.path == AttentionPath::exact;
+    return count;
+  };
+  EXPECT_EQ(exact_rows(KeyIndex::automatic), 80u);
+  EXPECT_EQ(exact_rows(KeyIndex::lists), 0u);
+}
+
 // Float sums of other orders, so not bit for bit.
 TEST(KnnAttention, FewKeysAreExactAttention) {
   const HeadsProblem problem = gaussian_problem(sizes_of(300, 700, 6, 2), 2.0, 4);
   const std::vector<float> sinks(6, 1.0F);
   KnnAttentionOptions options;
+  options.index = KeyIndex::lists;  // however few the queries are
   options.attention = {.softcap = 5.0, .sink_logits = sinks, .mask = AttentionMask::causal()};
   const AttentionOutput out = forward(problem, options);
   const AttentionOutput exact =

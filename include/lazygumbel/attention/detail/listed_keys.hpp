@@ -17,12 +17,13 @@ namespace lazygumbel::detail {
 
 /// What k-means lists say of one query's scores: the largest of the lists that were scanned, and
 /// draws from all the others. A source of scores (HeadDecoder).
+template <std::same_as<float> Real>
 class ListedScores {
  public:
   static constexpr bool takes_again = false;
 
   /// `certain`: the keys that are taken out; 0: half as many as draws.
-  void start(const IvfIndex<float>& index, const float* query, std::size_t first,
+  void start(const IvfIndex<Real>& index, const Real* query, std::size_t first,
              std::size_t certain) {
     index_ = &index;
     query_ = query;
@@ -37,7 +38,7 @@ class ListedScores {
                                                     : (draws + 1) / 2,
                                      index_->size());
     index_->search_with_proposals(
-        Eigen::Map<const Vector<float>>(query_, static_cast<Eigen::Index>(index_->dimension())), k,
+        Eigen::Map<const Vector<Real>>(query_, static_cast<Eigen::Index>(index_->dimension())), k,
         found_, proposals_);
     ids.clear();
     for (const item_id id : found_.ids) ids.push_back(static_cast<item_id>(first_ + id));
@@ -62,8 +63,8 @@ class ListedScores {
   }
 
  private:
-  const IvfIndex<float>* index_ = nullptr;
-  const float* query_ = nullptr;
+  const IvfIndex<Real>* index_ = nullptr;
+  const Real* query_ = nullptr;
   std::size_t first_ = 0, certain_ = 0;
   Retrieval found_;
   ListProposals proposals_;
@@ -100,7 +101,7 @@ class ListedKeys {
     }
   }
 
-  void look(const float* query, ListedScores& scores) const {
+  void look(const float* query, ListedScores<float>& scores) const {
     scores.start(*index_, query, first_, certain_);
   }
 

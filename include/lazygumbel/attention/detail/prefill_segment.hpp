@@ -50,7 +50,7 @@ class PrefillSegment {
   /// Attends to `count` queries from position `first` of the order, which see enough keys. Returns
   /// the share of rows that had to be done exactly. `stream` numbers the draws. The plan is left in
   /// plan().
-  double run(std::size_t kv, std::size_t first, std::size_t count, const TimedLists& lists,
+  double run(std::size_t kv, std::size_t first, std::size_t count, const TimedLists<float>& lists,
              std::uint64_t stream, AttentionOutput& out) {
     start(kv, first, count);
     stream_ = stream;
@@ -154,7 +154,7 @@ class PrefillSegment {
   }
 
   /// The lists that each row meets: see the class.
-  void choose_lists(const TimedLists& lists) {
+  void choose_lists(const TimedLists<float>& lists) {
     constexpr std::size_t tile = 32;
     const std::size_t padded = lists.padded();
     scores_.resize(tile * padded);
@@ -175,18 +175,20 @@ class PrefillSegment {
 
   void choose(const Block& block, std::size_t r, float* scores) {
     const auto half = static_cast<float>(0.5 * square_sum(queries_.data() + r * d_, d_));
+    // More draws are for a smaller error, not for fewer lists.
+    const auto choice_draws =
+        static_cast<double>((std::min)(options_->tail_samples, std::size_t{256}));
     finish(r);
     Row& row = all_[r];
     const std::size_t keys =
-        choice_.choose({block.counts, tail_size(block), static_cast<double>(options_->tail_samples),
-                        all_[r].log_sum},
-                       scores, half, spreads_, row.lists);
+        choice_.choose({block.counts, tail_size(block), choice_draws, all_[r].log_sum}, scores,
+                       half, spreads_, row.lists);
     row.touched += static_cast<std::uint32_t>(keys);
     // Where that is most of them, exact attention is the shorter way.
     if (2 * keys > block.window) row.exact = options_->accuracy.has_value();
   }
 
-  void add_lists(const TimedLists& lists) {
+  void add_lists(const TimedLists<float>& lists) {
     visitors_.assign(lists.lists(), {});
     for (std::size_t r = 0; r < rows_; ++r)
       if (!all_[r].exact)
@@ -216,7 +218,7 @@ class PrefillSegment {
   }
 
   /// Batch `batch` of the draws of block `b` of queries, for `rows`, which then have `total` each.
-  void add_tail(const TimedLists& lists, std::size_t b, std::size_t batch, std::size_t draws,
+  void add_tail(const TimedLists<float>& lists, std::size_t b, std::size_t batch, std::size_t draws,
                 std::size_t total, std::vector<std::uint32_t> rows) {
     const Block& block = blocks_[b];
     const auto met = [&](std::uint32_t r) -> const auto& { return all_[r].lists; };
@@ -230,7 +232,7 @@ class PrefillSegment {
         draw_tail(lists, options_->sinks, block.window, draws, std::move(rows), met, engine));
   }
 
-  void add_tails(const TimedLists& lists) {
+  void add_tails(const TimedLists<float>& lists) {
     const std::size_t from = plan_.blocks.size(), draws = options_->tail_samples;
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       Block& block = blocks_[b];
@@ -306,7 +308,7 @@ class PrefillSegment {
 
   /// More draws for the rows that missed the target, in batches that each make half as many more;
   /// rows that would want too many are given up, to be done exactly.
-  void extend_tails(const TimedLists& lists) {
+  void extend_tails(const TimedLists<float>& lists) {
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       const Block& block = blocks_[b];
       if (!block.has_tail) continue;

@@ -139,7 +139,7 @@ class SampledDecoder {
     SoftmaxState certain;
     std::vector<float> padded, checks;
     std::vector<CodedScores> scores;  // one a head of the group
-    ListedScores listed;
+    ListedScores<float> listed;
     HeadDecoder<T> head;
   };
   static constexpr std::size_t scan_together = 32;  // tiles that stay in cache for all heads
@@ -316,7 +316,7 @@ class SampledDecoder {
     listed.tune([&](const float* query, std::size_t number) {
       pad_query(query, shape.dimension, product_kernels(simd_).width, 1.0F, work.padded.data());
       work.certain.start(1, product_kernels(simd_).pad(shape.value_dimension));
-      ListedScores source;
+      ListedScores<float> source;
       listed.look(query, source);
       const auto outcome = attend_head(cache, shape, kv, 0, -RowEstimate::infinity,
                                        PhiloxEngine(number, kv), source, work);

@@ -22,7 +22,7 @@ namespace lazygumbel::detail {
 /// the first of them sees, a quarter (at least a sixth) of what the last one does.
 struct PrefillEpoch {
   std::size_t begin = 0, end = 0, trained = 0;
-  std::vector<std::unique_ptr<TimedLists>> lists;  // one a kv head
+  std::vector<std::unique_ptr<TimedLists<float>>> lists;  // one a kv head
 };
 
 /// The epochs of queries that see `least` keys or more.
@@ -51,6 +51,12 @@ inline std::size_t prefill_lists(std::size_t keys) {
                                         std::lround(4.0 * std::sqrt(static_cast<double>(keys)))));
 }
 
+/// Whether so many rows of queries pay for the lists of so many keys: making them costs as much as
+/// attending exactly to about twice as many rows as there are lists.
+inline bool pays_for_lists(std::size_t rows, std::size_t keys) {
+  return rows >= 4 * prefill_lists(keys);
+}
+
 /// Whether a product of a query and a key could overflow float, from their lengths. O((m + n) d).
 template <StorageScalar T>
 bool may_overflow(const HeadsView<float>& queries, const HeadsView<T>& keys, double scale) {
@@ -70,8 +76,8 @@ bool may_overflow(const HeadsView<float>& queries, const HeadsView<T>& keys, dou
 }
 
 /// The forward pass for queries of which some see many keys. Queries that see fewer than
-/// options.minimum_keys are attended to exactly; the others by lists and samples, in segments that
-/// depend on nothing but the keys that their queries see.
+/// options.minimum_keys, or that are too few to pay for lists, are attended to exactly; the others
+/// by lists and samples, in segments that depend on nothing but the keys that their queries see.
 template <StorageScalar T>
 void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
                      const HeadsView<T>& values, const KnnAttentionOptions& options,
@@ -93,6 +99,10 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
   std::vector<PrefillEpoch> epochs =
       prefill_epochs(problem.seen, (std::max)(options.minimum_keys, std::size_t{64}));
   const std::size_t heads = shape.kv_heads, threads = options.attention.threads;
+  if (options.index == KeyIndex::automatic)
+    std::erase_if(epochs, [&](const PrefillEpoch& epoch) {
+      return !pays_for_lists((epoch.end - epoch.begin) * shape.group(), epoch.trained);
+    });
   for (PrefillEpoch& epoch : epochs) epoch.lists.resize(heads);
   const ProductKernels& kernels = product_kernels(options.attention.simd);
   parallel_for(epochs.empty() ? 0 : heads, threads, [&](std::size_t kv) {
@@ -106,8 +116,8 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
       }
     }();
     for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
-      auto lists = std::make_unique<TimedLists>(rows, epoch->trained, prefill_lists(epoch->trained),
-                                                kernels);
+      auto lists = std::make_unique<TimedLists<float>>(rows, epoch->trained,
+                                                       prefill_lists(epoch->trained), kernels);
       lists->extend(rows, problem.seen[epoch->end - 1]);
       epoch->lists[kv] = std::move(lists);
     }
@@ -115,17 +125,22 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
 
   struct Unit {
     std::size_t kv, first, count;
-    const TimedLists* lists;  // nullptr: exact
+    const TimedLists<float>* lists;  // nullptr: exact
   };
   std::vector<Unit> units;
   const std::size_t together = (std::max)(std::size_t{1}, segment_rows / shape.group());
   for (std::size_t kv = 0; kv < heads; ++kv) {
-    const std::size_t sampled = epochs.empty() ? shape.queries : epochs.front().begin;
-    for (std::size_t p = 0; p < sampled; p += together)
-      units.push_back({kv, p, (std::min)(together, sampled - p), nullptr});
-    for (const PrefillEpoch& epoch : epochs)
-      for (std::size_t p = epoch.begin; p < epoch.end; p += together)
-        units.push_back({kv, p, (std::min)(together, epoch.end - p), epoch.lists[kv].get()});
+    const auto add = [&](std::size_t begin, std::size_t end, const TimedLists<float>* lists) {
+      for (std::size_t p = begin; p < end; p += together)
+        units.push_back({kv, p, (std::min)(together, end - p), lists});
+    };
+    std::size_t done = 0;
+    for (const PrefillEpoch& epoch : epochs) {
+      add(done, epoch.begin, nullptr);
+      add(epoch.begin, epoch.end, epoch.lists[kv].get());
+      done = epoch.end;
+    }
+    add(done, shape.queries, nullptr);
   }
   std::vector<std::vector<PlanSegment>> plans(units.size());
   const Pool<PrefillSegment<T>> pool;

@@ -19,8 +19,8 @@ namespace lazygumbel::detail {
 /// A sampled block: keys drawn uniformly from begin .. end - 1, one from each of `draws` equal
 /// stretches, for `rows`, of which r leaves out what fell on the lists met(r).
 template <class Met, BitGenerator Engine>
-PlanBlock draw_tail(const TimedLists& lists, std::size_t begin, std::size_t end, std::size_t draws,
-                    std::vector<std::uint32_t> rows, Met&& met, Engine& engine) {
+PlanBlock draw_tail(const TimedLists<float>& lists, std::size_t begin, std::size_t end,
+                    std::size_t draws, std::vector<std::uint32_t> rows, Met&& met, Engine& engine) {
   PlanBlock tail;
   tail.sampled = true;
   const std::size_t size = end - begin;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,15 +17,16 @@ namespace lazygumbel::detail {
 /// k-means lists of keys, each list in order of time, so that a prefix of the keys is a prefix of
 /// every list. Centroids are made from the first keys and never moved by later ones: what a query
 /// finds depends on no key that it may not see.
+template <std::same_as<float> Real>
 class TimedLists {
  public:
   /// The centroids of keys 0 .. trained - 1 of `keys` (widened). O(lists^2 d).
-  TimedLists(const MatrixView<float>& keys, std::size_t trained, std::size_t lists,
+  TimedLists(const MatrixView<Real>& keys, std::size_t trained, std::size_t lists,
              const ProductKernels& kernels)
       : kernels_(&kernels), trained_(trained), d_(static_cast<std::size_t>(keys.cols())) {
-    const RowMatrix<float> centroids =
-        kmeans<float>(keys.topRows(static_cast<Eigen::Index>(trained)),
-                      {.clusters = lists, .iterations = 3, .rows_per_cluster = 16});
+    const RowMatrix<Real> centroids =
+        kmeans<Real>(keys.topRows(static_cast<Eigen::Index>(trained)),
+                     {.clusters = lists, .iterations = 3, .rows_per_cluster = 16});
     lists_ = lists;
     padded_ = kernels.pad(lists);
     panels_ = cache_line_array<float>((lists + kernels.panel()) * d_);
@@ -74,7 +76,7 @@ class TimedLists {
   }
 
   /// Puts keys size() .. count - 1 into the lists of their nearest centroids. O(lists d) a key.
-  void extend(const MatrixView<float>& keys, std::size_t count) {
+  void extend(const MatrixView<Real>& keys, std::size_t count) {
     constexpr std::size_t block = 96;
     std::vector<float> scores(block * padded_);
     list_of_.reserve(count);
@@ -84,8 +86,8 @@ class TimedLists {
           keys.data() + static_cast<std::ptrdiff_t>(first) * keys.outerStride();
       score(rows, keys.outerStride(), some, scores.data());
       for (std::size_t i = 0; i < some; ++i) {
-        Eigen::Map<Eigen::ArrayXf> row(scores.data() + i * padded_,
-                                       static_cast<Eigen::Index>(lists_));
+        Eigen::Map<Eigen::ArrayX<Real>> row(scores.data() + i * padded_,
+                                            static_cast<Eigen::Index>(lists_));
         row -= half_squares_;
         auto nearest = static_cast<std::uint32_t>(
             std::find(row.data(), row.data() + lists_, row.maxCoeff()) - row.data());
@@ -113,7 +115,7 @@ class TimedLists {
   const ProductKernels* kernels_;
   std::size_t trained_, d_, lists_ = 0, padded_ = 0;
   CacheLineArray<float> panels_;
-  Eigen::ArrayXf half_squares_;
+  Eigen::ArrayX<Real> half_squares_;
   std::vector<std::vector<item_id>> items_;
   std::vector<std::uint32_t> list_of_;
   std::vector<double> spreads_;
