@@ -65,7 +65,6 @@ ReferenceGradients tape_gradients(const AttentionProblem& p, const AttentionTape
 struct Setting {
   std::size_t m, n, heads, kv_heads;
   KnnAttentionOptions options;
-  options.index = KeyIndex::lists;  // however few the queries are
 };
 
 void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
