@@ -132,8 +132,8 @@ const bool registered = [] {
     if (quick() && n > 8192) break;
     add("exact", {"clusters", 64, n}, 1, exact);
     add("sampled", {"clusters", 64, n}, 3, [](auto& s, const Case& c) { sampled(s, c, 256); });
-    add("sampled_1024", {"clusters", 64, n}, 3,
-        [](auto& s, const Case& c) { sampled(s, c, 1024); });
+    add("sampled_1792", {"clusters", 64, n}, 3,
+        [](auto& s, const Case& c) { sampled(s, c, 1792); });
   }
   if (!quick())
     add("sampled", {"glove100k", 100, 32768}, 1,
