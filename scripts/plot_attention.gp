@@ -71,9 +71,9 @@ if (ARG3 eq "error") {
   high = STATS_max > high ? STATS_max : high
   stats ARG1 using (column("exact_batch")) nooutput
   low = STATS_min < low ? STATS_min : low
-  set yrange [low / 1.5 : high * (high / low) ** 0.3]
-  stats ARG1 using (column("keys")) nooutput
+  stats ARG1 using (column("keys")) nooutput  # before a range of y, which it would obey
   set xrange [STATS_min / 1.15 : STATS_max * 1.15]
+  set yrange [low / 1.5 : high * (high / low) ** 0.3]
   set format y "%g"
   set xlabel "keys"
   set ylabel "microseconds a query" offset 0.5, 0
