@@ -95,6 +95,8 @@ class Trainer {
         options_(options.attention),
         adam_{Adam(options.rate), Adam(options.rate)},
         engine_(options.seed, sampling_stream) {
+    // Even where a batch is too small to pay for lists: this is about their gradients.
+    options_.index = lazygumbel::KeyIndex::lists;
     options_.attention.scale = 1.0 / options.temperature;
     training_.projection =
         Projection::random(options.dimension, static_cast<std::size_t>(keys.rows.cols()),
