@@ -22,7 +22,6 @@
 #include "lazygumbel/attention/heads_view.hpp"
 #include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention.hpp"
-#include "lazygumbel/attention/key_value_cache.hpp"
 #include "lazygumbel/attention/knn_attention_options.hpp"
 #include "lazygumbel/attention/random_walk.hpp"
 #include "lazygumbel/attention/walk_steps.hpp"

@@ -99,7 +99,7 @@ TEST(AttentionPrefill, VarianceIsThatOfDrawsFromStretches) {
 TEST(AttentionPrefill, TheErrorFactorIsAQuantile) {
   for (const double freedom : {1.0, 2.0, 3.7, 16.0, 128.0})
     for (const double delta : {0.3, 0.1, 0.05, 0.01}) {
-      const double c = lazygumbel::detail::error_factor(freedom, delta);
+      const double c = lazygumbel::detail::norm_quantile(freedom, normal_quantile(1.0 - delta));
       EXPECT_LE(factor_misses(freedom, c), 1.25 * delta) << freedom;
       EXPECT_GE(factor_misses(freedom, c), 0.75 * delta) << freedom;
     }

@@ -5,40 +5,35 @@
 #include <cstddef>
 #include <span>
 
-#include "lazygumbel/estimation/normal_quantile.hpp"
-
 namespace lazygumbel::detail {
 
-/// The factor c with P(|X| <= c sqrt(E |X|^2)) ~ 1 - delta for a Gaussian vector X of `freedom`
-/// equal directions, or of a covariance C with (tr C)^2 / tr C^2 of them: |X|^2 is then about
-/// E |X|^2 chi^2_freedom / freedom (Satterthwaite), and that quantile is by Wilson and Hilferty's
-/// cube, within 3% of the truth from one direction on.
-inline double error_factor(double freedom, double delta) {
-  const double spread = 2.0 / (9.0 * freedom);
-  const double root =
-      (std::max)(0.0, 1.0 - spread + normal_quantile(1.0 - delta) * std::sqrt(spread));
+/// The 1 - delta quantile of |X| over its root mean square, for a Gaussian vector X with
+/// (tr C)^2 / tr C^2 = `degrees`: that of a chi-square law with as many degrees, by Wilson's and
+/// Hilferty's cube. `quantile`: the normal one of 1 - delta.
+/// Source: Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
+/// Biometrics Bulletin 2(6), 1946; Wilson, Hilferty, "The Distribution of Chi-Square", PNAS 17(12),
+/// 1931.
+inline double norm_quantile(double degrees, double quantile) noexcept {
+  const double h = 2.0 / (9.0 * degrees);
+  const double root = (std::max)(0.0, 1.0 - h + quantile * std::sqrt(h));
   return std::sqrt(root * root * root);
 }
 
-/// (tr C)^2 / tr C^2 of the covariance C of which `batches` independent vectors of mean 0 are seen,
-/// rows of `dimension` numbers: products of different batches give tr C^2 without bias. At least 1.
-inline double directions(std::span<const double> rows, std::size_t batches, std::size_t dimension) {
+/// (tr C)^2 / tr C^2 of a covariance C, from the m x m inner products of m independent vectors less
+/// their mean: of their sample covariance S with f = m - 1 degrees of freedom,
+///   (tr S^2 - (tr S)^2 / f) f^2 / ((f - 1) (f + 2))
+/// is without bias for tr C^2. In [1, most], most = the vectors' dimension.
+/// Source: Bai, Saranadasa, "Effect of High Dimension: by an Example of a Two Sample Problem",
+/// Statistica Sinica 6, 1996.
+template <class Real>
+double error_degrees(std::span<const Real> products, std::size_t m, double most) noexcept {
   double trace = 0.0, square = 0.0;
-  for (std::size_t a = 0; a < batches; ++a)
-    for (std::size_t b = 0; b <= a; ++b) {
-      double product = 0.0;
-      for (std::size_t c = 0; c < dimension; ++c)
-        product += rows[a * dimension + c] * rows[b * dimension + c];
-      if (a == b)
-        trace += product;
-      else
-        square += product * product;
-    }
-  const auto count = static_cast<double>(batches);
-  trace /= count;
-  square /= 0.5 * count * (count - 1.0);
-  if (!(square > 0.0)) return 1.0;
-  return std::clamp(trace * trace / square, 1.0, static_cast<double>(dimension));
+  for (std::size_t b = 0; b < m; ++b) trace += static_cast<double>(products[b * m + b]);
+  for (const Real x : products) square += static_cast<double>(x) * static_cast<double>(x);
+  const double f = static_cast<double>(m - 1);
+  const double of_square = (square - trace * trace / f) / ((f - 1.0) * (f + 2.0));
+  const double ratio = trace * trace / (f * f) / of_square;
+  return ratio > 0.0 && ratio < most ? (std::max)(1.0, ratio) : most;
 }
 
 }  // namespace lazygumbel::detail

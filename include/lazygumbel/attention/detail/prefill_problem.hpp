@@ -38,7 +38,7 @@ struct PrefillRow {
   std::uint32_t touched = 0;  ///< keys met with certainty
   std::uint32_t draws = 0;
   double log_sum = 0.0, error = 0.0;
-  double factor = 0.0;  ///< error_factor
+  double factor = 0.0;  ///< norm_quantile
   double wanted = 0.0;  ///< draws
   bool exact = false, met = true;
   std::vector<std::uint32_t> lists;

@@ -17,6 +17,7 @@
 #include "lazygumbel/attention/detail/row_states.hpp"
 #include "lazygumbel/attention/detail/tail_draws.hpp"
 #include "lazygumbel/attention/exact_attention.hpp"
+#include "lazygumbel/estimation/normal_quantile.hpp"
 #include "lazygumbel/random/philox.hpp"
 
 namespace lazygumbel::detail {
@@ -257,24 +258,23 @@ class PrefillSegment {
                          : static_cast<double>(sinks[plan_.kv_head * group_ + r % group_]));
   }
 
-  /// Error and verdict of every row that has draws. The factor c of the (epsilon, delta) rule is
-  /// from the draws of a few rows taken apart, and serves the rows behind them: how many directions
-  /// the errors have depends little on the row.
+  /// Error and verdict of every row that has draws. How many directions the errors have depends
+  /// little on the row: the draws of a few rows are taken apart, for the rows behind them too.
   void judge() {
     constexpr std::size_t probes = 4;
+    const double quantile =
+        normal_quantile(1.0 - (options_->accuracy ? options_->accuracy->delta() : 0.05));
     for (const Block& block : blocks_) {
       if (!block.has_tail) continue;
       const std::vector<std::uint32_t>& rows = plan_.blocks[block.tail].rows;
       const std::size_t step = (std::max)(std::size_t{1}, block.count / probes);
-      auto freedom = static_cast<double>(dv_);
-      double factor = 0.0;
+      auto degrees = static_cast<double>(dv_);
       for (std::size_t at = 0, next = 0; at < rows.size(); ++at) {
         if (const std::size_t place = rows[at] - block.first; place >= next) {
-          freedom = (std::min)(freedom, directions_of(block, at));
-          factor = error_factor(freedom, options_->accuracy ? options_->accuracy->delta() : 0.05);
+          degrees = (std::min)(degrees, degrees_of(block, at));
           next = (place / step + 1) * step;
         }
-        all_[rows[at]].factor = factor;
+        all_[rows[at]].factor = norm_quantile(degrees, quantile);
         judge(rows[at]);
       }
     }
@@ -297,13 +297,13 @@ class PrefillSegment {
   }
 
   /// Of the errors of a row with draws, that at place `at` of the block's first.
-  double directions_of(const Block& block, std::size_t at) {
+  double degrees_of(const Block& block, std::size_t at) {
     const PlanBlock& tail = plan_.blocks[block.tail];
     const std::size_t r = tail.rows[at];
     finish(r);
-    return error_directions(tail, at, queries_.data() + r * d_, all_[r].log_sum, states_.result(),
-                            problem_->keys.head(plan_.kv_head),
-                            problem_->values.head(plan_.kv_head), options_->attention.softcap);
+    return degrees_of_row(tail, at, queries_.data() + r * d_, all_[r].log_sum, states_.result(),
+                          problem_->keys.head(plan_.kv_head), problem_->values.head(plan_.kv_head),
+                          options_->attention.softcap);
   }
 
   /// More draws for the rows that missed the target, in batches that each make half as many more;

@@ -9,23 +9,12 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/attention/detail/draw_error.hpp"
 #include "lazygumbel/attention/detail/gather_kernels.hpp"
 #include "lazygumbel/core/detail/cache_line.hpp"
 #include "lazygumbel/estimation/normal_quantile.hpp"
 
 namespace lazygumbel::detail {
-
-/// The 1 - delta quantile of |X| over its root mean square, for a Gaussian vector X with
-/// (tr C)^2 / tr C^2 = `degrees`: that of a chi-square law with as many degrees, by Wilson's and
-/// Hilferty's cube. `quantile`: the normal one of 1 - delta.
-/// Source: Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
-/// Biometrics Bulletin 2(6), 1946; Wilson, Hilferty, "The Distribution of Chi-Square", PNAS 17(12),
-/// 1931.
-inline double norm_quantile(double degrees, double quantile) noexcept {
-  const double h = 2.0 / (9.0 * degrees);
-  const double root = (std::max)(0.0, 1.0 - h + quantile * std::sqrt(h));
-  return std::sqrt(root * root * root);
-}
 
 /// What is proved of draws: weights lie in e^(+-log_weight), |v - centre| <= radius.
 struct ProvedRange {
@@ -183,9 +172,7 @@ class RowEstimate {
   }
 
  private:
-  /// (tr C)^2 / tr C^2 of the covariance C of om (v - o^), from its sums over batches of draws: of
-  /// their sample covariance S with f degrees of freedom, (tr S^2 - (tr S)^2 / f) f^2 / ((f - 1)
-  /// (f + 2)) is without bias for tr C^2 (Bai, Saranadasa 1996). In [1, dv].
+  /// Of the covariance of om (v - o^), from its sums over batches of draws.
   double degrees(const GatherKernels<float>& kernels) {
     constexpr std::size_t m = draw_batches;
     residuals_.assign(m * room_, 0.0F);
@@ -201,14 +188,7 @@ class RowEstimate {
     }
     std::array<float, m * m> products;
     kernels.products(residuals_.data(), room_, products.data());
-    double trace = 0.0, square = 0.0;
-    for (std::size_t b = 0; b < m; ++b) trace += static_cast<double>(products[b * m + b]);
-    for (const float x : products) square += static_cast<double>(x) * static_cast<double>(x);
-    constexpr double f = static_cast<double>(m - 1);
-    const double of_square = (square - trace * trace / f) / ((f - 1.0) * (f + 2.0));
-    const double most = static_cast<double>(dv_);
-    const double ratio = trace * trace / (f * f) / of_square;
-    return ratio > 0.0 && ratio < most ? (std::max)(1.0, ratio) : most;
+    return error_degrees(std::span<const float>(products), m, static_cast<double>(dv_));
   }
 
   std::size_t dv_ = 0, room_ = 0, count_ = 0;

@@ -235,8 +235,8 @@ class SampledDecoder {
     work.padded.resize(group * room);
     work.checks.assign(group, 0.0F);
     for (std::size_t g = 0; g < group; ++g)
-      pad_query(queries.row(0, kv * group + g), shape.dimension, width,
-                static_cast<float>(shape.scale), work.padded.data() + g * room);
+      pad_query(queries.row(0, kv * group + g), shape.dimension, width, shape.scale,
+                work.padded.data() + g * room);
     work.certain.start(group, product_kernels(simd_).pad(shape.value_dimension));
     for (const auto& [from, to] :
          {std::pair{std::size_t{0}, options_.sinks}, std::pair{indexed(kv), shape.keys}})

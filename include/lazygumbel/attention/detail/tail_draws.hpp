@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -47,12 +48,12 @@ PlanBlock draw_tail(const TimedLists<float>& lists, std::size_t begin, std::size
   return tail;
 }
 
-/// `directions` of the errors of the row at place `at` of a sampled block, whose scaled query, log
+/// `error_degrees` of the row at place `at` of a sampled block, whose scaled query, log
 /// Z^ and o^ are given: its draws are dealt to batches in turn.
 template <StorageScalar T>
-double error_directions(const PlanBlock& tail, std::size_t at, const float* query, double log_z,
-                        const std::vector<double>& result, const RowPointer<T>& keys,
-                        const RowPointer<T>& values, double softcap) {
+double degrees_of_row(const PlanBlock& tail, std::size_t at, const float* query, double log_z,
+                      const std::vector<double>& result, const RowPointer<T>& keys,
+                      const RowPointer<T>& values, double softcap) {
   constexpr std::size_t batches = 16;
   const std::size_t dv = result.size();
   const Eigen::Map<const Eigen::VectorXf> q(query, keys.cols());
@@ -78,7 +79,11 @@ double error_directions(const PlanBlock& tail, std::size_t at, const float* quer
     for (std::size_t b = 0; b < batches; ++b) mean += sums[b * dv + c] / batches;
     for (std::size_t b = 0; b < batches; ++b) sums[b * dv + c] -= mean;
   }
-  return directions(sums, batches, dv);
+  const Eigen::Map<const RowMatrix<double>> rows(sums.data(), batches,
+                                                 static_cast<Eigen::Index>(dv));
+  const RowMatrix<double> products = rows * rows.transpose();
+  return error_degrees(std::span<const double>(products.data(), batches * batches), batches,
+                       static_cast<double>(dv));
 }
 
 }  // namespace lazygumbel::detail
