@@ -29,6 +29,8 @@ class AttentionMask {
     return mask;
   }
 
+  bool is_full() const noexcept { return !causal_ && !prefix_; }
+
   /// The number of keys that query i of m sees of n.
   std::size_t visible(std::size_t i, std::size_t m, std::size_t n) const noexcept {
     return prefix_ ? lengths_[i] : causal_ ? n - m + i + 1 : n;

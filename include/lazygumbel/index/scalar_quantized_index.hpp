@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/binary_file.hpp"
 #include "lazygumbel/core/simd.hpp"
-#include "lazygumbel/index/detail/binary_file.hpp"
 #include "lazygumbel/index/detail/code_scan.hpp"
 #include "lazygumbel/index/detail/row_codes.hpp"
 #include "lazygumbel/index/mips_index.hpp"

@@ -12,7 +12,7 @@
 #include <span>
 #include <utility>
 
-#include "lazygumbel/index/detail/binary_file.hpp"
+#include "lazygumbel/core/detail/binary_file.hpp"
 #include "lazygumbel/index/detail/hnsw_graph.hpp"
 
 /// \file

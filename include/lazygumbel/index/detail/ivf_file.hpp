@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "lazygumbel/index/detail/binary_file.hpp"
+#include "lazygumbel/core/detail/binary_file.hpp"
 #include "lazygumbel/index/detail/inverted_lists.hpp"
 #include "lazygumbel/index/ivf_parameters.hpp"
 

@@ -14,7 +14,7 @@
 namespace lazygumbel::detail {
 
 static_assert(std::endian::native == std::endian::little,
-              "lazygumbel's index files are little-endian");
+              "lazygumbel's files are little-endian");
 
 /// FNV-1a over bytes, 64 bits: detects accidents (any single changed byte always), not forgery.
 class Checksum {
