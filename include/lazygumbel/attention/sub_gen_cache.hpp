@@ -330,7 +330,8 @@ class SubGenCache {
       square += x * x;
     }
     log_sum = high + std::log(a + b);
-    const double error = b / (a + b) * head.sketch.error(row, work.output, quantile, work.sketch);
+    const double share = b / (a + b);
+    const double error = share * head.sketch.error(row, work.output, share, quantile, work.sketch);
     report.keys_touched += static_cast<std::uint32_t>(row.rows_read);
     report.samples = static_cast<std::uint32_t>(row.rows_read);
     report.error = error == 0.0 ? 0.0F : static_cast<float>(error / std::sqrt(square));
