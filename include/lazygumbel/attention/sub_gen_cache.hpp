@@ -129,7 +129,7 @@ class SubGenCache {
       if (sketch.tokens() == 0) continue;
       const detail::SketchRow row = estimate(sketch, queries.row(i, h), shape, options, work);
       all[r].normaliser = std::sqrt(row.normaliser.certified);
-      if (options_.estimator != SubGenEstimator::stratified)
+      if (!detail::is_stratified(options_.estimator))
         all[r].numerator = std::sqrt(
             detail::slot_variance(options_.estimator, sketch.sums(), row.normaliser.squares,
                                   sketch.slots().slots(), work.sketch.output));
@@ -192,7 +192,7 @@ class SubGenCache {
     for (std::size_t* const number : {&options.samples_per_cluster, &options.slots, &options.sinks,
                                       &options.window, &options.max_clusters})
       *number = static_cast<std::size_t>(in.get<std::uint64_t>());
-    options.estimator = static_cast<SubGenEstimator>(detail::get_count(in, "estimator", 0, 3));
+    options.estimator = static_cast<SubGenEstimator>(detail::get_count(in, "estimator", 0, 4));
     options.error_probability = in.get<double>();
     const auto seed = in.get<std::uint64_t>();
     const auto tokens = detail::get_count(in, "tokens", 0, most);

@@ -15,10 +15,11 @@ enum class SubGenEstimator : std::uint8_t {
   plain,            ///< N^ = sum_b a_b v_b over slots drawn by |v|^2: unbiased; the paper's
   self_normalised,  ///< N^ = Z^ sum_b a_b v_b / sum_b a_b: equal values come out as they are
   mean_shifted,     ///< N^ = c Z^ + sum_b a_b (v_b - c), c the mean of all values
-  stratified        ///< N^ from values kept beside the uniform samples of each cluster; no slots
+  stratified,       ///< N^ from values kept beside the uniform samples of each cluster; no slots
+  centred           ///< the same for what N is beside the mean value of each cluster, kept exactly
 };
 
-/// "plain", "self_normalised", "mean_shifted" or "stratified".
+/// "plain", "self_normalised", "mean_shifted", "stratified" or "centred".
 constexpr const char* name_of(SubGenEstimator estimator) noexcept {
   switch (estimator) {
     case SubGenEstimator::plain:
@@ -28,10 +29,21 @@ constexpr const char* name_of(SubGenEstimator estimator) noexcept {
     case SubGenEstimator::mean_shifted:
       return "mean_shifted";
     case SubGenEstimator::stratified:
+      return "stratified";
+    case SubGenEstimator::centred:
       break;
   }
-  return "stratified";
+  return "centred";
 }
+
+namespace detail {
+
+/// Whether values lie beside the samples of clusters, and there are no slots.
+constexpr bool is_stratified(SubGenEstimator estimator) noexcept {
+  return estimator >= SubGenEstimator::stratified;
+}
+
+}  // namespace detail
 
 /// What a SubGenCache keeps of each kv head.
 struct SubGenOptions {
@@ -40,13 +52,13 @@ struct SubGenOptions {
   /// cluster, which with `stratified` is a uniform sample of the tokens.
   double radius = std::numeric_limits<double>::quiet_NaN();
   std::size_t samples_per_cluster = 32;  ///< t: keys kept of a cluster, at least 4
-  std::size_t slots = 4096;              ///< s: (key, value) pairs, at least 8; stratified: none
+  std::size_t slots = 4096;              ///< s: (key, value) pairs, at least 8; the last two: none
   std::size_t sinks = 4;                 ///< first tokens, kept exactly
   std::size_t window = 256;              ///< last tokens, kept exactly
   /// When there are so many, keys join the nearest one, however far: memory then stays bounded, and
   /// the error grows instead.
   std::size_t max_clusters = (std::numeric_limits<std::uint32_t>::max)();
-  SubGenEstimator estimator = SubGenEstimator::stratified;
+  SubGenEstimator estimator = SubGenEstimator::centred;
   double error_probability = 0.05;  ///< of a row's error exceeding its report; in (0, 1)
 
   friend bool operator==(const SubGenOptions&, const SubGenOptions&) = default;
@@ -63,8 +75,8 @@ inline void require_sub_gen(const SubGenOptions& options) {
   if (options.max_clusters == 0 ||
       options.max_clusters > (std::numeric_limits<std::uint32_t>::max)())
     throw_invalid("max_clusters", options.max_clusters, "must be from 1 to 2^32 - 1");
-  if (options.estimator > SubGenEstimator::stratified)
-    throw_invalid("estimator", static_cast<int>(options.estimator), "is none of the four");
+  if (options.estimator > SubGenEstimator::centred)
+    throw_invalid("estimator", static_cast<int>(options.estimator), "is none of the five");
   if (!(options.error_probability > 0.0 && options.error_probability < 1.0))
     throw_invalid("error_probability", options.error_probability, "must lie in (0, 1)");
 }

@@ -26,7 +26,8 @@ using testing::reference_attention;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 const SubGenEstimator estimators[] = {SubGenEstimator::plain, SubGenEstimator::self_normalised,
-                                      SubGenEstimator::mean_shifted, SubGenEstimator::stratified};
+                                      SubGenEstimator::mean_shifted, SubGenEstimator::stratified,
+                                      SubGenEstimator::centred};
 
 SubGenOptions sub_gen(double radius, SubGenEstimator estimator = SubGenEstimator::stratified,
                       std::size_t t = 8, std::size_t s = 64) {
@@ -151,7 +152,7 @@ TEST(SubGenCache, RadiusZeroKnowsDistinctKeys) {
     for (Eigen::Index i = 0; i < 10; ++i)
       EXPECT_NEAR(out.log_sum_exp(i, 0), exact.log_sum_exp(i, 0), 1e-5);
     EXPECT_EQ(cache.bounds(queries)[3].normaliser, 0.0);
-    if (estimator != SubGenEstimator::stratified) continue;
+    if (!detail::is_stratified(estimator)) continue;
     expect_near(out, exact, 10.0, "distinct keys");
     EXPECT_EQ(out.rows[0].error, 0.0F);
     EXPECT_EQ(out.rows[0].path, AttentionPath::exact);
@@ -338,7 +339,7 @@ TEST(SubGenCache, ChangedFilesAreRefused) {
   const RowMatrix<float> keys = gaussian_rows<float>(40, 2, 1),
                          values = gaussian_rows<float>(40, 2, 2);
   for (const SubGenEstimator estimator :
-       {SubGenEstimator::self_normalised, SubGenEstimator::stratified}) {
+       {SubGenEstimator::self_normalised, SubGenEstimator::centred}) {
     const CacheFile file;
     SubGenOptions options = sub_gen(1.0, estimator, 4, 8);
     options.sinks = 1;
@@ -357,7 +358,7 @@ TEST(SubGenCache, ForgedFilesAreRefusedOrHarmless) {
                          values = gaussian_rows<float>(30, 2, 2),
                          queries = gaussian_rows<float>(1, 2, 3);
   for (const SubGenEstimator estimator :
-       {SubGenEstimator::self_normalised, SubGenEstimator::stratified}) {
+       {SubGenEstimator::self_normalised, SubGenEstimator::centred}) {
     const CacheFile file;
     SubGenOptions options = sub_gen(1.0, estimator, 4, 8);
     options.sinks = 1;

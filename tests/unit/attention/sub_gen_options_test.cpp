@@ -41,8 +41,8 @@ TEST(SubGenOptions, WhatIsOutOfRangeIsNamed) {
             "lazygumbel: slots = 7: must be at least 8");
   EXPECT_EQ(complaint([](SubGenOptions& o) { o.max_clusters = 0; }),
             "lazygumbel: max_clusters = 0: must be from 1 to 2^32 - 1");
-  EXPECT_EQ(complaint([](SubGenOptions& o) { o.estimator = static_cast<SubGenEstimator>(4); }),
-            "lazygumbel: estimator = 4: is none of the four");
+  EXPECT_EQ(complaint([](SubGenOptions& o) { o.estimator = static_cast<SubGenEstimator>(5); }),
+            "lazygumbel: estimator = 5: is none of the five");
   for (const double wrong : {0.0, 1.0, -1.0, 2.0, nan, infinity})
     EXPECT_NE(complaint([&](SubGenOptions& o) {
                 o.error_probability = wrong;
@@ -64,6 +64,7 @@ TEST(SubGenOptions, EstimatorsHaveNames) {
   EXPECT_STREQ(name_of(SubGenEstimator::self_normalised), "self_normalised");
   EXPECT_STREQ(name_of(SubGenEstimator::mean_shifted), "mean_shifted");
   EXPECT_STREQ(name_of(SubGenEstimator::stratified), "stratified");
+  EXPECT_STREQ(name_of(SubGenEstimator::centred), "centred");
 }
 
 }  // namespace

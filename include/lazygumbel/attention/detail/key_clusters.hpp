@@ -30,9 +30,9 @@ class KeyClusters {
     std::vector<std::uint32_t> rows;  ///< of the samples, by place in the reservoir
   };
 
-  /// `dv` = 0: values are not kept.
-  KeyClusters(std::size_t d, std::size_t dv, std::size_t samples_per_cluster, double radius,
-              std::size_t max_clusters, Simd simd)
+  /// `dv` = 0: values are not kept, and no sums of them.
+  KeyClusters(std::size_t d, std::size_t dv, bool keeps_sums, std::size_t samples_per_cluster,
+              double radius, std::size_t max_clusters, Simd simd)
       : d_(d),
         samples_(samples_per_cluster),
         most_(max_clusters),
@@ -40,7 +40,8 @@ class KeyClusters {
         simd_(simd),
         representatives_(compared_width(d)),
         keys_(d),
-        values_(dv) {}
+        values_(dv),
+        sums_(keeps_sums ? dv : 0) {}
 
   std::size_t dimension() const noexcept { return d_; }
   std::size_t samples_per_cluster() const noexcept { return samples_; }
@@ -50,6 +51,8 @@ class KeyClusters {
   const RowBlock<T>& keys() const noexcept { return keys_; }
   const RowBlock<T>& values() const noexcept { return values_; }
   bool keeps_values() const noexcept { return values_.width() > 0; }
+  /// Of the values of all members of each cluster, where these are kept.
+  const RowBlock<double>& value_sums() const noexcept { return sums_; }
   /// The cluster of a row, and its place among the samples.
   const std::vector<std::uint32_t>& owners() const noexcept { return owners_; }
   const std::vector<std::uint32_t>& places() const noexcept { return places_; }
@@ -63,6 +66,8 @@ class KeyClusters {
     const std::size_t joined = joins(distance) ? c : open();
     Cluster& cluster = clusters_[joined];
     if (joined == c) cluster.radius = (std::max)(cluster.radius, distance);
+    for (std::size_t i = 0; i < sums_.width(); ++i)
+      sums_.row(joined)[i] += static_cast<double>(value[i]);
     keep(joined, cluster.samples.offer(engine), key, value);
   }
 
@@ -78,6 +83,8 @@ class KeyClusters {
       const std::size_t joined = joins(distance) ? c : open();
       Cluster& cluster = clusters_[joined];
       cluster.radius = (std::max)(cluster.radius, (joined == c ? distance : 0.0) + other.radius);
+      for (std::size_t i = 0; i < sums_.width(); ++i)
+        sums_.row(joined)[i] += later.sums_.row(from)[i];
       cluster.samples.merge(other.samples, engine, [&](std::size_t place, std::size_t of_other) {
         const std::uint32_t row = other.rows[of_other];
         keep(joined, place, later.keys_.row(row), later.values_.row(row));
@@ -87,8 +94,10 @@ class KeyClusters {
 
   /// As it was written: the clusters, then the rows of their samples by `restore_row`, until every
   /// cluster `is_whole`.
-  void restore(const float* representative, double radius, UniformReservoir samples) {
+  void restore(const float* representative, double radius, const double* sums,
+               UniformReservoir samples) {
     representatives_.push(representative, d_);
+    sums_.push(sums, sums_.width());
     clusters_.emplace_back(samples_);
     clusters_.back().samples = std::move(samples);
     clusters_.back().radius = radius;
@@ -101,8 +110,9 @@ class KeyClusters {
   }
 
   std::size_t size_in_bytes() const noexcept {
-    std::size_t bytes = representatives_.size_in_bytes() + keys_.size_in_bytes() +
-                        values_.size_in_bytes() + clusters_.capacity() * sizeof(Cluster) +
+    std::size_t bytes = representatives_.size_in_bytes() + sums_.size_in_bytes() +
+                        keys_.size_in_bytes() + values_.size_in_bytes() +
+                        clusters_.capacity() * sizeof(Cluster) +
                         (owners_.capacity() + places_.capacity()) * sizeof(std::uint32_t);
     for (const Cluster& cluster : clusters_)
       bytes += cluster.samples.size_in_bytes() + cluster.rows.capacity() * sizeof(std::uint32_t);
@@ -132,6 +142,7 @@ class KeyClusters {
   /// A cluster around `widened_`.
   std::size_t open() {
     representatives_.push(widened_.data(), representatives_.width());
+    std::fill_n(sums_.push(), sums_.width(), 0.0);
     clusters_.emplace_back(samples_);
     return clusters_.size() - 1;
   }
@@ -157,6 +168,7 @@ class KeyClusters {
   Simd simd_;
   RowBlock<float> representatives_;
   RowBlock<T> keys_, values_;
+  RowBlock<double> sums_;
   std::vector<Cluster> clusters_;
   std::vector<std::uint32_t> owners_, places_;
   std::vector<float> widened_;  // the key that is being placed

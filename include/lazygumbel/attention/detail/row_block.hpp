@@ -19,6 +19,7 @@ class RowBlock {
   std::size_t width() const noexcept { return width_; }
   const T* data() const noexcept { return numbers_.data(); }
   const T* row(std::size_t i) const noexcept { return numbers_.data() + i * width_; }
+  T* row(std::size_t i) noexcept { return numbers_.data() + i * width_; }
 
   /// A new last row, its numbers not set.
   T* push() {
@@ -36,15 +37,7 @@ class RowBlock {
     std::fill(to + count, to + width_, T(0));
   }
 
-  void set(std::size_t i, const T* from) {
-    std::copy_n(from, width_, numbers_.data() + i * width_);
-  }
-
-  void resize(std::size_t rows) {
-    numbers_.reserve(rows * width_);
-    numbers_.resize(rows * width_);
-    rows_ = rows;
-  }
+  void set(std::size_t i, const T* from) { std::copy_n(from, width_, row(i)); }
 
   std::size_t size_in_bytes() const noexcept { return numbers_.capacity() * sizeof(T); }
 

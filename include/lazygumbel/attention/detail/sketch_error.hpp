@@ -42,7 +42,7 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
                   std::size_t slots, std::span<const double> o, double share, double quantile,
                   const SketchWork& work) {
   const auto dv = static_cast<Eigen::Index>(o.size());
-  const bool stratified = estimator == SubGenEstimator::stratified;
+  const bool stratified = is_stratified(estimator);
   if (row.exact) return 0.0;
   // Deviations of the batches, around their mean.
   double seen = 0.0, degrees = 1.0;
@@ -59,7 +59,7 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
     }
     for (Eigen::Index b = 0; b < rows.rows(); ++b) {
       const double mass = work.masses[static_cast<std::size_t>(b)] * row.scale;
-      const double left = (std::max)(0.1, 1.0 - share * mass * row.part);
+      const double left = (std::max)(0.1, 1.0 - share * work.shares[static_cast<std::size_t>(b)]);
       rows.row(b) = (rows.row(b) * row.scale - mass * centre.transpose()) / left;
     }
     const Eigen::RowVectorXd mean = rows.colwise().mean();
@@ -68,8 +68,10 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
     const auto m = static_cast<std::size_t>(rows.rows());
     seen = row.variance * products.trace() / static_cast<double>(m - 1);
     if (seen > 0.0 && m > 3)
+      // Of the ratio of a chi-square variable and one that is seen from m - 1 deviations.
       degrees = error_degrees(std::span<const double>(products.data(), m * m), m,
-                              static_cast<double>(dv));
+                              static_cast<double>(dv)) *
+                static_cast<double>(m - 1) / static_cast<double>(m);
   }
   if (stratified) return norm_quantile(degrees, quantile) * std::sqrt(seen);
   // By the slots' formula too: where few of them carry the weight they do not tell of each other.

@@ -44,8 +44,14 @@ struct SketchWork {
   std::vector<float> weights, dealt;
   std::vector<std::uint32_t> batches;
   std::vector<double> of_cluster, squares_of_cluster;
+  /// Of the weights w of a cluster: (w - centre) times these.
+  struct Factors {
+    double centre, of_sum, of_error;
+  };
+  std::vector<Factors> factors;
   RowMatrix<float> sums;       ///< a row for each batch of draws: weighted values
   std::vector<double> masses;  ///< and their weights
+  std::vector<double> shares;  ///< of Z^, of the batches; without a part in it, none
   std::vector<float> sum;      ///< of all weighted values
   std::vector<double> output;
 
@@ -119,7 +125,6 @@ struct SketchRow {
   std::size_t batches = 0;
   double scale = 0.0;     ///< of the sums, to what they add to the output
   double variance = 0.0;  ///< of the output: this times the variance of a batch's sum
-  double part = 0.0;      ///< of Z^: a batch's weight, scaled, times this
 };
 
 /// Draws that are dealt to batches, as many to each.
@@ -127,8 +132,12 @@ constexpr std::size_t error_batches(std::size_t draws) noexcept {
   return (std::min)(draws, std::size_t{32});
 }
 
-/// N^ from values that lie beside the samples of the clusters, after `estimate_normaliser`. The
-/// a-th samples of all clusters make an estimate of their own, for each a: the variance is seen
+/// N^ from values that lie beside the samples of the clusters, after `estimate_normaliser`. With
+/// the mean value v_c of a cluster known, its part of N is Z_c v_c + (n_c - 1) S_wv, S_wv the
+/// covariance of weights and values over its members, for which that over the sample is without
+/// bias: values are then as noisy as weights differ, not as values do.
+///
+/// The a-th samples of all clusters make an estimate of their own, for each a: the variance is seen
 /// from t of those, dealt to batches, with the weight sqrt(1 - t / n_c) of sampling without
 /// replacement.
 template <StorageScalar T>
@@ -138,39 +147,49 @@ void estimate_stratified(const KeyClusters<T>& clusters, const SketchKernels<T>&
   const std::size_t t = clusters.samples_per_cluster();
   const std::size_t batches = error_batches(t), dealt = t / batches * batches;
   const auto all = static_cast<double>(tokens);
-  std::vector<double>& of_sum = work.of_cluster;
-  std::vector<double>& of_error = work.squares_of_cluster;
+  const bool centred = clusters.value_sums().width() > 0;
+  const double z = row.normaliser.sum / all;
+  work.start(batches, dv);
+  work.factors.resize(clusters.clusters().size());
   row.exact = true;
   for (std::size_t c = 0; c < clusters.clusters().size(); ++c) {
     const auto n = static_cast<double>(clusters.clusters()[c].samples.seen()),
                kept = static_cast<double>(clusters.clusters()[c].samples.size());
-    of_sum[c] = n / (kept * all);
-    of_error[c] = n > kept ? n * std::sqrt(1.0 - kept / n) / all : 0.0;
+    const double mean = work.of_cluster[c] / kept;  // weight
+    work.factors[c] = {
+        .centre = centred ? mean : 0.0,
+        .of_sum = centred ? (kept > 1.0 ? (n - 1.0) / (kept - 1.0) / all : 0.0) : n / kept / all,
+        .of_error = n > kept ? n * std::sqrt(1.0 - kept / n) / all : 0.0};
     row.exact = row.exact && !(n > kept);
+    for (std::size_t i = 0; i < clusters.value_sums().width(); ++i)
+      work.output[i] += mean * clusters.value_sums().row(c)[i] / all;
   }
   work.dealt.resize(rows);
   work.batches.resize(rows);
   work.masses.assign(batches, 0.0);
+  work.shares.assign(batches, 0.0);
   for (std::size_t j = 0; j < rows; ++j) {
-    const std::uint32_t c = clusters.owners()[j], place = clusters.places()[j];
-    const auto w = static_cast<double>(work.weights[j]);
+    const std::uint32_t place = clusters.places()[j];
+    const SketchWork::Factors& of = work.factors[clusters.owners()[j]];
+    const double w = static_cast<double>(work.weights[j]) - of.centre;
     work.batches[j] = static_cast<std::uint32_t>(place % batches);
-    work.dealt[j] = place < dealt ? static_cast<float>(w * of_error[c]) : 0.0F;
+    work.dealt[j] = place < dealt ? static_cast<float>(w * of.of_error) : 0.0F;
     work.masses[place % batches] += static_cast<double>(work.dealt[j]);
-    work.weights[j] = static_cast<float>(w * of_sum[c]);
+    if (place < dealt)
+      work.shares[place % batches] += static_cast<double>(work.weights[j]) * of.of_error;
+    work.weights[j] = static_cast<float>(w * of.of_sum);
   }
   const KeptRows<T> values{clusters.values().data(), rows, dv};
-  work.start(batches, dv);
   kernels.sum(values, work.weights.data(), work.sum.data());
   if (!row.exact)
     kernels.deal(values, {work.dealt.data(), work.batches.data(),
                           static_cast<std::size_t>(work.sums.cols()), work.sums.data()});
-  const double z = row.normaliser.sum / all;
-  for (std::size_t i = 0; i < dv; ++i) work.output[i] = static_cast<double>(work.sum[i]) / z;
+  for (std::size_t i = 0; i < dv; ++i)
+    work.output[i] = (work.output[i] + static_cast<double>(work.sum[i])) / z;
   row.batches = row.exact ? 0 : batches;
   row.scale = 1.0 / z;
   row.variance = 1.0 / (static_cast<double>(dealt / batches) * static_cast<double>(t));
-  row.part = 1.0 / static_cast<double>(t);
+  for (double& share : work.shares) share /= z * static_cast<double>(t);
 }
 
 /// N^ from the slots, after `estimate_normaliser`. A slot's own key may outweigh Z^: it is a token,
@@ -223,6 +242,9 @@ void estimate_from_slots(const ValueSlots<T>& slots, SubGenEstimator estimator,
   row.scale = estimator == SubGenEstimator::self_normalised ? 1.0 / mass : factor;
   row.variance =
       static_cast<double>(filled) / static_cast<double>(uniform / batches + others / batches);
+  work.shares.assign(batches, 0.0);
+  if (estimator == SubGenEstimator::self_normalised)
+    for (std::size_t b = 0; b < batches; ++b) work.shares[b] = work.masses[b] / mass;
 }
 
 }  // namespace lazygumbel::detail

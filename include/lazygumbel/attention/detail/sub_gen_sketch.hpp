@@ -24,8 +24,8 @@ class SubGenSketch {
   SubGenSketch(std::size_t d, std::size_t dv, const SubGenOptions& options, PhiloxEngine engine)
       : estimator_(options.estimator),
         engine_(engine),
-        clusters_(d, stratified() ? dv : 0, options.samples_per_cluster, options.radius,
-                  options.max_clusters, best_simd()),
+        clusters_(d, stratified() ? dv : 0, estimator_ == SubGenEstimator::centred,
+                  options.samples_per_cluster, options.radius, options.max_clusters, best_simd()),
         slots_(d, dv, uniform_slots(options),
                stratified() ? 0 : options.slots - uniform_slots(options)) {
     sums_.value_sum.assign(dv, 0.0);
@@ -92,6 +92,8 @@ class SubGenSketch {
       const auto& cluster = clusters_.clusters()[c];
       out.put(std::span<const float>(clusters_.representative(c), clusters_.dimension()));
       out.put(cluster.radius);
+      out.put(
+          std::span<const double>(clusters_.value_sums().row(c), clusters_.value_sums().width()));
       cluster.samples.write(out);
     }
     for (std::size_t row = 0; row < clusters_.keys().rows(); ++row) {
@@ -127,7 +129,7 @@ class SubGenSketch {
   }
 
  private:
-  bool stratified() const noexcept { return estimator_ == SubGenEstimator::stratified; }
+  bool stratified() const noexcept { return is_stratified(estimator_); }
 
   /// Where weights of slots are divided by their own sum, or values are shifted, tokens of small
   /// values have to be seen: half of the slots are drawn uniformly.
@@ -142,11 +144,13 @@ class SubGenSketch {
     const auto count = get_count(in, "clusters", 0, tokens);
     require_left(in, "clusters", count, d, sizeof(float));
     std::vector<float> representative(d);
+    std::vector<double> sums(clusters_.value_sums().width());
     std::uint64_t members = 0, rows = 0;
     for (std::uint64_t c = 0; c < count; ++c) {
       get_row(in, std::span<float>(representative));
       const double radius = get_real(in, "radius of a cluster",
                                      [](double x) { return x >= 0.0 && std::isfinite(x); });
+      for (double& sum : sums) sum = get_finite(in, "sum of values");
       UniformReservoir samples = UniformReservoir::read(in);
       if (samples.capacity() != clusters_.samples_per_cluster() || samples.seen() == 0 ||
           samples.seen() > tokens - members)
@@ -154,7 +158,7 @@ class SubGenSketch {
                 text_of(samples.seen()) + " keys");
       members += samples.seen();
       rows += samples.size();
-      clusters_.restore(representative.data(), radius, std::move(samples));
+      clusters_.restore(representative.data(), radius, sums.data(), std::move(samples));
     }
     if (members != tokens) in.fail("is corrupted: its clusters have too few keys");
     require_left(in, "samples", rows, d + width, sizeof(T));
