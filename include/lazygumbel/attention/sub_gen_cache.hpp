@@ -35,22 +35,25 @@ struct SubGenBounds {
 /// kv head the first and the last tokens exactly, and of all others a sketch. For a scaled query q,
 ///   o = N / Z,  Z^ = sum_c (n_c / t_c) sum_a exp(<q, k_ca>)
 /// over clusters c of n_c keys within `radius` of their representative and uniform samples of t_c =
-/// min(t, n_c) of them without replacement, and N^ as SubGenEstimator says: from s slots (k, v)
-/// drawn with replacement by |v|^2 (`self_normalised` and `mean_shifted`: half of them uniformly,
-/// so that values near 0 are seen), or, `stratified`, from the values beside the samples.
+/// min(t, n_c) of them without replacement, and N^ as SubGenEstimator says: `centred`, from the
+/// values beside the samples and the mean value of each cluster; `stratified`, without the means;
+/// the others from s slots (k, v) drawn with replacement by |v|^2 (`self_normalised`,
+/// `mean_shifted`: half of them uniformly, so that values near 0 are seen).
 ///
-/// Z^ is unbiased, and N^ of `plain` and `stratified`. An output is a ratio of the two, with a bias
-/// of order 1 / t and 1 / s. The report: |o^ - o| <= error |o^| with probability about 1 -
-/// error_probability, from the spread of the samples and, of slots, their formula; see `bounds` for
-/// what is proved. What the sketch cannot see it cannot report: with `stratified`, a key that
-/// outweighs all others from within a cluster that is wide for such queries (r_c rho >> 1).
+/// Z^ is unbiased, and N^ of all but `self_normalised` and `mean_shifted`. An output is a ratio of
+/// the two, with a bias of order 1 / t and 1 / s. The report: |o^ - o| <= error |o^| with
+/// probability about 1 - error_probability, from the spread of the samples and, of slots, their
+/// formula; see `bounds` for what is proved. What the sketch cannot see it cannot report: without
+/// slots, a key that outweighs all others from within a cluster that is wide for such queries (r_c
+/// rho >> 1).
 ///
 /// A token that alone carries a row is a cluster of its own, so Z^ knows it; its value is known
 /// with `stratified`, and to the slots of `plain` with probability about s / n (of |v|^2 like the
 /// rest). Flat attention over values of mean 0 has |o| of order |v| / sqrt(n), and every sample of
 /// s tokens errs by |v| / sqrt(s).
 ///
-/// Memory of a kv head: (m (t + 1) + 2 s) rows for m clusters (`stratified`: m (2 t + 1)). m is at
+/// Memory of a kv head: m (2 t + 3) rows for m clusters (`stratified`: m (2 t + 1); slots:
+/// m (t + 1) + 2 s). m is at
 /// most the number of sets of diameter `radius` that cover the keys, (1 + 2 B / radius)^d in a ball
 /// of radius B: keys that are not clustered make the cache larger than the exact one, unless
 /// `max_clusters` bounds it. `append` costs O(m d) for each head of a token, and O(d) for the few
