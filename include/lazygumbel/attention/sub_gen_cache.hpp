@@ -26,8 +26,8 @@ struct SubGenBounds {
   /// sqrt(sum_c (Z_c / Z)^2 sinh^2(r_c rho) (1 / t - 1 / n_c)), rho = |scale q|. Z_c are estimates.
   double normaliser = 0.0;
   /// Of |N^ - N| / Z from s slots of `plain`: sqrt((|V|_F^2 |p|^2 - |o|^2) / s), |p|^2 and o being
-  /// estimates; of the other two the same around their centre, without the |o|^2. 0 of
-  /// `stratified`.
+  /// estimates; of the other two the same around their centre, without the |o|^2. 0 without
+  /// slots.
   double numerator = 0.0;
 };
 
@@ -48,17 +48,17 @@ struct SubGenBounds {
 /// rho >> 1).
 ///
 /// A token that alone carries a row is a cluster of its own, so Z^ knows it; its value is known
-/// with `stratified`, and to the slots of `plain` with probability about s / n (of |v|^2 like the
-/// rest). Flat attention over values of mean 0 has |o| of order |v| / sqrt(n), and every sample of
-/// s tokens errs by |v| / sqrt(s).
+/// with `centred` and `stratified`, and to slots with probability about s / n (of |v|^2 like the
+/// rest). Flat attention over values of mean 0 has |o| of order |v| / sqrt(n), where samples of s
+/// tokens err by |v| / sqrt(s); `centred` alone errs by that times the deviation of weights within
+/// clusters.
 ///
 /// Memory of a kv head: m (2 t + 3) rows for m clusters (`stratified`: m (2 t + 1); slots:
-/// m (t + 1) + 2 s). m is at
-/// most the number of sets of diameter `radius` that cover the keys, (1 + 2 B / radius)^d in a ball
-/// of radius B: keys that are not clustered make the cache larger than the exact one, unless
-/// `max_clusters` bounds it. `append` costs O(m d) for each head of a token, and O(d) for the few
-/// that enter a sample (about t log(n_c / t) of a cluster's, s log n in all for the slots);
-/// `attend` O(rows (d + dv)) for each query.
+/// m (t + 1) + 2 s). m is at most the number of sets of diameter `radius` that cover the keys,
+/// (1 + 2 B / radius)^d in a ball of radius B: keys that are not clustered make the cache larger
+/// than the exact one, unless `max_clusters` bounds it. `append` costs O(m d) for each head of a
+/// token, and O(d) for the few that enter a sample (about t log(n_c / t) of a cluster's, s log n in
+/// all for the slots); `attend` O(rows (d + dv)) for each query.
 ///
 /// const members are thread-safe; results do not depend on `threads`.
 /// Source: Zandieh, Han, Mirrokni, Karbasi, "SubGen: Token Generation in Sublinear Time and
