@@ -45,7 +45,6 @@ void sliding_window_backward(const HeadsView<float>& queries, const HeadsView<T>
   detail::resize_gradients(shape, out);
   detail::BackwardConstants constants =
       detail::backward_constants(shape, options, forward, output_gradients, out.sink_logits);
-  detail::lower_shifts(shape, forward, constants);
   detail::add_windows_backward(queries, keys, values, output_gradients, shape, options,
                                window.window, constants, out);
   if (window.residual_logit > -std::numeric_limits<double>::infinity())
