@@ -30,6 +30,7 @@
 #include "lazygumbel/attention/sliding_window_backward.hpp"
 #include "lazygumbel/attention/sliding_window_cache.hpp"
 #include "lazygumbel/attention/sliding_window_options.hpp"
+#include "lazygumbel/attention/sub_gen_cache.hpp"
 #include "lazygumbel/attention/sub_gen_options.hpp"
 #include "lazygumbel/attention/walk_steps.hpp"
 #include "lazygumbel/core/config.hpp"
@@ -139,3 +140,5 @@
 #include "lazygumbel/sampling/exhaustive.hpp"
 #include "lazygumbel/sampling/lazy_sampler.hpp"
 #include "lazygumbel/sampling/tune.hpp"
+#include "lazygumbel/sampling/uniform_reservoir.hpp"
+#include "lazygumbel/sampling/weighted_reservoir.hpp"
