@@ -43,6 +43,35 @@ void expect_reference(const AttentionInputs<T>& inputs, const SlidingWindowOptio
 
 const double logits[] = {0.0, 1.5, -3.0, -infinity};
 
+// What windows ask of the kernels: rows in reversed order, and limits that do not rise.
+TEST(SlidingWindowAttention, KernelsReadBackwards) {
+  constexpr std::size_t m = 110, n = 600, d = 19, dv = 21;  // several blocks of keys, of rows
+  const AttentionInputs<Eigen::half> inputs(m, n, d, dv);
+  const RowMatrix<Eigen::half> keys = inputs.keys.colwise().reverse(),
+                               values = inputs.values.colwise().reverse();
+  std::vector<std::size_t> limits(m);
+  for (std::size_t r = 0; r < m; ++r) limits[r] = r % 9 == 0 ? 0 : (r * 389) % (n + 1);
+  for (const Simd simd : supported_simds()) {
+    const auto attend = [&](const Eigen::half* k, std::ptrdiff_t key_stride, const Eigen::half* v,
+                            std::ptrdiff_t value_stride) {
+      lazygumbel::detail::BlockAttention attention(lazygumbel::detail::product_kernels(simd), d, dv,
+                                                   0.0F);
+      lazygumbel::detail::SoftmaxState state;
+      state.start(m, attention.value_width());
+      attention.add(inputs.queries.data(), d, k, key_stride, v, value_stride, n, limits.data(),
+                    0.0F, state);
+      return state;
+    };
+    const lazygumbel::detail::SoftmaxState forwards = attend(keys.data(), d, values.data(), dv),
+                                           backwards = attend(inputs.keys.row(n - 1).data(), -19,
+                                                              inputs.values.row(n - 1).data(), -21);
+    EXPECT_EQ(forwards.largest, backwards.largest);
+    EXPECT_EQ(forwards.sums, backwards.sums);
+    EXPECT_TRUE(forwards.values == backwards.values);
+    EXPECT_EQ(forwards.sums[9], 0.0);
+  }
+}
+
 TEST(SlidingWindowAttention, EveryWindowAndLogit) {
   AttentionInputs<float> inputs(61, 83, 9, 7, 2, 1);
   inputs.values.array() += 1.0F;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <lazygumbel/attention/sliding_window_attention.hpp>
 #include <lazygumbel/attention/sliding_window_backward.hpp>
 #include <limits>
@@ -113,6 +114,57 @@ TEST(SlidingWindowBackward, IsTheDerivativeOfTheForward) {  // differences of th
   for (Eigen::Index i = 0; i < inputs.values.size(); ++i)
     expect_derivative(inputs.values.data()[i], out.values.data()[i]);
   EXPECT_NEAR((loss({4, 0.26}) - loss({4, 0.24})) / 0.02, out.residual_logit, 1e-3);
+}
+
+// What windows ask of the kernels: rows, and rows of gradients, in reversed order.
+TEST(SlidingWindowBackward, KernelsReadAndWriteBackwards) {
+  constexpr std::size_t m = 110, n = 600, d = 16, dv = 32;  // whole registers: no padding
+  const AttentionInputs<float> inputs(m, n, d, dv);
+  const RowMatrix<float> keys = inputs.keys.colwise().reverse(),
+                         values = inputs.values.colwise().reverse();
+  std::vector<std::uint32_t> limits(m);
+  for (std::uint32_t r = 0; r < m; ++r) limits[r] = r % 9 == 0 ? 0 : (r * 389) % (n + 1);
+  const std::vector<float> shifts(m, 9.0F), factors(m, 1.0F), deltas(m, 0.5F);
+  struct Result {
+    RowMatrix<float> queries = RowMatrix<float>::Zero(m, d), keys = RowMatrix<float>::Zero(n, d),
+                     values = RowMatrix<float>::Zero(n, dv);
+    std::vector<double> masses = std::vector<double>(m);
+  };
+  for (const Simd simd : supported_simds()) {
+    const auto run = [&](const RowMatrix<float>& k, const RowMatrix<float>& v, bool reversed) {
+      Result out;
+      lazygumbel::detail::BackwardBlocks blocks(simd, d, dv, 0.0F);
+      const std::ptrdiff_t sign = reversed ? -1 : 1;
+      const Eigen::Index at = reversed ? n - 1 : 0;
+      blocks.add(
+          {.count = m,
+           .queries = inputs.queries.data(),
+           .gradients = inputs.gradients.data(),
+           .shifts = shifts.data(),
+           .factors = factors.data(),
+           .deltas = deltas.data(),
+           .query_gradients = out.queries.data(),
+           .masses = out.masses.data()},
+          limits.data(),
+          lazygumbel::detail::BackwardKeys<float>{.keys = k.row(at).data(),
+                                                  .key_stride = sign * 16,
+                                                  .values = v.row(at).data(),
+                                                  .value_stride = sign * 32,
+                                                  .count = n,
+                                                  .key_gradients = out.keys.row(at).data(),
+                                                  .key_gradient_stride = sign * 16,
+                                                  .value_gradients = out.values.row(at).data(),
+                                                  .value_gradient_stride = sign * 32});
+      return out;
+    };
+    const Result forwards = run(keys, values, false),
+                 backwards = run(inputs.keys, inputs.values, true);
+    EXPECT_EQ(forwards.queries, backwards.queries);
+    EXPECT_EQ(forwards.keys, backwards.keys.colwise().reverse());
+    EXPECT_EQ(forwards.values, backwards.values.colwise().reverse());
+    EXPECT_EQ(forwards.masses, backwards.masses);
+    EXPECT_GT(forwards.keys.norm(), 0.0F);
+  }
 }
 
 TEST(SlidingWindowBackward, EveryWindowAndLogit) {

@@ -23,7 +23,7 @@ TEST(SlidingWindowOptions, UnmaskedValuesAtFirst) {
 TEST(SlidingWindowOptions, Range) {
   const auto says = [](std::size_t window, double logit) {
     return message_of<std::invalid_argument>([&] {
-      detail::require_sliding_window({window, logit});
+      lazygumbel::detail::require_sliding_window({window, logit});
     });
   };
   const char* const none = "(nothing was thrown)";
