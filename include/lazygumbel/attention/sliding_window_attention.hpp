@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "lazygumbel/attention/detail/window_tiles.hpp"
@@ -52,8 +53,12 @@ void stream_windows(const HeadsView<float>& queries, const HeadsView<T>& keys,
   AttentionOutput work;
   for (std::size_t i = 0; i < shape.queries; ++i) {
     const std::size_t first = tiles.outside(i), count = tiles.position(i) + 1 - first;
-    exact_attention(queries.tokens(i, 1), keys.tokens(first, count), values.tokens(first, count),
-                    options, work);
+    try {
+      exact_attention(queries.tokens(i, 1), keys.tokens(first, count), values.tokens(first, count),
+                      options, work);
+    } catch (const std::invalid_argument&) {  // it counts tokens from `first` on
+      throw_not_finite(queries, keys, values);
+    }
     const auto row = static_cast<Eigen::Index>(i);
     out.values.row(row) = work.values.row(0);
     out.log_sum_exp.row(row) = work.log_sum_exp.row(0);

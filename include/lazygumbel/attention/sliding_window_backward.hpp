@@ -45,10 +45,9 @@ void sliding_window_backward(const HeadsView<float>& queries, const HeadsView<T>
   detail::resize_gradients(shape, out);
   detail::BackwardConstants constants =
       detail::backward_constants(shape, options, forward, output_gradients, out.sink_logits);
-  detail::lower_shifts(shape, forward, constants);
   detail::add_windows_backward(queries, keys, values, output_gradients, shape, options,
                                window.window, constants, out);
-  if (window.residual_logit > -std::numeric_limits<double>::infinity())
+  if (shape.queries > 0 && window.residual_logit > -std::numeric_limits<double>::infinity())
     detail::add_residual_backward(values, output_gradients, shape, options, window, forward,
                                   constants, out);
   detail::require_gradients(shape, forward, constants, out);

@@ -116,20 +116,18 @@ class SlidingWindowCache {
   /// Throws std::invalid_argument, leaving the cache as it was, on other shapes or options, and as
   /// `append`.
   void merge(const SlidingWindowCache& later) {
-    if (&later == this) return merge(SlidingWindowCache(later));
-    const auto require = [](std::string_view name, const auto& theirs, const auto& mine) {
+    detail::require_equal_shapes(*this, later);
+    const auto require = [](std::string_view name, auto theirs, auto mine) {
       if (theirs != mine)
-        detail::throw_invalid("later." + std::string(name), theirs,
-                              "must be " + detail::text_of(mine) + " as here");
+        detail::throw_invalid("later.options()." + std::string(name), theirs,
+                              "must equal the cache's " + detail::text_of(mine));
     };
-    require("kv_heads()", later.kv_heads_, kv_heads_);
-    require("key_dimension()", later.keys_.dimension, keys_.dimension);
-    require("value_dimension()", later.values_.dimension, values_.dimension);
-    require("options().window", later.options_.window, options_.window);
-    require("options().residual_logit", later.options_.residual_logit, options_.residual_logit);
+    require("window", later.options_.window, options_.window);
+    require("residual_logit", later.options_.residual_logit, options_.residual_logit);
+    if (&later == this) return merge(SlidingWindowCache(later));
     if (later.seen_ <= options_.window)  // all there, and in the order of time
       return take(later.view(later.keys_), later.view(later.values_));
-    require_countable(later.seen_);
+    require_countable("later.tokens_seen()", later.seen_);
     make_room(options_.window);
     evict(tokens_kept());
     for (std::size_t c = 0; c < sums_.size(); ++c) {
@@ -169,14 +167,15 @@ class SlidingWindowCache {
     options.residual_logit = detail::get_real(in, "residual_logit", detail::is_residual_logit);
     const std::size_t seen = detail::get_count(in, "tokens_seen", 0, most_tokens),
                       kept = (std::min)(seen, options.window);
-    if (kept > most_kept) in.fail("is corrupted: a window of " + detail::text_of(kept) + " tokens");
-    detail::require_left(in, "value sums", kv_heads, 2 * dv, sizeof(double));
+    detail::require_left(in, "dv", dv, 2 * kv_heads, sizeof(double));
     if (kept > 0) {
-      detail::require_left(in, "tokens", kept, d + dv, sizeof(T));
+      detail::require_left(in, "tokens_seen", kept, d + dv, sizeof(T));
       detail::require_left(in, "kv_heads", kv_heads, kept * (d + dv), sizeof(T));
     }
+    if (kept > most_kept) in.fail("is corrupted: a window of " + detail::text_of(kept) + " tokens");
     SlidingWindowCache cache(kv_heads, d, dv, options);
-    const double most = static_cast<double>(seen - kept) * detail::largest_token_norm;
+    const double most =
+        static_cast<double>(seen - kept) * detail::largest_token_norm * (1.0 + 1e-9);
     for (std::vector<double>* sums : {&cache.sums_, &cache.lost_}) {
       in.get(std::span<double>(*sums));
       for (const double sum : *sums)
@@ -196,7 +195,7 @@ class SlidingWindowCache {
  private:
   static_assert(std::is_trivially_copyable_v<T>);
   static constexpr detail::KvFileKind kind{
-      {'L', 'Z', 'G', 'W', 'N', 'D', 'W', '1'}, 1, "SlidingWindowCache"};
+      {'L', 'Z', 'G', 'W', 'I', 'N', '_', '1'}, 1, "SlidingWindowCache"};
   static constexpr std::size_t most_tokens = std::size_t{1} << 53;  // that a double counts
   static constexpr std::size_t most_kept = (std::numeric_limits<item_id>::max)();
 
@@ -220,17 +219,17 @@ class SlidingWindowCache {
             static_cast<std::ptrdiff_t>(capacity_ * side.dimension)};
   }
 
-  void require_countable(std::size_t added) const {
+  void require_countable(std::string_view name, std::size_t added) const {
     if (added > most_tokens - seen_)
-      detail::throw_invalid("keys.tokens()", added, "makes more than 2^53 tokens");
+      detail::throw_invalid(name, added, "makes more than 2^53 tokens");
     if ((std::min)(options_.window, seen_ + added) > most_kept)
-      detail::throw_invalid("keys.tokens()", added, "makes 2^32 tokens or more in the window");
+      detail::throw_invalid(name, added, "makes 2^32 tokens or more in the window");
   }
 
   /// Takes in tokens that were checked.
   void take(const HeadsView<T>& keys, const HeadsView<T>& values) {
     const std::size_t added = keys.tokens(), kept = tokens_kept(), window = options_.window;
-    require_countable(added);
+    require_countable("keys.tokens()", added);
     const std::size_t after = (std::min)(window, seen_ + added), leaving = kept + added - after;
     make_room(after);
     evict((std::min)(kept, leaving));

@@ -15,21 +15,21 @@ namespace lazygumbel {
 /// where old tokens weigh nothing.
 struct SlidingWindowOptions {
   std::size_t window = 4096;    ///< tokens, the current one among them; at least 1
-  double residual_logit = 0.0;  ///< c: at most 1e30, -infinity allowed
+  double residual_logit = 0.0;  ///< c: at most 1e8, -infinity allowed
 
   friend bool operator==(const SlidingWindowOptions&, const SlidingWindowOptions&) = default;
 };
 
 namespace detail {
 
-inline bool is_residual_logit(double logit) noexcept { return logit <= 1e30; }
+inline bool is_residual_logit(double logit) noexcept { return logit <= 1e8; }
 
 /// Throws std::invalid_argument on options out of range.
 inline void require_sliding_window(const SlidingWindowOptions& options) {
   if (options.window == 0) throw_invalid("window", options.window, "must be at least 1");
-  if (!is_residual_logit(options.residual_logit))  // above, log Z would be no float
+  if (!is_residual_logit(options.residual_logit))  // above, log Z would lose log n
     throw_invalid("residual_logit", options.residual_logit,
-                  "must be at most 1e30, or -infinity for none");
+                  "must be at most 1e8, or -infinity for none");
 }
 
 }  // namespace detail

@@ -4,30 +4,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "lazygumbel/attention/detail/window_tiles.hpp"
 #include "lazygumbel/attention/exact_backward.hpp"
 
 namespace lazygumbel::detail {
-
-/// Shifts of float that are not above log Z: with a residual logit, which is a double, the nearest
-/// one may be far above it, and the factors infinite.
-inline void lower_shifts(const AttentionShape& shape, const AttentionOutput& forward,
-                         BackwardConstants& constants) {
-  for (std::size_t i = 0; i < shape.queries; ++i)
-    for (std::size_t h = 0; h < shape.heads; ++h) {
-      const std::size_t r = BackwardConstants::at(shape, i, h);
-      const double log_z =
-          forward.log_sum_exp(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(h));
-      if (constants.factors[r] <= 2.0F) continue;
-      constants.shifts[r] =
-          std::nextafter(constants.shifts[r], -std::numeric_limits<float>::infinity());
-      constants.factors[r] =
-          static_cast<float>(std::exp(static_cast<double>(constants.shifts[r]) - log_z));
-    }
-}
 
 /// Gradients between the queries of one tile and some tokens, of one kv head, added to `out`: the
 /// tokens from `first_key` on (direction 1) or down from it (-1), of which row r sees the first
