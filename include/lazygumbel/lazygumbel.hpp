@@ -25,6 +25,7 @@
 #include "lazygumbel/attention/knn_attention_options.hpp"
 #include "lazygumbel/attention/kv_cache.hpp"
 #include "lazygumbel/attention/random_walk.hpp"
+#include "lazygumbel/attention/sub_gen_cache.hpp"
 #include "lazygumbel/attention/sub_gen_options.hpp"
 #include "lazygumbel/attention/walk_steps.hpp"
 #include "lazygumbel/core/config.hpp"
