@@ -101,7 +101,7 @@ class SubGenCache {
     detail::resize_output(shape, out);
     if (shape.queries == 0) return out;
     require_finite_queries(queries);
-    const double quantile = normal_quantile(1.0 - options_.error_probability);
+    const double quantile = -normal_quantile(options_.error_probability);
     for (std::size_t kv = 0; kv < kv_heads(); ++kv) {
       const AttentionOutput certain = attend_exactly(queries, kv, shape, options);
       parallel_for(shape.queries * shape.group(), options.threads, [&](std::size_t r) {
@@ -330,7 +330,8 @@ class SubGenCache {
       square += x * x;
     }
     log_sum = high + std::log(a + b);
-    const double error = b / (a + b) * head.sketch.error(row, work.output, quantile, work.sketch);
+    const double share = b / (a + b);
+    const double error = share * head.sketch.error(row, work.output, share, quantile, work.sketch);
     report.keys_touched += static_cast<std::uint32_t>(row.rows_read);
     report.samples = static_cast<std::uint32_t>(row.rows_read);
     report.error = error == 0.0 ? 0.0F : static_cast<float>(error / std::sqrt(square));

@@ -35,10 +35,10 @@ constexpr const char* name_of(SubGenEstimator estimator) noexcept {
 
 /// What a SubGenCache keeps of each kv head.
 struct SubGenOptions {
-  /// Keys farther than this from every representative open a cluster of their own; at least 0. 0:
-  /// each distinct key is one. Infinity: all keys are one cluster, which with `stratified` is a
-  /// uniform sample of the tokens.
-  double radius = 1.0;
+  /// Keys farther than this from every representative open a cluster of their own; at least 0, and
+  /// to be chosen: there is no default. 0: each distinct key is one. Infinity: all keys are one
+  /// cluster, which with `stratified` is a uniform sample of the tokens.
+  double radius = std::numeric_limits<double>::quiet_NaN();
   std::size_t samples_per_cluster = 32;  ///< t: keys kept of a cluster, at least 4
   std::size_t slots = 4096;              ///< s: (key, value) pairs, at least 8; stratified: none
   std::size_t sinks = 4;                 ///< first tokens, kept exactly
