@@ -29,7 +29,7 @@ namespace lazygumbel {
 /// Exact to within rounding (relative error about 2^-53 a step of W), for fewer than 2^53 items.
 /// No heap memory. Not thread-safe, but const members are.
 /// Source: Li, "Reservoir-Sampling Algorithms of Time Complexity O(n(1 + log(N/n)))", ACM TOMS
-/// 20(4), 1994 (algorithm L); merging by clocks: docs/algorithms.md.
+/// 20(4), 1994 (algorithm L); merging draws the clocks of both again, given W.
 class UniformReservoir {
  public:
   /// The answer of `offer` for an item that is not kept.
