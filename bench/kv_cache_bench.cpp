@@ -17,22 +17,25 @@
 // the exact cache holds, which has room to grow). relative_error: mean over queries of |o^ - o| /
 // |o|, where o is what the cache promises: attention to all tokens, of windows that with the old
 // tokens' weights e^c; of exact and windows against double precision (16 queries), of the others
-// against exact attention in f32 (256). error_vs_full: of windows, against attention to all tokens.
-// speedup_vs_exact: of attend, the median over rounds; of append, of the whole stream.
-// within_reported: share of queries whose error is at most the report and 1e-5 for rounding;
-// reported_error: its mean. lower_bound_bytes: space_lower_bound, whose constant is not known.
-// clusters: of SubGenCache.
+// against exact attention in f32 (256; of attend, by each of 4 caches with seeds of their own).
+// error_vs_full: of windows, against attention to all tokens. speedup_vs_exact: of attend, the
+// median over rounds; of append, of the whole stream. within_reported: share of queries whose error
+// is at most the report and 1e-5 for rounding; reported_error: its mean. lower_bound_bytes:
+// space_lower_bound, whose constant is not known. clusters: of SubGenCache.
 
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,14 +55,15 @@ using Window = lg::SlidingWindowCache<float>;
 using Outputs = lg::RowMatrix<double>;
 
 constexpr std::size_t d = 64, query_count = 256, precise_count = 16, chunk = 250;
-constexpr std::size_t window_tokens = 8192;
+constexpr std::size_t window_tokens = 8192, sketches = 4;
+constexpr std::uint64_t first_seed = 23;
 constexpr std::size_t cold_bytes = 192 << 20;  // several times the last cache
 
 /// The stream of a size and attention to all of it.
 struct Stream {
   AttentionProblem problem;
-  Outputs full;  ///< by exact attention in f32
-  std::optional<Exact> exact;
+  Outputs full;              ///< by exact attention in f32
+  std::vector<Exact> exact;  ///< copies of one cache, when attending
 
   std::size_t tokens() const { return static_cast<std::size_t>(problem.keys.rows()); }
   lg::AttentionOptions options() const {
@@ -132,7 +136,7 @@ lg::SubGenOptions sub_gen_options(lg::SubGenEstimator estimator) {
 template <class Cache>
 struct Kind {
   std::string name;
-  std::function<Cache()> empty;
+  std::function<Cache(std::uint64_t seed)> empty;
   std::optional<std::size_t> window{};  ///< of a window
   double residual_logit = -std::numeric_limits<double>::infinity();
 };
@@ -141,44 +145,48 @@ template <class Cache>
 constexpr bool is_sketch = std::same_as<Cache, SubGen>;
 
 Kind<SubGen> sub_gen(const std::string& name, const lg::SubGenOptions& options) {
-  return {name, [options] {
-            lg::PhiloxEngine engine(23);
+  return {name, [options](std::uint64_t seed) {
+            lg::PhiloxEngine engine(seed);
             return SubGen(1, d, d, options, engine);
           }};
 }
 
 Kind<Window> windowed(const std::string& name, double c) {
-  return {name, [c] { return Window(1, d, d, {.window = window_tokens, .residual_logit = c}); },
+  return {name,
+          [c](std::uint64_t) {
+            return Window(1, d, d, {.window = window_tokens, .residual_logit = c});
+          },
           window_tokens, c};
 }
 
-/// Of a cache that has seen the stream: what it holds and how it errs.
+/// Of caches that have seen the stream: what they hold and how they err.
 template <class Cache>
-void report(benchmark::State& state, const Kind<Cache>& kind, const Stream& s, const Cache& cache) {
-  const auto n = static_cast<double>(s.tokens());
-  state.counters["bytes"] = static_cast<double>(cache.size_in_bytes());
+void report(benchmark::State& state, const Kind<Cache>& kind, const Stream& s,
+            std::span<const Cache> caches) {
+  const auto bytes = static_cast<double>(caches[0].size_in_bytes());
+  state.counters["bytes"] = bytes;
   state.counters["bytes_vs_exact"] =
-      static_cast<double>(cache.size_in_bytes()) / (n * 2 * d * sizeof(float));
+      bytes / (static_cast<double>(s.tokens()) * 2 * d * sizeof(float));
   if constexpr (is_sketch<Cache>)
-    state.counters["clusters"] = static_cast<double>(cache.clusters(0));
-  const lg::AttentionOutput out = cache.attend(s.problem.queries, s.options());
-  const Outputs values = out.values.template cast<double>();
+    state.counters["clusters"] = static_cast<double>(caches[0].clusters(0));
   const Outputs target = is_sketch<Cache>
                              ? s.full
                              : promised(s, kind.window.value_or(s.tokens()), kind.residual_logit);
-  double within = 0.0;
-  std::vector<double> errors, of_full, reports;
-  for (Eigen::Index i = 0; i < values.rows(); ++i) {
-    of_full.push_back((values.row(i) - s.full.row(i)).norm() / s.full.row(i).norm());
-    if (i >= target.rows()) continue;
-    const double distance = (values.row(i) - target.row(i)).norm();
-    const double reported = static_cast<double>(out.rows[static_cast<std::size_t>(i)].error);
-    errors.push_back(distance / target.row(i).norm());
-    reports.push_back(reported);
-    within += distance <= (reported + 1e-5) * values.row(i).norm() ? 1.0 : 0.0;
+  std::vector<double> errors, of_full, reports, within;
+  for (const Cache& cache : caches) {
+    const lg::AttentionOutput out = cache.attend(s.problem.queries, s.options());
+    const Outputs values = out.values.template cast<double>();
+    for (Eigen::Index i = 0; i < values.rows(); ++i) {
+      of_full.push_back((values.row(i) - s.full.row(i)).norm() / s.full.row(i).norm());
+      if (i >= target.rows()) continue;
+      const double distance = (values.row(i) - target.row(i)).norm();
+      errors.push_back(distance / target.row(i).norm());
+      reports.push_back(static_cast<double>(out.rows[static_cast<std::size_t>(i)].error));
+      within.push_back(distance <= (reports.back() + 1e-5) * values.row(i).norm() ? 1.0 : 0.0);
+    }
   }
   state.counters["relative_error"] = mean(errors);
-  state.counters["within_reported"] = within / static_cast<double>(errors.size());
+  state.counters["within_reported"] = mean(within);
   state.counters["reported_error"] = mean(reports);
   if (kind.window) state.counters["error_vs_full"] = mean(of_full);
   state.counters["lower_bound_bytes"] = lg::space_lower_bound(s.tokens(), d, kind.window).bytes();
@@ -187,7 +195,7 @@ void report(benchmark::State& state, const Kind<Cache>& kind, const Stream& s, c
 template <class Cache>
 void append(benchmark::State& state, const Kind<Cache>& kind, std::size_t n) {
   Stream& s = stream(n);
-  s.exact.reset();  // the rival below becomes as large
+  s.exact.clear();  // the rival below becomes as large
   std::optional<Cache> cache;
   double own_time = 0.0, rival_time = 0.0, tokens = 0.0;
   const auto some = [&](auto& to, std::size_t first) {
@@ -197,7 +205,7 @@ void append(benchmark::State& state, const Kind<Cache>& kind, std::size_t n) {
   };
   for (auto _ : state) {
     state.PauseTiming();
-    cache.emplace(kind.empty());
+    cache.emplace(kind.empty(first_seed));
     Exact rival(1, d, d);
     for (std::size_t at = 0; at < n; at += chunk) {
       state.ResumeTiming();
@@ -211,69 +219,61 @@ void append(benchmark::State& state, const Kind<Cache>& kind, std::size_t n) {
   state.counters["append_us"] = 1e6 * own_time / tokens;
   state.counters["exact_us"] = 1e6 * rival_time / tokens;
   state.counters["speedup_vs_exact"] = rival_time / own_time;
-  report(state, kind, s, *cache);
+  report(state, kind, s, std::span<const Cache>(&*cache, 1));
 }
 
-/// Copies of a cache, to be taken in turn, so that none is met in the processor's.
+/// Adds copies, so many that none is met in the processor's caches when they are taken in turn.
 template <class Cache>
-std::vector<Cache> cold_copies(Cache cache) {
-  const std::size_t count =
-      (std::max)(std::size_t{1}, cold_bytes / (std::max)(cache.size_in_bytes(), std::size_t{1}));
-  std::vector<Cache> copies;
-  if (count > 1) {
-    const std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                       ("lazygumbel_kv_bench_" + std::to_string(getpid()));
-    cache.save(path);
-    for (std::size_t i = 1; i < count; ++i) copies.push_back(Cache::load(path));
-    std::filesystem::remove(path);
+void add_cold_copies(std::vector<Cache>& caches) {
+  const std::size_t count = cold_bytes / caches[0].size_in_bytes(), first = caches.size();
+  if (count <= first) return;
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("lazygumbel_kv_bench_" + std::to_string(getpid()));
+  for (std::size_t i = 0; i < first; ++i) {
+    caches[i].save(path);
+    for (std::size_t copy = first + i; copy < count; copy += first)
+      caches.push_back(Cache::load(path));
   }
-  copies.push_back(std::move(cache));
-  return copies;
+  std::filesystem::remove(path);
 }
 
 template <class Cache>
 void attend(benchmark::State& state, const Kind<Cache>& kind, std::size_t n) {
   Stream& s = stream(n);
-  if (!s.exact) {
-    s.exact.emplace(1, d, d);
-    s.exact->append(s.keys(0, n), s.values(0, n));
+  if (s.exact.empty()) {
+    s.exact.emplace_back(1, d, d);
+    s.exact[0].append(s.keys(0, n), s.values(0, n));
+    add_cold_copies(s.exact);
   }
-  const std::vector<Exact> rivals = [&] {
-    std::vector<Exact> all;
-    if (s.exact->size_in_bytes() < cold_bytes) {
-      Exact copy(1, d, d);
-      copy.append(s.exact->keys(), s.exact->values());
-      all = cold_copies(std::move(copy));
-    }
-    return all;
-  }();
-  const auto rival = [&](std::size_t i) -> const Exact& {
-    return rivals.empty() ? *s.exact : rivals[i % rivals.size()];
-  };
   const lg::AttentionOptions options = s.options();
-  const auto run = [&](const auto& cache_of) {
+  const auto run = [&](const std::vector<Cache>& caches, std::size_t draws) {
+    const auto query_to = [&](const auto& all, std::size_t i) {
+      benchmark::DoNotOptimize(all[i % all.size()].attend(s.query(i), options).values.data());
+    };
     Interleaved timing(16, 4, "speedup_vs_exact");
     timing.run(
-        state,
-        [&](std::size_t i) {
-          benchmark::DoNotOptimize(cache_of(i).attend(s.query(i), options).values.data());
-        },
-        [&](std::size_t i) {
-          benchmark::DoNotOptimize(rival(i).attend(s.query(i), options).values.data());
-        });
+        state, [&](std::size_t i) { query_to(caches, i); },
+        [&](std::size_t i) { query_to(s.exact, i); });
     state.counters["exact_us"] = 1e6 * timing.rival_seconds();
-    report(state, kind, s, cache_of(0));
+    report(state, kind, s, std::span<const Cache>(caches.data(), draws));
   };
   if constexpr (std::same_as<Cache, Exact>) {
-    run(rival);
+    run(s.exact, 1);
   } else {
-    Cache cache = kind.empty();
-    cache.append(s.keys(0, n), s.values(0, n));
-    const std::vector<Cache> copies = cold_copies(std::move(cache));
-    // The last is the one that saw the stream, not one that was loaded.
-    run([&](std::size_t i) -> const Cache& {
-      return copies[copies.size() - 1 - i % copies.size()];
-    });
+    const std::size_t draws = is_sketch<Cache> ? sketches : 1;
+    static std::vector<Cache> caches;  // of the last kind and size: its trial runs share them
+    static std::string made;
+    if (const std::string name = kind.name + std::to_string(n); made != name) {
+      caches.clear();
+      caches.reserve(cold_bytes >> 20);  // copies would hold less: each takes a megabyte or more
+      for (std::size_t i = 0; i < draws; ++i) {
+        caches.push_back(kind.empty(first_seed + i));
+        caches.back().append(s.keys(0, n), s.values(0, n));
+      }
+      add_cold_copies(caches);
+      made = name;
+    }
+    run(caches, draws);
   }
 }
 
@@ -281,7 +281,7 @@ void attend(benchmark::State& state, const Kind<Cache>& kind, std::size_t n) {
 template <class Visit>
 void for_each_kind(Visit&& visit) {
   using Estimator = lg::SubGenEstimator;
-  visit(Kind<Exact>{"exact", [] { return Exact(1, d, d); }});
+  visit(Kind<Exact>{"exact", [](std::uint64_t) { return Exact(1, d, d); }});
   visit(sub_gen("sub_gen", sub_gen_options(Estimator::plain)));
   visit(sub_gen("sub_gen_self_normalised", sub_gen_options(Estimator::self_normalised)));
   visit(sub_gen("sub_gen_stratified", sub_gen_options(Estimator::stratified)));
