@@ -5,6 +5,7 @@
 #include <lazygumbel/attention/sliding_window_cache.hpp>
 #include <lazygumbel/attention/sub_gen_cache.hpp>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 // Which types are a KvCache and which are not. One line for every cache of the library.
@@ -22,6 +23,11 @@ static_assert(MergeableKvCache<SlidingWindowCache<Eigen::bfloat16>>);
 static_assert(MergeableKvCache<SubGenCache<float>>);
 static_assert(MergeableKvCache<SubGenCache<Eigen::half>>);
 static_assert(MergeableKvCache<SubGenCache<Eigen::bfloat16>>);
+
+// Moving one copies nothing: a vector of them, one a layer, grows by moves.
+static_assert(std::is_nothrow_move_constructible_v<KeyValueCache<float>>);
+static_assert(std::is_nothrow_move_constructible_v<SlidingWindowCache<float>>);
+static_assert(std::is_nothrow_move_constructible_v<SubGenCache<float>>);
 
 /// The least: no default constructor, no copy, an append that returns something, options by value,
 /// an attend that takes more, no merge.
