@@ -10,8 +10,12 @@
 // Caches: exact (KeyValueCache); sub_gen, sub_gen_self_normalised, sub_gen_stratified (SubGenCache
 // of that estimator, radius .7); uniform (the same with an infinite radius: a uniform sample of the
 // tokens); window, window_unmasked (SlidingWindowCache, c = -inf and 0). Memory: 2% of the exact
-// cache's at n = 1,000,000 or less. Data: "clusters" of bench/support, d = 64: 256 centres; keys of
-// one centre lie about .4 apart, of two .8 or more, so radius .7 tells them apart. scale = 9.
+// cache's at n = 1,000,000 or less.
+//
+// Data: "clusters" of bench/support, d = 64, scale = 9: 256 centres; of 40,000 keys, those of one
+// centre are .4 apart on average and .6 at most, those of two .9 at least, so that radius .7 tells
+// centres apart. The values do not depend on the keys: their mean alone is not far from any output,
+// which flatters window_unmasked.
 //
 // bytes: that the cache holds. bytes_vs_exact: in what n keys and values take as f32 (not in what
 // the exact cache holds, which has room to grow). relative_error: mean over queries of |o^ - o| /
