@@ -30,6 +30,7 @@
 #include "lazygumbel/attention/sliding_window_backward.hpp"
 #include "lazygumbel/attention/sliding_window_cache.hpp"
 #include "lazygumbel/attention/sliding_window_options.hpp"
+#include "lazygumbel/attention/space_lower_bound.hpp"
 #include "lazygumbel/attention/sub_gen_cache.hpp"
 #include "lazygumbel/attention/sub_gen_options.hpp"
 #include "lazygumbel/attention/walk_steps.hpp"

@@ -15,8 +15,8 @@ template <class T>
 class Pool {
  public:
   Pool() = default;
-  Pool(const Pool&) {}
-  Pool& operator=(const Pool&) { return *this; }
+  Pool(const Pool&) noexcept {}
+  Pool& operator=(const Pool&) noexcept { return *this; }
 
   /// Calls use(object) with an object that nobody else has; `make()` makes the first ones. An
   /// object whose use throws is not kept.
