@@ -134,3 +134,5 @@
 #include "lazygumbel/sampling/exhaustive.hpp"
 #include "lazygumbel/sampling/lazy_sampler.hpp"
 #include "lazygumbel/sampling/tune.hpp"
+#include "lazygumbel/sampling/uniform_reservoir.hpp"
+#include "lazygumbel/sampling/weighted_reservoir.hpp"

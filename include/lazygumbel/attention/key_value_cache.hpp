@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <limits>
@@ -10,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "lazygumbel/attention/detail/token_rows.hpp"
 #include "lazygumbel/attention/heads_view.hpp"
 #include "lazygumbel/core/detail/cache_line.hpp"
 
@@ -25,9 +25,7 @@ class KeyValueCache {
 
   /// For keys of d and values of dv numbers. Throws std::invalid_argument when one of them is 0.
   KeyValueCache(std::size_t kv_heads, std::size_t d, std::size_t dv) : keys_(d), values_(dv) {
-    if (kv_heads == 0) detail::throw_invalid("kv_heads", kv_heads, "must be at least 1");
-    if (d == 0) detail::throw_invalid("d", d, "must be at least 1");
-    if (dv == 0) detail::throw_invalid("dv", dv, "must be at least 1");
+    detail::require_cache_shape(kv_heads, d, dv);
     keys_.norms.assign(kv_heads, 0.0);
     values_.norms.assign(kv_heads, 0.0);
   }
@@ -43,12 +41,8 @@ class KeyValueCache {
   /// token, amortised. Throws std::invalid_argument, leaving the cache as it was, on shapes that do
   /// not fit, NaN, infinity, a row of norm above 1e30, and 2^32 tokens.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values) {
-    require("keys", keys, keys_.dimension);
-    require("values", values, values_.dimension);
+    detail::require_token_shapes(keys, values, kv_heads(), keys_.dimension, values_.dimension);
     const std::size_t added = keys.tokens();
-    if (values.tokens() != added)
-      detail::throw_invalid("values.tokens()", values.tokens(),
-                            "must equal keys.tokens() = " + detail::text_of(added));
     if (added > (std::numeric_limits<item_id>::max)() - tokens_)
       detail::throw_invalid("keys.tokens()", added, "makes 2^32 tokens or more");
     if (added == 0) return;
@@ -124,18 +118,8 @@ class KeyValueCache {
     std::vector<double> larger_norms(std::string_view name, const HeadsView<T>& added) const {
       std::vector<double> larger = norms;
       for (std::size_t i = 0; i < added.tokens(); ++i)
-        for (std::size_t h = 0; h < norms.size(); ++h) {
-          const Eigen::Map<const Vector<T>> row(added.row(i, h),
-                                                static_cast<Eigen::Index>(dimension));
-          const double norm = row.template cast<double>().norm();
-          if (!(norm <= 1e30)) {  // above: scores would overflow
-            detail::require_finite(name, added);
-            detail::throw_invalid(std::string(name) + "(token " + detail::text_of(i) + ", head " +
-                                      detail::text_of(h) + ").norm()",
-                                  norm, "must be at most 1e30");
-          }
-          larger[h] = (std::max)(larger[h], norm);
-        }
+        for (std::size_t h = 0; h < norms.size(); ++h)
+          larger[h] = (std::max)(larger[h], detail::token_norm(name, added, i, h));
       return larger;
     }
 
@@ -146,16 +130,6 @@ class KeyValueCache {
                       added.row(i, h), dimension * sizeof(T));
     }
   };
-
-  void require(std::string_view name, const HeadsView<T>& view, std::size_t dimension) const {
-    const std::string text(name);
-    if (view.heads() != kv_heads())
-      detail::throw_invalid(text + ".heads()", view.heads(),
-                            "must equal kv_heads() = " + detail::text_of(kv_heads()));
-    if (view.dimension() != dimension)
-      detail::throw_invalid(text + ".dimension()", view.dimension(),
-                            "must equal the cache's " + detail::text_of(dimension));
-  }
 
   Side keys_, values_;
   std::size_t tokens_ = 0, capacity_ = 0;

@@ -47,6 +47,11 @@ class PhiloxEngine {
 
   std::uint64_t seed() const noexcept { return seed_; }
   std::uint64_t stream() const noexcept { return stream_; }
+  /// Values drawn so far, modulo 2^64: PhiloxEngine(seed, stream) after discard(position()) equals
+  /// this one, as long as fewer than 2^64 have been drawn.
+  std::uint64_t position() const noexcept {
+    return 2 * block_number_ + static_cast<std::uint64_t>(half_);
+  }
 
   /// The same seed and stream at the same position.
   friend bool operator==(const PhiloxEngine& a, const PhiloxEngine& b) noexcept {

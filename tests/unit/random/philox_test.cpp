@@ -107,4 +107,22 @@ TEST(Philox, TellsItsSeedAndStream) {
   EXPECT_EQ(engine.stream(), 4u);
 }
 
+TEST(Philox, SeedStreamAndPositionRestoreIt) {
+  for (std::uint64_t drawn = 0; drawn < 7; ++drawn) {
+    PhiloxEngine engine(3, 4);
+    for (std::uint64_t i = 0; i < drawn; ++i) engine();
+    EXPECT_EQ(engine.position(), drawn);
+    PhiloxEngine restored(engine.seed(), engine.stream());
+    restored.discard(engine.position());
+    EXPECT_EQ(restored, engine);
+    EXPECT_EQ(restored.position(), drawn);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(restored(), engine()) << drawn;
+  }
+  PhiloxEngine far(5);
+  far.discard(all_ones);
+  EXPECT_EQ(far.position(), all_ones);
+  far.discard(3);
+  EXPECT_EQ(far.position(), 2u) << "modulo 2^64";
+}
+
 }  // namespace

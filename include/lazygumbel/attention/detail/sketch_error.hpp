@@ -1,0 +1,87 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+#include "lazygumbel/attention/detail/draw_error.hpp"
+#include "lazygumbel/attention/detail/sketch_estimate.hpp"
+
+namespace lazygumbel::detail {
+
+/// E |N^ - N|^2 / Z^2 of s slots by formula: of `plain` (|V|_F^2 |p|^2 - |o|^2) / s, exact; of the
+/// others sum_j |v_j - c|^2 |p|^2 / s, where the values do not know of the keys, with c = o or the
+/// mean of all values. |p|^2 comes from the clusters, which see lone keys that no slot may hold.
+inline double slot_variance(SubGenEstimator estimator, const TokenSums& sums, double p_squared,
+                            std::size_t slots, std::span<const double> output) {
+  double own = 0.0, cross = 0.0, mean = 0.0;
+  const auto n = static_cast<double>(sums.tokens);
+  for (std::size_t i = 0; i < output.size(); ++i) {
+    own += output[i] * output[i];
+    cross += output[i] * sums.value_sum[i];
+    mean += sums.value_sum[i] * sums.value_sum[i];
+  }
+  const double around = estimator == SubGenEstimator::plain ? sums.squares
+                        : estimator == SubGenEstimator::self_normalised
+                            ? sums.squares - 2.0 * cross + n * own
+                            : sums.squares - mean / n;
+  const double found = around * p_squared - (estimator == SubGenEstimator::plain ? own : 0.0);
+  return (std::max)(0.0, found) / static_cast<double>(slots);
+}
+
+/// The 1 - delta quantile of |N^ - o Z^| / Z^ for the output `o` of all tokens, those outside the
+/// sketch included, given what was left in `work`; `quantile` is the normal one of 1 - delta.
+inline double sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
+                           std::size_t slots, std::span<const double> o, double quantile,
+                           const SketchWork& work) {
+  const auto dv = static_cast<Eigen::Index>(o.size());
+  const bool stratified = estimator == SubGenEstimator::stratified;
+  if (row.exact) return 0.0;
+  // Deviations of the batches, around their mean.
+  double seen = 0.0, degrees = 1.0;
+  if (row.batches > 1) {
+    RowMatrix<double> rows = work.sums.leftCols(dv).cast<double>();
+    const auto n = static_cast<double>(sums.tokens);
+    for (Eigen::Index i = 0; i < dv; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const double centre = stratified                            ? o[at]
+                            : estimator == SubGenEstimator::plain ? 0.0
+                            : estimator == SubGenEstimator::self_normalised
+                                ? work.output[at]
+                                : sums.value_sum[at] / n;
+      for (Eigen::Index b = 0; b < rows.rows(); ++b)
+        rows(b, i) = (rows(b, i) - centre * work.masses[static_cast<std::size_t>(b)]) * row.scale;
+    }
+    const Eigen::RowVectorXd mean = rows.colwise().mean();
+    rows.rowwise() -= mean;
+    const RowMatrix<double> products = rows * rows.transpose();
+    const auto m = static_cast<std::size_t>(rows.rows());
+    seen = row.variance * products.trace() / static_cast<double>(m - 1);
+    if (seen > 0.0 && m > 3)
+      degrees = error_degrees(std::span<const double>(products.data(), m * m), m,
+                              static_cast<double>(dv));
+  }
+  if (stratified) return norm_quantile(degrees, quantile) * std::sqrt(seen);
+  // By the slots' formula too: where few of them carry the weight they do not tell of each other.
+  const double p_squared = row.normaliser.squares;
+  const double formula = slot_variance(estimator, sums, p_squared, slots, work.output);
+  if (static_cast<double>(slots) < 8.0 * p_squared * static_cast<double>(sums.tokens))
+    degrees = 1.0;
+  const double of_sum = (std::max)(seen, formula);
+  double distance = 0.0;  // what an error of Z^ moves
+  for (std::size_t i = 0; i < o.size(); ++i) {
+    const double to = estimator == SubGenEstimator::plain ? 0.0
+                      : estimator == SubGenEstimator::self_normalised
+                          ? work.output[i]
+                          : sums.value_sum[i] / static_cast<double>(sums.tokens);
+    distance += (o[i] - to) * (o[i] - to);
+  }
+  const double of_normaliser = distance * row.normaliser.variance, both = of_sum + of_normaliser;
+  if (!(both > 0.0)) return 0.0;
+  const double all_degrees =
+      both * both / (of_sum * of_sum / degrees + of_normaliser * of_normaliser);
+  return norm_quantile(all_degrees, quantile) * std::sqrt(both);
+}
+
+}  // namespace lazygumbel::detail
