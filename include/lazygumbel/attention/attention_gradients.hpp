@@ -13,11 +13,12 @@ struct GradientErrors {
 /// Gradients of a loss through the attention of m queries of H heads over n keys of KV heads. Each
 /// has the shape of what it is a gradient of, heads side by side.
 struct AttentionGradients {
-  RowMatrix<float> queries;    ///< m x (H d); a query that sees no key has 0
-  RowMatrix<float> keys;       ///< n x (KV d): the sum over the query heads that share the head
-  RowMatrix<float> values;     ///< n x (KV dv), likewise
-  Vector<double> sink_logits;  ///< H; empty without sinks
-  GradientErrors errors;       ///< of gradients from a sample
+  RowMatrix<float> queries;     ///< m x (H d); a query that sees no key has 0
+  RowMatrix<float> keys;        ///< n x (KV d): the sum over the query heads that share the head
+  RowMatrix<float> values;      ///< n x (KV dv), likewise
+  Vector<double> sink_logits;   ///< H; empty without sinks
+  double residual_logit = 0.0;  ///< of sliding windows; 0 elsewhere
+  GradientErrors errors;        ///< of gradients from a sample
 };
 
 }  // namespace lazygumbel

@@ -182,6 +182,7 @@ inline void resize_gradients(const AttentionShape& shape, AttentionGradients& ou
   out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
   out.keys.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.dimension));
   out.values.setZero(n, static_cast<Eigen::Index>(shape.kv_heads * shape.value_dimension));
+  out.residual_logit = 0.0;
   out.errors = {};
 }
 

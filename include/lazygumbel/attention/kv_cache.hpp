@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <filesystem>
+#include <string>
 
 #include "lazygumbel/attention/attention_options.hpp"
 #include "lazygumbel/attention/attention_output.hpp"
@@ -61,6 +62,19 @@ AttentionShape require_attend(const HeadsView<float>& queries, std::size_t kv_he
   if (!options.mask.is_full()) throw_invalid("mask", "not full", "a cache shows every token");
   return require_attention<T>(queries, {nullptr, 0, kv_heads, d, 0, 0},
                               {nullptr, 0, kv_heads, dv, 0, 0}, options);
+}
+
+/// The shapes of a `merge`. Throws std::invalid_argument unless they are the same.
+template <class Cache>
+void require_equal_shapes(const Cache& cache, const Cache& later) {
+  const auto require = [](const char* name, std::size_t of_later, std::size_t ours) {
+    if (of_later != ours)
+      throw_invalid("later." + std::string(name), of_later,
+                    "must equal the cache's " + text_of(ours));
+  };
+  require("kv_heads()", later.kv_heads(), cache.kv_heads());
+  require("key_dimension()", later.key_dimension(), cache.key_dimension());
+  require("value_dimension()", later.value_dimension(), cache.value_dimension());
 }
 
 }  // namespace detail

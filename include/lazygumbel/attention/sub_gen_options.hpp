@@ -35,12 +35,12 @@ constexpr const char* name_of(SubGenEstimator estimator) noexcept {
 
 /// What a SubGenCache keeps of each kv head.
 struct SubGenOptions {
-  /// Keys farther than this from every representative open a cluster of their own; at least 0. 0:
-  /// each distinct key is one. Infinity: all keys are one cluster, which with `stratified` is a
-  /// uniform sample of the tokens.
-  double radius = 1.0;
-  std::size_t samples_per_cluster = 32;  ///< t: keys kept of a cluster, at least 2
-  std::size_t slots = 4096;              ///< s: (key, value) pairs, at least 2; stratified: none
+  /// Keys farther than this from every representative open a cluster of their own; at least 0, and
+  /// to be chosen: there is no default. 0: each distinct key is one. Infinity: all keys are one
+  /// cluster, which with `stratified` is a uniform sample of the tokens.
+  double radius = std::numeric_limits<double>::quiet_NaN();
+  std::size_t samples_per_cluster = 32;  ///< t: keys kept of a cluster, at least 4
+  std::size_t slots = 4096;              ///< s: (key, value) pairs, at least 8; stratified: none
   std::size_t sinks = 4;                 ///< first tokens, kept exactly
   std::size_t window = 256;              ///< last tokens, kept exactly
   /// When there are so many, keys join the nearest one, however far: memory then stays bounded, and
@@ -57,9 +57,9 @@ namespace detail {
 /// Throws std::invalid_argument on options out of range.
 inline void require_sub_gen(const SubGenOptions& options) {
   if (!(options.radius >= 0.0)) throw_invalid("radius", options.radius, "must be at least 0");
-  if (options.samples_per_cluster < 2)
-    throw_invalid("samples_per_cluster", options.samples_per_cluster, "must be at least 2");
-  if (options.slots < 2) throw_invalid("slots", options.slots, "must be at least 2");
+  if (options.samples_per_cluster < 4)
+    throw_invalid("samples_per_cluster", options.samples_per_cluster, "must be at least 4");
+  if (options.slots < 8) throw_invalid("slots", options.slots, "must be at least 8");
   if (options.max_clusters == 0 ||
       options.max_clusters > (std::numeric_limits<std::uint32_t>::max)())
     throw_invalid("max_clusters", options.max_clusters, "must be from 1 to 2^32 - 1");

@@ -327,7 +327,7 @@ TEST(SampledDecoder, RefusesACacheThatShrank) {
   SampledDecoder<float> decoder(step.options, 1, 1, d, dv);
   decoder.append(step.cache);
   EXPECT_EQ(message_of<std::invalid_argument>([&] { decoder.append(shorter.cache); }),
-            "lazygumbel: cache.tokens() = 500: must not fall: 1920 were indexed");
+            "lazygumbel: cache.tokens_seen() = 500: must not fall: 1920 were indexed");
 }
 
 }  // namespace

@@ -87,13 +87,12 @@ inline double get_finite(BinaryReader& in, std::string_view name) {
   return get_real(in, name, [](double real) { return std::isfinite(real); });
 }
 
-/// Throws file_error unless the file still has `count` times `numbers` numbers of `bytes` each: to
-/// be asked before memory is taken for them. Precondition: numbers, bytes > 0.
+/// Throws file_error unless the file still has count * factor * bytes bytes: to be asked before
+/// memory is taken for them. Precondition: factor, bytes > 0.
 inline void require_left(const BinaryReader& in, std::string_view name, std::uint64_t count,
-                         std::uint64_t numbers, std::uint64_t bytes) {
-  if (count > in.left() / bytes / numbers)
-    in.fail("is corrupted: " + text_of(count) + " " + std::string(name) + " of " +
-            text_of(numbers) + " numbers do not fit it");
+                         std::uint64_t factor, std::uint64_t bytes) {
+  if (count > in.left() / bytes / factor)
+    in.fail("is corrupted: " + std::string(name) + " = " + text_of(count) + " does not fit it");
 }
 
 /// Throws file_error on another kind, version or scalar type, and on shapes of 0 or that the file

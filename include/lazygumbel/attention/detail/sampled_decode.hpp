@@ -57,18 +57,18 @@ class SampledDecoder {
   /// Codes the keys that are new in the cache, whole tiles of those before the window; or lists
   /// them, some hundreds at a time, from minimum_keys on.
   void append(const KeyValueCache<T>& cache) {
-    const std::size_t window = (std::min)(options_.window, cache.tokens());
-    if (cache.tokens() < indexed(0))
-      throw_invalid("cache.tokens()", cache.tokens(),
+    const std::size_t window = (std::min)(options_.window, cache.tokens_seen());
+    if (cache.tokens_seen() < indexed(0))
+      throw_invalid("cache.tokens_seen()", cache.tokens_seen(),
                     "must not fall: " + text_of(indexed(0)) + " were indexed");
     if (by_lists()) {
-      if (cache.tokens() < options_.minimum_keys) return;
+      if (cache.tokens_seen() < options_.minimum_keys) return;
       parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
-        states_[kv].listed.update(cache.keys(), kv, cache.tokens() - window, simd_);
+        states_[kv].listed.update(cache.keys(), kv, cache.tokens_seen() - window, simd_);
       });
       return;
     }
-    const std::size_t end = (cache.tokens() - window) / tile_rows * tile_rows;
+    const std::size_t end = (cache.tokens_seen() - window) / tile_rows * tile_rows;
     if (states_.front().codes.size() >= end) return;
     const HeadsView<T> keys = cache.keys();
     parallel_for(states_.size(), options_.attention.threads,

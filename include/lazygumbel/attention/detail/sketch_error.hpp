@@ -30,11 +30,15 @@ inline double slot_variance(SubGenEstimator estimator, const TokenSums& sums, do
   return (std::max)(0.0, found) / static_cast<double>(slots);
 }
 
-/// The 1 - delta quantile of |N^ - o Z^| / Z^ for the output `o` of all tokens, those outside the
-/// sketch included, given what was left in `work`; `quantile` is the normal one of 1 - delta.
+/// The 1 - delta quantile of |N^ - o Z^| / Z^ for the output `o` of all tokens, of whose weight the
+/// sketch has `share`, given what was left in `work`; `quantile` is the normal one of 1 - delta.
+///
+/// From the deviations N_b - o Z_b of batches, each over 1 - h_b, h_b its share of all weight: as
+/// if the batch had been left out of what it is held against (the jackknife of a ratio), which a
+/// sum of few large weights would else make too small.
 inline double sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
-                           std::size_t slots, std::span<const double> o, double quantile,
-                           const SketchWork& work) {
+                           std::size_t slots, std::span<const double> o, double share,
+                           double quantile, const SketchWork& work) {
   const auto dv = static_cast<Eigen::Index>(o.size());
   const bool stratified = estimator == SubGenEstimator::stratified;
   if (row.exact) return 0.0;
@@ -43,15 +47,18 @@ inline double sketch_error(const SketchRow& row, SubGenEstimator estimator, cons
   if (row.batches > 1) {
     RowMatrix<double> rows = work.sums.leftCols(dv).cast<double>();
     const auto n = static_cast<double>(sums.tokens);
+    Vector<double> centre(dv);
     for (Eigen::Index i = 0; i < dv; ++i) {
       const auto at = static_cast<std::size_t>(i);
-      const double centre = stratified                            ? o[at]
-                            : estimator == SubGenEstimator::plain ? 0.0
-                            : estimator == SubGenEstimator::self_normalised
-                                ? work.output[at]
-                                : sums.value_sum[at] / n;
-      for (Eigen::Index b = 0; b < rows.rows(); ++b)
-        rows(b, i) = (rows(b, i) - centre * work.masses[static_cast<std::size_t>(b)]) * row.scale;
+      centre[i] = stratified                                      ? o[at]
+                  : estimator == SubGenEstimator::plain           ? 0.0
+                  : estimator == SubGenEstimator::self_normalised ? work.output[at]
+                                                                  : sums.value_sum[at] / n;
+    }
+    for (Eigen::Index b = 0; b < rows.rows(); ++b) {
+      const double mass = work.masses[static_cast<std::size_t>(b)] * row.scale;
+      const double left = (std::max)(0.1, 1.0 - share * mass * row.part);
+      rows.row(b) = (rows.row(b) * row.scale - mass * centre.transpose()) / left;
     }
     const Eigen::RowVectorXd mean = rows.colwise().mean();
     rows.rowwise() -= mean;

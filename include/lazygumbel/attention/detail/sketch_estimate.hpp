@@ -117,6 +117,7 @@ struct SketchRow {
   std::size_t batches = 0;
   double scale = 0.0;     ///< of the sums, to what they add to the output
   double variance = 0.0;  ///< of the output: this times the variance of a batch's sum
+  double part = 0.0;      ///< of Z^: a batch's weight, scaled, times this
 };
 
 /// Draws that are dealt to batches, as many to each.
@@ -167,6 +168,7 @@ void estimate_stratified(const KeyClusters<T>& clusters, const SketchKernels<T>&
   row.batches = row.exact ? 0 : batches;
   row.scale = 1.0 / z;
   row.variance = 1.0 / (static_cast<double>(dealt / batches) * static_cast<double>(t));
+  row.part = 1.0 / static_cast<double>(t);
 }
 
 /// N^ from the slots, after `estimate_normaliser`. A slot's own key may outweigh Z^: it is a token,

@@ -1,0 +1,216 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "lazygumbel/attention/detail/window_tiles.hpp"
+#include "lazygumbel/attention/exact_backward.hpp"
+
+namespace lazygumbel::detail {
+
+/// Shifts of float that are not above log Z: with a residual logit, which is a double, the nearest
+/// one may be far above it, and the factors infinite.
+inline void lower_shifts(const AttentionShape& shape, const AttentionOutput& forward,
+                         BackwardConstants& constants) {
+  for (std::size_t i = 0; i < shape.queries; ++i)
+    for (std::size_t h = 0; h < shape.heads; ++h) {
+      const std::size_t r = BackwardConstants::at(shape, i, h);
+      const double log_z =
+          forward.log_sum_exp(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(h));
+      if (constants.factors[r] <= 2.0F) continue;
+      constants.shifts[r] =
+          std::nextafter(constants.shifts[r], -std::numeric_limits<float>::infinity());
+      constants.factors[r] =
+          static_cast<float>(std::exp(static_cast<double>(constants.shifts[r]) - log_z));
+    }
+}
+
+/// Gradients between the queries of one tile and some tokens, of one kv head, added to `out`: the
+/// tokens from `first_key` on (direction 1) or down from it (-1), of which row r sees the first
+/// limits[r].
+template <StorageScalar T>
+void add_window_cell(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                     const HeadsView<T>& values, const HeadsView<float>& output_gradients,
+                     const AttentionShape& shape, std::size_t kv, std::size_t first_query,
+                     const std::vector<std::uint32_t>& limits, std::size_t first_key,
+                     std::ptrdiff_t direction, BackwardConstants& constants, BackwardWork& work,
+                     AttentionGradients& out) {
+  const std::size_t group = shape.group(), d = shape.dimension, dv = shape.value_dimension;
+  const std::size_t width = work.blocks.query_width(), value_width = work.blocks.value_width();
+  const std::size_t rows = limits.size();
+  const std::size_t base = BackwardConstants::at(shape, first_query, kv * group);
+  const auto scale = static_cast<float>(shape.scale);
+  work.queries.assign(rows * width, 0.0F);
+  work.gradients.assign(rows * value_width, 0.0F);
+  work.query_gradients.assign(rows * width, 0.0F);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::size_t i = first_query + r / group, h = kv * group + r % group;
+    const float* const q = queries.row(i, h);
+    for (std::size_t c = 0; c < d; ++c) work.queries[r * width + c] = scale * q[c];
+    std::copy_n(output_gradients.row(i, h), dv, work.gradients.data() + r * value_width);
+  }
+  const auto at = static_cast<Eigen::Index>(first_key);
+  work.blocks.add({.count = rows,
+                   .queries = work.queries.data(),
+                   .gradients = work.gradients.data(),
+                   .shifts = constants.shifts.data() + base,
+                   .factors = constants.factors.data() + base,
+                   .deltas = constants.deltas.data() + base,
+                   .query_gradients = work.query_gradients.data(),
+                   .masses = constants.masses.data() + base},
+                  limits.data(),
+                  BackwardKeys<T>{.keys = keys.row(first_key, kv),
+                                  .key_stride = direction * keys.token_stride(),
+                                  .values = values.row(first_key, kv),
+                                  .value_stride = direction * values.token_stride(),
+                                  .count = *std::max_element(limits.begin(), limits.end()),
+                                  .key_gradients = out.keys.data() + at * out.keys.cols() +
+                                                   static_cast<Eigen::Index>(kv * d),
+                                  .key_gradient_stride = direction * out.keys.cols(),
+                                  .value_gradients = out.values.data() + at * out.values.cols() +
+                                                     static_cast<Eigen::Index>(kv * dv),
+                                  .value_gradient_stride = direction * out.values.cols()});
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* const to = out.queries.data() +
+                      static_cast<Eigen::Index>(first_query + r / group) * out.queries.cols() +
+                      static_cast<Eigen::Index>((kv * group + r % group) * d);
+    for (std::size_t c = 0; c < d; ++c) to[c] += scale * work.query_gradients[r * width + c];
+  }
+}
+
+/// Gradients within the windows. Cells are worked on in rounds: round t takes every tile of queries
+/// with the t-th tile of tokens before its own (round 0: its own). No two cells of a round share
+/// queries or tokens, so that nothing is summed twice at once, and all sums have one order.
+template <StorageScalar T>
+void add_windows_backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                          const HeadsView<T>& values, const HeadsView<float>& output_gradients,
+                          const AttentionShape& shape, const AttentionOptions& options,
+                          std::size_t window, BackwardConstants& constants,
+                          AttentionGradients& out) {
+  const WindowTiles tiles(shape, window, 1024);
+  const std::size_t tile = tiles.tile, group = shape.group();
+  const auto ceiling = [](std::size_t a, std::size_t b) { return a / b + (a % b != 0 ? 1 : 0); };
+  const std::size_t earlier = (std::min)(ceiling(window - 1, tile), ceiling(shape.keys, tile));
+  struct Work {
+    BackwardWork backward;
+    std::vector<std::uint32_t> limits;
+  };
+  const Pool<Work> pool;
+  const auto make = [&] {
+    return Work{{{options.simd, shape.dimension, shape.value_dimension,
+                  static_cast<float>(options.softcap)},
+                 {},
+                 {},
+                 {}},
+                {}};
+  };
+  // The tile of `count` queries from `first` on, with the tokens of round t.
+  const auto add_cell = [&](Work& work, std::size_t kv, std::size_t first, std::size_t count,
+                            std::size_t round) {
+    const std::size_t begin = tiles.position(first);
+    const auto add = [&](std::size_t first_key, std::ptrdiff_t direction) {
+      add_window_cell(queries, keys, values, output_gradients, shape, kv, first, work.limits,
+                      first_key, direction, constants, work.backward, out);
+    };
+    work.limits.resize(count * group);
+    if (round == 0) {
+      for (std::size_t r = 0; r < work.limits.size(); ++r)
+        work.limits[r] = static_cast<std::uint32_t>(r / group + 1);
+      return add(begin, 1);
+    }
+    const std::size_t back = (round - 1) * tile;  // between `begin` and the end of these tokens
+    if (begin <= back || window - 1 <= back) return;
+    const std::size_t there = (std::min)(tile, begin - back);
+    for (std::size_t r = 0; r < work.limits.size(); ++r) {
+      const std::size_t seen = window - 1 - r / group;  // of those before `begin`
+      work.limits[r] = static_cast<std::uint32_t>(seen > back ? (std::min)(there, seen - back) : 0);
+    }
+    add(begin - back - 1, -1);
+  };
+  for (std::size_t round = 0; round <= earlier; ++round)
+    parallel_for(shape.kv_heads * tiles.runs(), options.threads, [&](std::size_t unit) {
+      const std::size_t kv = unit % shape.kv_heads, run = unit / shape.kv_heads;
+      pool.borrow(make, [&](Work& work) {
+        for (std::size_t i = run * tiles.run; i < tiles.run_end(run); i += tile)
+          add_cell(work, kv, i, (std::min)(tile, tiles.run_end(run) - i), round);
+      });
+    });
+}
+
+/// Gradients from the tokens before the windows, all in double: to their values e^c / Z_i g_i of
+/// each query i that has them there, by running sums from the last query back; and to c.
+template <StorageScalar T>
+void add_residual_backward(const HeadsView<T>& values, const HeadsView<float>& output_gradients,
+                           const AttentionShape& shape, const AttentionOptions& options,
+                           const SlidingWindowOptions& window, const AttentionOutput& forward,
+                           BackwardConstants& constants, AttentionGradients& out) {
+  const WindowTiles tiles(shape, window.window, 1024);
+  const std::size_t group = shape.group(), dv = shape.value_dimension, runs = tiles.runs();
+  const std::vector<double> value_sums = run_value_sums(values, tiles, options.threads);
+  std::vector<double> tails(runs * shape.kv_heads * dv), slopes(runs * shape.kv_heads);
+  const auto weight = [&](std::size_t i, std::size_t h) {
+    return std::exp(window.residual_logit - forward.log_sum_exp(static_cast<Eigen::Index>(i),
+                                                                static_cast<Eigen::Index>(h)));
+  };
+  const auto each_unit = [&](auto&& body) {
+    parallel_for(runs * shape.kv_heads, options.threads, [&](std::size_t unit) {
+      body(unit, unit % shape.kv_heads, unit / shape.kv_heads * tiles.run,
+           tiles.run_end(unit / shape.kv_heads));
+    });
+  };
+  each_unit([&](std::size_t unit, std::size_t kv, std::size_t begin, std::size_t end) {
+    double* const tail = tails.data() + unit * dv;  // of this run alone, at first
+    OutsideSum<T> sum(values, kv, tiles.outside(begin), value_sums.data() + unit * dv);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t outside = tiles.outside(i);
+      if (outside == 0) continue;
+      const double* const u = sum.of(outside);
+      for (std::size_t h = kv * group; h < (kv + 1) * group; ++h) {
+        const double w = weight(i, h), mass = w * static_cast<double>(outside);
+        const float* const g = output_gradients.row(i, h);
+        const float* const o = forward.values.data() + (i * shape.heads + h) * dv;
+        double slope = 0.0;  // <g, w U - mass o>
+        for (std::size_t c = 0; c < dv; ++c) {
+          const auto gradient = static_cast<double>(g[c]);
+          tail[c] += w * gradient;
+          slope += gradient * (w * u[c] - mass * static_cast<double>(o[c]));
+        }
+        slopes[unit] += slope;
+        constants.masses[BackwardConstants::at(shape, i, h)] += mass;
+      }
+    }
+  });
+  for (std::size_t unit = tails.size() / dv; unit-- > shape.kv_heads;)  // unit - kv_heads: run - 1
+    for (std::size_t c = 0; c < dv; ++c)
+      tails[(unit - shape.kv_heads) * dv + c] += tails[unit * dv + c];
+  const auto add = [&](std::size_t j, std::size_t kv, const double* sum) {
+    float* const to = out.values.data() + (j * shape.kv_heads + kv) * dv;
+    for (std::size_t c = 0; c < dv; ++c) to[c] += static_cast<float>(sum[c]);
+  };
+  // Token outside(i) - 1 is before the windows of query i and of all later ones, and of no earlier.
+  each_unit([&](std::size_t unit, std::size_t kv, std::size_t begin, std::size_t end) {
+    std::vector<double> sum(dv);
+    if (unit + shape.kv_heads < runs * shape.kv_heads)
+      std::copy_n(tails.data() + (unit + shape.kv_heads) * dv, dv, sum.data());
+    for (std::size_t i = end; i-- > begin && tiles.outside(i) > 0;) {
+      for (std::size_t h = kv * group; h < (kv + 1) * group; ++h) {
+        const double w = weight(i, h);
+        const float* const g = output_gradients.row(i, h);
+        for (std::size_t c = 0; c < dv; ++c) sum[c] += w * static_cast<double>(g[c]);
+      }
+      add(tiles.outside(i) - 1, kv, sum.data());
+    }
+  });
+  // Tokens that are before every window.
+  if (const std::size_t always = tiles.outside(0); always > 1)
+    parallel_for(always - 1, options.threads, [&](std::size_t j) {
+      for (std::size_t kv = 0; kv < shape.kv_heads; ++kv) add(j, kv, tails.data() + kv * dv);
+    });
+  for (const double slope : slopes) out.residual_logit += slope;
+}
+
+}  // namespace lazygumbel::detail
