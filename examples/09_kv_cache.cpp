@@ -9,10 +9,10 @@
 ///                                    the words of a text; --help lists the options
 ///
 /// The made-up streams (kv/problem.hpp has them in full):
-///   clustered       256 clusters of keys that come one after the other, 16 at a time
+///   clustered       128 clusters of keys, small and large, 8 in each sixteenth of the stream
 ///   flat            small scores and values of mean 0: the output is nearly 0
 ///   needles         32 lone keys among 64 clusters; a query wants one of them
-///   unclusterable   Gaussian keys, scores of deviation 2.5
+///   unclusterable   Gaussian keys, scores of deviation 2
 /// Truth is attention over all tokens in double precision, for windows too.
 
 #include <exception>
@@ -36,11 +36,15 @@ void run(const kv_tools::Options& options, std::ostream& out) {
   std::filesystem::create_directories(options.output);
   lazygumbel_tools::require_writable({options.numbers(), options.picture()},
                                      {options.keys, options.values, options.queries, options.text});
-  out << "Error: |output - exact| / |exact|, exact: attention over all tokens in double. Reported: "
-         "median of the\nerrors that the cache reports; within: outputs that err by no more than "
-         "their report. Of exact: of the\nkeys and values of all tokens in float. Lower bound: "
-         "bits "
-         "that any method needs on some input, up to a\nconstant that is not known, set to 1.\n\n";
+  out << "Error: |output - exact| / |exact|; exact is attention over all tokens, in double. "
+         "Reported: "
+         "median of\nthe errors that the cache reports, each to hold in 95% of cases; within: "
+         "outputs "
+         "that err by no more.\nOf exact: of the keys and values of all tokens in float. Lower "
+         "bound: "
+         "what any method needs on some\ninput, up to an unknown constant, set to 1 bit; of "
+         "windows, "
+         "for attention over the window.\n\n";
   kv_tools::NumberFile numbers(options.numbers().string());
   std::vector<std::string> arguments{"Compressed KV caches: error against memory",
                                      "median over queries of |output - exact| / |exact|"};

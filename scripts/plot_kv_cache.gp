@@ -49,8 +49,8 @@ set xtics nomirror ("0.5%%" 0.005, "1%%" 0.01, "2%%" 0.02, "5%%" 0.05, "10%%" 0.
 set ytics nomirror
 set grid xtics ytics linewidth 1 linecolor rgb "#dcdcdc" linetype 1
 set format y "%g%%"
-high = single ? 0.76 : 0.80
-each = single ? 0.66 : 0.29
+high = single ? 0.73 : 0.80
+each = single ? 0.63 : 0.30
 do for [panel = 1:panels] {
   eval sprintf("what = ARG%d", panel + 4)
   problem = what[1:strstrt(what, ":") - 1]
@@ -71,11 +71,17 @@ do for [panel = 1:panels] {
   stats ARG1 using (strcol("problem") eq problem && strcol("cache") ne "exact" ? 100 * column("median_error") : NaN) nooutput
   set yrange [STATS_min / 1.6 : STATS_max * 1.6]
   set xrange [least / 1.25 : (most > 1 ? most : 1) * 1.25]
-  set title what font ",17" offset 0, -0.2
+  set title problem font ",19" offset 0, 0.35
+  set label 4 what[strlen(problem) + 3:*] at graph 0.5, screen high - row * 0.43 + 0.012 center font ",14" textcolor rgb "#505050"
+  set ytics nomirror autofreq
+  if (STATS_max / STATS_min < 300) {
+    set ytics nomirror ("0.01%%" 0.01)
+    do for [e = -2:6] { do for [m in "1 2 5"] { set ytics add (sprintf("%g%%%%", m * 10 ** e) m * 10 ** e) } }
+  }
   set xlabel sprintf("memory, of the exact cache's %.3g MB", megabytes)
   if (right) { unset ylabel } else { set ylabel "median error" offset 0.5, 0 }
   set arrow 1 from first 1, graph 0 to first 1, graph 1 nohead linewidth 2 dashtype 2 linecolor rgb "#404040"
-  set label 3 "exact cache" at first 0.93, graph 0.5 rotate by 90 center textcolor rgb "#404040" font ",14"
+  set label 3 "exact cache" at first 1, graph 0.5 rotate by 90 center offset -1, 0 textcolor rgb "#404040" font ",14"
   plot for [c = 1:6] ARG1 using (column("of_exact")):(of(cache[c], 100 * column("median_error"))) \
     with linespoints pointtype shape[c] pointsize 1.4 linewidth width[c] linecolor rgb color[c] notitle
 }

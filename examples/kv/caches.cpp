@@ -20,7 +20,7 @@ using lazygumbel::SubGenOptions;
 namespace {
 
 constexpr double budgets[] = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
-constexpr std::size_t fewest_samples = 4;
+constexpr std::size_t fewest_samples = 4, fewest_slots = 8;  // that SubGenOptions allow
 
 std::size_t whole(double x, std::size_t least) {
   return (std::max)(least, static_cast<std::size_t>((std::max)(0.0, x)));
@@ -106,8 +106,8 @@ const char* name_of(Kind kind) {
 
 const char* title_of(Kind kind) {
   constexpr const char* titles[] = {
-      "exact",          "SubGen", "SubGen, self-normalised", "SubGen, stratified",
-      "uniform sample", "window", "window, unmasked"};
+      "exact",          "SubGen, plain", "SubGen, self-normalised", "SubGen, stratified",
+      "uniform sample", "window",        "window, unmasked"};
   return titles[static_cast<int>(kind)];
 }
 
@@ -121,11 +121,11 @@ SubGenOptions plan(SubGenEstimator estimator, double tokens, double radius, std:
   const double sketch = tokens * 7.0 / 8.0;
   const double for_clusters = stratified ? sketch : sketch / 2.0;
   const double sample = stratified ? 1.0 : 0.5;  // in tokens
-  options.slots = whole(sketch / 2.0, 2);
+  options.slots = whole(sketch / 2.0, fewest_slots);
   options.max_clusters = (std::min)(
       whole(for_clusters / (0.5 + static_cast<double>(fewest_samples) * sample), 1), clusters);
-  options.samples_per_cluster =
-      whole((for_clusters / static_cast<double>(options.max_clusters) - 0.5) / sample, 2);
+  options.samples_per_cluster = whole(
+      (for_clusters / static_cast<double>(options.max_clusters) - 0.5) / sample, fewest_samples);
   return options;
 }
 
@@ -144,7 +144,7 @@ std::vector<Line> compare_caches(const Problem& problem, double radius, const Op
     SubGenOptions one;
     one.estimator = SubGenEstimator::stratified;
     one.radius = std::numeric_limits<double>::infinity();
-    one.samples_per_cluster = whole(budget * n, 2);
+    one.samples_per_cluster = whole(budget * n, fewest_samples);
     one.sinks = one.window = 0;
     comparison.sub_gen(Kind::uniform, budget, one);
   }

@@ -78,9 +78,22 @@ std::string made_up(std::size_t n, std::size_t d, std::size_t m, std::uint64_t s
          std::to_string(m) + " queries (seed " + std::to_string(seed) + ")";
 }
 
+/// Of 0 .. count - 1, j with probability proportional to 1 / (j + 1)^2, or all alike.
+std::uint32_t pick(const Source& from, Eigen::Index row, std::size_t count, bool uneven) {
+  if (!uneven) return from.choice(Part::key_choice, row, count);
+  const auto share = [](std::size_t j) { return 1.0 / static_cast<double>((j + 1) * (j + 1)); };
+  double sum = 0.0;
+  for (std::size_t j = 0; j < count; ++j) sum += share(j);
+  PhiloxEngine engine = from.engine(Part::key_choice, row);
+  double left = sum * lazygumbel::open_uniform(engine);
+  std::uint32_t j = 0;
+  while (j + 1 < count && (left -= share(j)) > 0.0) ++j;
+  return j;
+}
+
 /// Each of the `parts` parts of the stream has centres of its own, as many as any other part.
 void put_clusters(const Source& from, const Matrix& centres, std::size_t parts, std::size_t n,
-                  Problem& problem) {
+                  bool uneven, Problem& problem) {
   const std::size_t own = static_cast<std::size_t>(centres.rows()) / parts;
   const Matrix means = from.normals(Part::centre_values, static_cast<std::size_t>(centres.rows()));
   problem.keys = from.noise(Part::keys, n, noise_length);
@@ -88,7 +101,7 @@ void put_clusters(const Source& from, const Matrix& centres, std::size_t parts, 
   for (std::size_t token = 0; token < n; ++token) {
     const auto i = static_cast<Eigen::Index>(token);
     const auto centre =
-        static_cast<Eigen::Index>(token * parts / n * own + from.choice(Part::key_choice, i, own));
+        static_cast<Eigen::Index>(token * parts / n * own + pick(from, i, own, uneven));
     problem.keys.row(i) += centres.row(centre);
     problem.values.row(i) += means.row(centre);
   }
@@ -98,14 +111,14 @@ void put_clusters(const Source& from, const Matrix& centres, std::size_t parts, 
 }  // namespace
 
 Problem clustered(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed) {
-  constexpr std::size_t count = 256, parts = 16;
+  constexpr std::size_t count = 128, parts = 16;
   const Source from(seed, d);
   const Matrix centres = from.on_sphere(Part::centres, count);
   Problem problem{.name = "clustered",
-                  .caption = "256 clusters that come one after the other",
+                  .caption = "128 clusters, small and large, that come and go",
                   .source = made_up(n, d, m, seed),
                   .scale = 9.0};
-  put_clusters(from, centres, parts, n, problem);
+  put_clusters(from, centres, parts, n, true, problem);
   problem.queries = from.noise(Part::queries, m, noise_length);
   for (Eigen::Index i = 0; i < problem.queries.rows(); ++i)
     problem.queries.row(i) += centres.row(from.choice(Part::query_choice, i, count));
@@ -116,7 +129,7 @@ Problem clustered(std::size_t n, std::size_t d, std::size_t m, std::uint64_t see
 Problem flat(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed) {
   const Source from(seed, d);
   return {.name = "flat",
-          .caption = "small scores, values of mean 0: the output is nearly 0",
+          .caption = "small scores, values of mean 0",
           .source = made_up(n, d, m, seed),
           .keys = from.on_sphere(Part::keys, n),
           .values = from.normals(Part::values, n),
@@ -129,9 +142,9 @@ Problem needles(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed)
   constexpr double length = 1.5;
   const Source from(seed, d);
   Problem problem{.name = "needles",
-                  .caption = "32 lone keys among 64 clusters; a query wants one of them",
+                  .caption = "queries want one of 32 lone keys among 64 clusters",
                   .source = made_up(n, d, m, seed)};
-  put_clusters(from, from.on_sphere(Part::centres, clusters), 1, n, problem);
+  put_clusters(from, from.on_sphere(Part::centres, clusters), 1, n, false, problem);
   const Matrix lone = from.on_sphere(Part::lone_keys, count);
   for (Eigen::Index i = 0; i < lone.rows(); ++i) {
     const std::size_t begin = static_cast<std::size_t>(i) * n / count,
@@ -155,13 +168,12 @@ Problem needles(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed)
 Problem unclusterable(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed) {
   const Source from(seed, d);
   Problem problem{.name = "unclusterable",
-                  .caption = "Gaussian keys, scores of deviation 2.5",
+                  .caption = "Gaussian keys, scores of deviation 2",
                   .source = made_up(n, d, m, seed),
                   .keys = from.normals(Part::keys, n),
-                  .values = from.normals(Part::values, n),
                   .queries = from.normals(Part::queries, m),
-                  .scale = 2.5 / std::sqrt(static_cast<double>(d))};
-  problem.values.array() += 1.0F;
+                  .scale = 2.0 / std::sqrt(static_cast<double>(d))};
+  problem.values = problem.keys;
   return problem;
 }
 

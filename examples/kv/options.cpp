@@ -23,14 +23,16 @@ constexpr const char* description =
     "error against memory.\n"
     "\n"
     "Without files, four streams are made up (d numbers a token; N: Gaussian):\n"
-    "  clustered      256 centres on the unit sphere, 16 of them in each sixteenth of the stream;\n"
-    "                 key = centre + noise of length .3, made a unit vector; value = N(0, 1) of\n"
-    "                 the centre + N(0, 1/4); queries as keys; score = 9 <query, key>\n"
+    "  clustered      128 centres on the unit sphere, 8 of them in each sixteenth of the stream,\n"
+    "                 of sizes as 1, 1/4, 1/9, .. 1/64; key = centre + noise of length .3, made a\n"
+    "                 unit vector; value = N(0, 1) of the centre + N(0, 1/4); queries as keys, "
+    "but\n"
+    "                 of all centres alike; score = 9 <query, key>\n"
     "  flat           keys and queries uniform on the sphere, scores of deviation .25, values\n"
     "                 N(0, 1): the output is nearly 0, a sample mostly noise\n"
-    "  needles        64 centres as above, and 32 lone keys, uniform on a sphere of radius 1.5;\n"
-    "                 a query points to one of those, which has about 9/10 of the weight\n"
-    "  unclusterable  keys and queries N(0, 1), scores of deviation 2.5, values N(1, 1)\n"
+    "  needles        64 such centres everywhere, and 32 lone keys, uniform on a sphere of radius\n"
+    "                 1.5; a query points to one of those, which has about 9/10 of the weight\n"
+    "  unclusterable  keys and queries N(0, 1), scores of deviation 2, value = key\n"
     "\n"
     "With --keys and --values (.npy, .fvecs, or text with a word before each row): your own "
     "tokens\n"
@@ -95,8 +97,8 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
             "Queries asked; of more, so many are taken evenly (default:\n256)");
   add("--radius", options.radius, "X",
       "Keys farther than this from every representative open a\n"
-      "cluster (default: 1.5 times the distance within which 90% of\n"
-      "2048 keys, taken evenly, have another one of these)");
+      "cluster (default: 1.6 times the median distance of 2048\n"
+      "keys, taken evenly, to the nearest other one of these)");
   add_count("--seed", options.seed, "Of all that is drawn (default: 1)");
   add_count("--threads", options.threads, "Threads (default: 1; 0: all)");
   app.add_flag("--quick", options.quick, "8192 tokens, 64 queries: some seconds");

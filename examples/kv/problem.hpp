@@ -32,23 +32,25 @@ std::vector<Problem> load_problems(const Options& options, std::ostream& out);
 
 // The generators: n tokens of d numbers, m queries. Each depends on the seed alone.
 
-/// 256 centres, uniform on the unit sphere; a key is a centre with Gaussian noise of length .3,
+/// 128 centres, uniform on the unit sphere; a key is a centre with Gaussian noise of length .3,
 /// made a unit vector; its value is a Gaussian one of the centre plus Gaussian noise of half that
-/// size. The stream is cut into 16 parts, each of which has 16 of the centres to itself. A query is
-/// made as a key is, of any centre: score 9 <query, key>.
+/// size. The stream is cut into 16 parts, each of which has 8 of the centres to itself, with shares
+/// that are proportional to 1, 1/4, 1/9, .. 1/64. A query is made as a key is, of any centre, all
+/// alike: score 9 <query, key>.
 Problem clustered(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed);
 
 /// Keys and queries uniform on the sphere, scores of deviation .25, Gaussian values of mean 0: the
 /// output is the mean of n values, nearly 0, and any sample of them is mostly noise.
 Problem flat(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed);
 
-/// As `clustered`, with 64 centres in every part of the stream, but for 32 tokens at random places
-/// whose keys are uniform on the sphere and 1.5 long. A query points to one of these with noise of
-/// length .1, and is so long that the one key has about nine tenths of the weight.
+/// As `clustered`, with 64 centres that are all alike in every part of the stream, but for 32
+/// tokens at random places whose keys are uniform on the sphere and 1.5 long. A query points to one
+/// of these with noise of length .1, and is so long that the one key has about nine tenths of the
+/// weight.
 Problem needles(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed);
 
-/// Gaussian keys and queries, scores of deviation 2.5, Gaussian values of mean 1: far from one
-/// another, the keys share no representatives, and some hundred of them have most of the weight.
+/// Gaussian keys and queries, scores of deviation 2; a value is its key. Far from one another, the
+/// keys share no representatives.
 Problem unclusterable(std::size_t n, std::size_t d, std::size_t m, std::uint64_t seed);
 
 // From files.

@@ -11,7 +11,7 @@ using lazygumbel_datasets::Matrix;
 
 double pick_radius(const Matrix& keys) {
   constexpr Eigen::Index most = 2048;
-  constexpr double quantile = 0.9, factor = 1.5;
+  constexpr double factor = 1.6;
   const Eigen::Index n = keys.rows(), count = (std::min)(n, most);
   if (count < 2) return 1.0;
   Eigen::MatrixXd sample(keys.cols(), count);
@@ -23,8 +23,7 @@ double pick_radius(const Matrix& keys) {
     squares[i] = std::numeric_limits<double>::infinity();
     nearest.push_back(std::sqrt(squares.minCoeff()));
   }
-  const auto at = nearest.begin() +
-                  static_cast<std::ptrdiff_t>(quantile * static_cast<double>(nearest.size() - 1));
+  const auto at = nearest.begin() + static_cast<std::ptrdiff_t>(nearest.size() / 2);
   std::nth_element(nearest.begin(), at, nearest.end());
   return factor * *at;
 }

@@ -23,11 +23,12 @@ std::string bytes_text(double bytes) {
   return fixed(bytes / (1024.0 * 1024.0), 2) + " MiB";
 }
 
-/// In percent where that reads well.
+/// In percent where that reads well, else so many times the output.
 std::string error_text(double error) {
   if (!std::isfinite(error)) return "unknown";
   if (error < 1e-4) return text(error, 2);
-  return error < 10.0 ? text(100.0 * error, 3) + '%' : text(error, 3) + " x";
+  if (error < 10.0) return text(100.0 * error, 3) + '%';
+  return (error < 1e3 ? text(error, 3) : error < 1e6 ? fixed(error, 0) : text(error, 2)) + " x";
 }
 
 std::string microseconds(double seconds) { return text(1e6 * seconds, 3); }
@@ -35,17 +36,17 @@ std::string microseconds(double seconds) { return text(1e6 * seconds, 3); }
 }  // namespace
 
 void print_table(std::ostream& out, const Problem& problem, const std::vector<Line>& lines) {
-  out << "  cache                       memory  of exact  lower bound  median error  95% of errors"
-         "  reported   within  append us  attend us\n";
+  out << "  cache                       memory  of exact  lower bound  median error  95% below"
+         "  reported  within  append us  attend us\n";
   double own = 0.0;
   for (const Line& line : lines) {
     const bool first = &line == &lines.front() || (&line)[-1].kind != line.kind;
     out << "  " << left(first ? title_of(line.kind) : "", 24) << right(bytes_text(line.bytes), 11)
         << right(text(100.0 * line.bytes / problem.exact_bytes(), 3) + '%', 10)
         << right(bytes_text(line.bound_bytes), 13) << right(error_text(line.median), 14)
-        << right(error_text(line.high), 15)
+        << right(error_text(line.high), 11)
         << right(line.reported ? error_text(*line.reported) : "-", 10)
-        << right(line.within ? percent(*line.within) : "-", 9)
+        << right(line.within ? percent(*line.within) : "-", 8)
         << right(microseconds(line.append_seconds), 11)
         << right(microseconds(line.attend_seconds), 11) << '\n';
     if (line.own_error) own = (std::max)(own, *line.own_error);
