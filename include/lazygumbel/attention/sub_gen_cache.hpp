@@ -101,7 +101,7 @@ class SubGenCache {
     detail::resize_output(shape, out);
     if (shape.queries == 0) return out;
     require_finite_queries(queries);
-    const double quantile = normal_quantile(1.0 - options_.error_probability);
+    const double quantile = -normal_quantile(options_.error_probability);
     for (std::size_t kv = 0; kv < kv_heads(); ++kv) {
       const AttentionOutput certain = attend_exactly(queries, kv, shape, options);
       parallel_for(shape.queries * shape.group(), options.threads, [&](std::size_t r) {

@@ -85,16 +85,19 @@ class KeyClusters {
     }
   }
 
-  /// As it was written: a cluster of this radius with these samples, the rows of which follow by
-  /// `restore_row`, in order of place.
+  /// As it was written: the clusters, then the rows of their samples by `restore_row`, until every
+  /// cluster `is_whole`.
   void restore(const float* representative, double radius, UniformReservoir samples) {
     representatives_.push(representative, d_);
     clusters_.emplace_back(samples_);
     clusters_.back().samples = std::move(samples);
     clusters_.back().radius = radius;
   }
-  void restore_row(const T* key, const T* value) {
-    keep(clusters_.size() - 1, clusters_.back().rows.size(), key, value);
+  bool is_whole(std::size_t c) const noexcept {
+    return clusters_[c].rows.size() == clusters_[c].samples.size();
+  }
+  void restore_row(std::size_t c, const T* key, const T* value) {
+    keep(c, clusters_[c].rows.size(), key, value);
   }
 
   std::size_t size_in_bytes() const noexcept {

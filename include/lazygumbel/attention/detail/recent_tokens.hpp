@@ -48,22 +48,22 @@ class RecentTokens {
 
   void write(BinaryWriter& out) const {
     out.put(std::uint64_t{size()});
-    for (std::size_t i = 0; i < size(); ++i) {
-      out.put(std::span<const T>(keys_.row(row(i)), keys_.width()));
-      out.put(std::span<const T>(values_.row(row(i)), values_.width()));
-    }
+    out.put(std::uint64_t{oldest_});
+    out.put(std::span<const T>(keys_.data(), size() * keys_.width()));
+    out.put(std::span<const T>(values_.data(), size() * values_.width()));
   }
 
   /// Fills one that is empty.
   void read(BinaryReader& in) {
     const auto count = get_count(in, "tokens kept exactly", 0, most_rows);
+    const auto full = count > sinks_ && count - sinks_ == window_;
+    oldest_ = get_count(in, "oldest token", 0, full ? window_ - 1 : 0);
     require_left(in, "tokens kept exactly", count, keys_.width() + values_.width(), sizeof(T));
     if (count > sinks_ && count - sinks_ > window_)
       in.fail("is corrupted: " + text_of(count) + " tokens are kept exactly");
-    for (std::size_t i = 0; i < count; ++i) {
-      get_row(in, std::span<T>(keys_.push(), keys_.width()));
-      get_row(in, std::span<T>(values_.push(), values_.width()));
-    }
+    for (RowBlock<T>* const rows : {&keys_, &values_})
+      for (std::size_t i = 0; i < count; ++i)
+        get_row(in, std::span<T>(rows->push(), rows->width()));
   }
 
   std::size_t size_in_bytes() const noexcept {

@@ -93,10 +93,11 @@ class SubGenSketch {
       out.put(std::span<const float>(clusters_.representative(c), clusters_.dimension()));
       out.put(cluster.radius);
       cluster.samples.write(out);
-      for (const std::uint32_t row : cluster.rows) {
-        out.put(std::span<const T>(clusters_.keys().row(row), clusters_.dimension()));
-        out.put(std::span<const T>(clusters_.values().row(row), clusters_.values().width()));
-      }
+    }
+    for (std::size_t row = 0; row < clusters_.keys().rows(); ++row) {
+      out.put(clusters_.owners()[row]);
+      out.put(std::span<const T>(clusters_.keys().row(row), clusters_.dimension()));
+      out.put(std::span<const T>(clusters_.values().row(row), clusters_.values().width()));
     }
     slots_.uniform().write(out);
     slots_.others().write(out);
@@ -108,9 +109,9 @@ class SubGenSketch {
 
   /// Fills one that is empty, made with the same shapes and options.
   void read(BinaryReader& in) {
-    const auto positive = [](double x) { return x >= 0.0 && std::isfinite(x); };
     const auto tokens = get_count(in, "tokens of a sketch", 0, std::uint64_t{1} << 53);
-    sums_.squares = get_real(in, "sum of squares", positive);
+    sums_.squares =
+        get_real(in, "sum of squares", [](double x) { return x >= 0.0 && std::isfinite(x); });
     for (double& x : sums_.value_sum) x = get_finite(in, "sum of values");
     const auto seed = in.get<std::uint64_t>(), stream = in.get<std::uint64_t>();
     engine_ = PhiloxEngine(seed, stream);
@@ -141,8 +142,7 @@ class SubGenSketch {
     const auto count = get_count(in, "clusters", 0, tokens);
     require_left(in, "clusters", count, d, sizeof(float));
     std::vector<float> representative(d);
-    std::vector<T> key(d), value(width);
-    std::uint64_t members = 0;
+    std::uint64_t members = 0, rows = 0;
     for (std::uint64_t c = 0; c < count; ++c) {
       get_row(in, std::span<float>(representative));
       const double radius = get_real(in, "radius of a cluster",
@@ -153,16 +153,20 @@ class SubGenSketch {
         in.fail("is corrupted: a cluster's sample is of " + text_of(samples.capacity()) + " of " +
                 text_of(samples.seen()) + " keys");
       members += samples.seen();
-      const std::size_t rows = samples.size();
-      require_left(in, "samples", rows, d + width, sizeof(T));
+      rows += samples.size();
       clusters_.restore(representative.data(), radius, std::move(samples));
-      for (std::size_t a = 0; a < rows; ++a) {
-        get_row(in, std::span<T>(key));
-        get_row(in, std::span<T>(value));
-        clusters_.restore_row(key.data(), value.data());
-      }
     }
     if (members != tokens) in.fail("is corrupted: its clusters have too few keys");
+    require_left(in, "samples", rows, d + width, sizeof(T));
+    std::vector<T> key(d), value(width);
+    for (std::uint64_t row = 0; row < rows; ++row) {
+      const auto owner = in.get<std::uint32_t>();
+      if (owner >= count || clusters_.is_whole(owner))
+        in.fail("is corrupted: a sample belongs to cluster " + text_of(owner));
+      get_row(in, std::span<T>(key));
+      get_row(in, std::span<T>(value));
+      clusters_.restore_row(owner, key.data(), value.data());
+    }
   }
 
   void read_slots(BinaryReader& in, std::uint64_t tokens) {
