@@ -20,7 +20,10 @@
 #include <new>
 #include <output_files.hpp>
 #include <run_program.hpp>
+#include <string>
 #include <text.hpp>
+#include <utility>
+#include <vector>
 
 #include "kv/caches.hpp"
 #include "kv/options.hpp"
@@ -32,10 +35,11 @@ namespace {
 
 void run(const kv_tools::Options& options, std::ostream& out) {
   using lazygumbel_tools::text;
-  const auto problems = kv_tools::load_problems(options, out);
+  auto problems = kv_tools::load_problems(options, out);
   std::filesystem::create_directories(options.output);
-  lazygumbel_tools::require_writable({options.numbers(), options.picture()},
-                                     {options.keys, options.values, options.queries, options.text});
+  lazygumbel_tools::require_writable(
+      {options.numbers(), options.picture()},
+      {options.keys, options.values, options.queries, options.text, options.glove});
   out << "Error: |output - exact| / |exact|; exact is attention over all tokens, in double. "
          "Reported: "
          "median of\nthe errors that the cache reports, each to hold in 95% of cases; within: "
@@ -45,20 +49,20 @@ void run(const kv_tools::Options& options, std::ostream& out) {
          "what any method needs on some\ninput, up to an unknown constant, set to 1 bit; of "
          "windows, "
          "for attention over the window.\n\n";
-  kv_tools::NumberFile numbers(options.numbers().string());
+  std::vector<kv_tools::Result> results;
   std::vector<std::string> arguments{"Compressed KV caches: error against memory",
                                      "median over queries of |output - exact| / |exact|"};
-  for (const auto& problem : problems) {
+  for (auto& problem : problems) {
     const double radius = options.radius ? *options.radius : kv_tools::pick_radius(problem.keys);
     out << problem.name << ": " << problem.caption << "\n  " << problem.source << "; scores "
         << text(problem.scale, 4) << " <query, key>; radius of clusters " << text(radius, 4)
         << (options.radius ? "" : " (from the keys)") << std::endl;
-    const auto lines = kv_tools::compare_caches(problem, radius, options);
+    auto lines = kv_tools::compare_caches(problem, radius, options);
     kv_tools::print_table(out, problem, lines);
-    numbers.write(problem, lines);
     arguments.push_back(problem.name + ": " + problem.caption);
+    results.push_back({std::move(problem), std::move(lines)});
   }
-  numbers.close();
+  kv_tools::write_numbers(options.numbers(), results);
   out << "error against memory: "
       << lazygumbel_tools::run_gnuplot(LAZYGUMBEL_PLOT_KV_CACHE_SCRIPT, options.numbers(),
                                        options.picture(), arguments)

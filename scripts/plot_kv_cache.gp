@@ -68,8 +68,11 @@ do for [panel = 1:panels] {
   stats ARG1 using (strcol("problem") eq problem ? column("of_exact") : NaN) nooutput
   least = STATS_min
   most = STATS_max
-  stats ARG1 using (strcol("problem") eq problem && strcol("cache") ne "exact" ? 100 * column("median_error") : NaN) nooutput
-  set yrange [STATS_min / 1.6 : STATS_max * 1.6]
+  stats ARG1 using (strcol("problem") eq problem && strcol("cache") ne "exact" && column("median_error") > 0 ? 100 * column("median_error") : NaN) nooutput
+  if (!exists("STATS_min")) { STATS_min = 0.1; STATS_max = 100 }  # no error at all
+  low = STATS_min / 1.6
+  shown(y) = y < low ? low : y  # 0 lies on the axis
+  set yrange [low : STATS_max * 1.6]
   set xrange [least / 1.25 : (most > 1 ? most : 1) * 1.25]
   set title problem font ",19" offset 0, 0.35
   set label 4 what[strlen(problem) + 3:*] at graph 0.5, screen high - row * 0.43 + 0.012 center font ",14" textcolor rgb "#505050"
@@ -82,7 +85,7 @@ do for [panel = 1:panels] {
   if (right) { unset ylabel } else { set ylabel "median error" offset 0.5, 0 }
   set arrow 1 from first 1, graph 0 to first 1, graph 1 nohead linewidth 2 dashtype 2 linecolor rgb "#404040"
   set label 3 "exact cache" at first 1, graph 0.5 rotate by 90 center offset -1, 0 textcolor rgb "#404040" font ",14"
-  plot for [c = 1:6] ARG1 using (column("of_exact")):(of(cache[c], 100 * column("median_error"))) \
+  plot for [c = 1:6] ARG1 using (column("of_exact")):(of(cache[c], shown(100 * column("median_error")))) \
     with linespoints pointtype shape[c] pointsize 1.4 linewidth width[c] linecolor rgb color[c] notitle
 }
 unset multiplot

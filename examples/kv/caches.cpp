@@ -72,8 +72,9 @@ class Comparison {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < errors.size(); ++i) {
       const auto row = static_cast<Eigen::Index>(i);
-      const double longer = streamed.outputs.row(row).norm() / truth_.row(row).norm();
-      if (errors[i] <= streamed.reported[i] * longer + rounding) ++kept;
+      const double error = (streamed.outputs.row(row) - truth_.row(row)).norm(),
+                   allowed = streamed.reported[i] * streamed.outputs.row(row).norm();
+      if (error <= allowed + rounding * truth_.row(row).norm() || error == 0.0) ++kept;
     }
     lines_.push_back({.kind = kind,
                       .budget = budget,
@@ -111,26 +112,29 @@ const char* title_of(Kind kind) {
   return titles[static_cast<int>(kind)];
 }
 
-SubGenOptions plan(SubGenEstimator estimator, double tokens, double radius, std::size_t clusters) {
+SubGenOptions plan(SubGenEstimator estimator, double tokens, double key, double radius,
+                   std::size_t clusters) {
   const bool stratified = estimator == SubGenEstimator::stratified;
+  const double sketch = tokens * 7.0 / 8.0, for_clusters = stratified ? sketch : sketch / 2.0,
+               sample = stratified ? 1.0 : key;
   SubGenOptions options;
   options.estimator = estimator;
   options.radius = radius;
   options.sinks = 0;
   options.window = whole(tokens / 8.0, 1);
-  const double sketch = tokens * 7.0 / 8.0;
-  const double for_clusters = stratified ? sketch : sketch / 2.0;
-  const double sample = stratified ? 1.0 : 0.5;  // in tokens
   options.slots = whole(sketch / 2.0, fewest_slots);
-  options.max_clusters = (std::min)(
-      whole(for_clusters / (0.5 + static_cast<double>(fewest_samples) * sample), 1), clusters);
+  const std::size_t room =
+      whole(for_clusters / (key + static_cast<double>(fewest_samples) * sample), 1);
+  options.max_clusters = (std::min)(room, clusters);
   options.samples_per_cluster = whole(
-      (for_clusters / static_cast<double>(options.max_clusters) - 0.5) / sample, fewest_samples);
+      (for_clusters / static_cast<double>(options.max_clusters) - key) / sample, fewest_samples);
   return options;
 }
 
 std::vector<Line> compare_caches(const Problem& problem, double radius, const Options& options) {
   const auto n = static_cast<double>(problem.tokens());
+  const double key = static_cast<double>(problem.keys.cols()) /
+                     static_cast<double>(problem.keys.cols() + problem.values.cols());
   const std::size_t clusters = count_clusters(problem.keys, radius, problem.tokens() / 10);
   Comparison comparison(problem, options);
   comparison.exact();
@@ -139,7 +143,7 @@ std::vector<Line> compare_caches(const Problem& problem, double radius, const Op
         std::pair(Kind::sub_gen_self_normalised, SubGenEstimator::self_normalised),
         std::pair(Kind::sub_gen_stratified, SubGenEstimator::stratified)})
     for (const double budget : budgets)
-      comparison.sub_gen(kind, budget, plan(estimator, budget * n, radius, clusters));
+      comparison.sub_gen(kind, budget, plan(estimator, budget * n, key, radius, clusters));
   for (const double budget : budgets) {
     SubGenOptions one;
     one.estimator = SubGenEstimator::stratified;

@@ -39,14 +39,14 @@ struct Line {
   double append_seconds = 0.0, attend_seconds = 0.0;  ///< of a token, of a query
 };
 
-/// How a SubGenCache spends room for so many tokens. An eighth is for the last tokens, kept
-/// exactly; first ones are not, since no stream here has sinks. Of the rest, `stratified` gives all
-/// to clusters, the others half to clusters and half to slots. A cluster takes half a token (its
-/// representative) and t samples, whole tokens for `stratified` and half ones (keys) for the
-/// others. t is as large as `clusters` of them, which the keys form, allow, and at least 4: where
-/// that does not fit, there are fewer clusters, and keys join the nearest.
-lazygumbel::SubGenOptions plan(lazygumbel::SubGenEstimator estimator, double tokens, double radius,
-                               std::size_t clusters);
+/// How a SubGenCache spends room for so many tokens, of which a key takes the share `key`. An
+/// eighth is for the last tokens, kept exactly; first ones are not, since no stream here has sinks.
+/// Of the rest, `stratified` gives all to clusters, the others half to clusters and half to slots.
+/// A cluster takes a key (its representative) and t samples, tokens for `stratified` and keys for
+/// the others. t is as large as `clusters` of them, which the keys form, allow, and at least 4:
+/// where that does not fit, there are fewer clusters, and keys join the nearest.
+lazygumbel::SubGenOptions plan(lazygumbel::SubGenEstimator estimator, double tokens, double key,
+                               double radius, std::size_t clusters);
 
 /// Streams the problem through every cache at every size. `radius`: of clusters.
 std::vector<Line> compare_caches(const Problem& problem, double radius, const Options& options);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <fstream>
 #include <ostream>
 #include <stdexcept>
 #include <text.hpp>
@@ -56,28 +56,23 @@ void print_table(std::ostream& out, const Problem& problem, const std::vector<Li
       << text(own, 2) << " away at most.\n\n";
 }
 
-NumberFile::NumberFile(std::string path) : path_(std::move(path)), file_(path_, std::ios::binary) {
-  file_ << "problem,cache,budget,bytes,of_exact,lower_bound_bytes,median_error,high_error,"
-           "reported_error,within_reported,error_of_own_model,append_us,attend_us\n";
-  if (!file_) throw std::runtime_error(path_ + ": cannot be opened for writing");
-}
-
-void NumberFile::write(const Problem& problem, const std::vector<Line>& lines) {
+void write_numbers(const std::filesystem::path& path, const std::vector<Result>& results) {
   const auto number = [](std::optional<double> x) {
     return x && std::isfinite(*x) ? text(*x, 9) : std::string("NaN");
   };
-  for (const Line& line : lines)
-    file_ << problem.name << ',' << name_of(line.kind) << ',' << number(line.budget) << ','
-          << number(line.bytes) << ',' << number(line.bytes / problem.exact_bytes()) << ','
-          << number(line.bound_bytes) << ',' << number(line.median) << ',' << number(line.high)
-          << ',' << number(line.reported) << ',' << number(line.within) << ','
-          << number(line.own_error) << ',' << number(1e6 * line.append_seconds) << ','
-          << number(1e6 * line.attend_seconds) << '\n';
-}
-
-void NumberFile::close() {
-  file_.close();
-  if (!file_) throw std::runtime_error(path_ + ": cannot be written");
+  std::ofstream file(path, std::ios::binary);
+  file << "problem,cache,budget,bytes,of_exact,lower_bound_bytes,median_error,high_error,"
+          "reported_error,within_reported,error_of_own_model,append_us,attend_us\n";
+  for (const auto& [problem, lines] : results)
+    for (const Line& line : lines)
+      file << problem.name << ',' << name_of(line.kind) << ',' << number(line.budget) << ','
+           << number(line.bytes) << ',' << number(line.bytes / problem.exact_bytes()) << ','
+           << number(line.bound_bytes) << ',' << number(line.median) << ',' << number(line.high)
+           << ',' << number(line.reported) << ',' << number(line.within) << ','
+           << number(line.own_error) << ',' << number(1e6 * line.append_seconds) << ','
+           << number(1e6 * line.attend_seconds) << '\n';
+  file.close();
+  if (!file) throw std::runtime_error(path.string() + ": cannot be written");
 }
 
 }  // namespace kv_tools

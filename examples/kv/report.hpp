@@ -1,8 +1,7 @@
 #pragma once
 
-#include <fstream>
+#include <filesystem>
 #include <iosfwd>
-#include <string>
 #include <vector>
 
 #include "caches.hpp"
@@ -14,18 +13,14 @@ namespace kv_tools {
 /// that keep to theirs, microseconds of an append and of an attend.
 void print_table(std::ostream& out, const Problem& problem, const std::vector<Line>& lines);
 
-/// The same as numbers, for all problems; "NaN" where there is none.
-class NumberFile {
- public:
-  /// Throws std::runtime_error where the file cannot be opened.
-  explicit NumberFile(std::string path);
-  void write(const Problem& problem, const std::vector<Line>& lines);
-  /// Throws std::runtime_error where something could not be written.
-  void close();
-
- private:
-  std::string path_;
-  std::ofstream file_;
+/// A problem and what came out.
+struct Result {
+  Problem problem;
+  std::vector<Line> lines;
 };
+
+/// The same as numbers, CSV, "NaN" where there is none. Throws std::runtime_error where the file
+/// cannot be written.
+void write_numbers(const std::filesystem::path& path, const std::vector<Result>& results);
 
 }  // namespace kv_tools
