@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 
@@ -36,9 +37,10 @@ inline double slot_variance(SubGenEstimator estimator, const TokenSums& sums, do
 /// From the deviations N_b - o Z_b of batches, each over 1 - h_b, h_b its share of all weight: as
 /// if the batch had been left out of what it is held against (the jackknife of a ratio), which a
 /// sum of few large weights would else make too small.
-inline double sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
-                           std::size_t slots, std::span<const double> o, double share,
-                           double quantile, const SketchWork& work) {
+template <std::same_as<double> Real>  // a template: it is compiled where it is used
+Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
+                  std::size_t slots, std::span<const double> o, double share, double quantile,
+                  const SketchWork& work) {
   const auto dv = static_cast<Eigen::Index>(o.size());
   const bool stratified = estimator == SubGenEstimator::stratified;
   if (row.exact) return 0.0;

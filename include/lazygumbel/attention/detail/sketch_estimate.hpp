@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -58,7 +59,8 @@ struct SketchWork {
 };
 
 /// scores -> e^(scores - largest); the largest of them. Throws where one is not finite.
-inline double weigh(std::span<float> scores) {
+template <std::same_as<float> Real>
+double weigh(std::span<Real> scores) {
   Eigen::Map<Eigen::ArrayXf> all(scores.data(), static_cast<Eigen::Index>(scores.size()));
   const float high = all.maxCoeff();
   if (!std::isfinite(high) || !std::isfinite(all.sum() * 0.0F))
@@ -79,7 +81,7 @@ NormaliserEstimate estimate_normaliser(const KeyClusters<T>& clusters,
   kernels.scores({clusters.keys().data(), rows, clusters.dimension()}, query, softcap,
                  work.weights.data());
   work.weights.resize(rows);
-  estimate.largest = weigh(work.weights);
+  estimate.largest = weigh(std::span<float>(work.weights));
   work.of_cluster.assign(clusters.clusters().size(), 0.0);
   work.squares_of_cluster.assign(clusters.clusters().size(), 0.0);
   for (std::size_t j = 0; j < rows; ++j) {
@@ -188,7 +190,7 @@ void estimate_from_slots(const ValueSlots<T>& slots, SubGenEstimator estimator,
   work.weights.resize(filled + 16);
   kernels.scores({slots.keys().data(), filled, d}, query, softcap, work.weights.data());
   work.weights.resize(filled);
-  const double largest = weigh(work.weights);
+  const double largest = weigh(std::span<float>(work.weights));
   row.log_sum = (std::max)(row.log_sum, largest);
   work.dealt.resize(filled);
   work.batches.resize(filled);
