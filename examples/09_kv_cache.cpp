@@ -44,11 +44,12 @@ void run(const kv_tools::Options& options, std::ostream& out) {
          "Reported: "
          "median of\nthe errors that the cache reports, each to hold in 95% of cases; within: "
          "outputs "
-         "that err by no more.\nOf exact: of the keys and values of all tokens in float. Lower "
-         "bound: "
-         "what any method needs on some\ninput, up to an unknown constant, set to 1 bit; of "
-         "windows, "
-         "for attention over the window.\n\n";
+         "that err by no more.\nAll queries share the samples of a cache, and what it did not see "
+         "of "
+         "a cluster that is wide for a query\nis in no report. Of exact: of the keys and values of "
+         "all tokens in float. Lower bound: what any cache\nneeds for the worst stream, with 1 for "
+         "an "
+         "unknown constant; of windows, to attend to the window.\n\n";
   std::vector<kv_tools::Result> results;
   std::vector<std::string> arguments{"Compressed KV caches: error against memory",
                                      "median over queries of |output - exact| / |exact|"};

@@ -63,7 +63,7 @@ class Comparison {
         relative_errors(streamed.outputs,
                         dense_attention(problem_, options_.threads, Window{tokens, score_before})),
         1.0);
-    line.bound_bytes = lazygumbel::space_lower_bound(problem_.tokens(), d_, tokens) / 8.0;
+    line.bound_bytes = lazygumbel::space_lower_bound(problem_.tokens(), d_, tokens).bytes();
   }
 
  private:
@@ -79,7 +79,7 @@ class Comparison {
     lines_.push_back({.kind = kind,
                       .budget = budget,
                       .bytes = streamed.bytes,
-                      .bound_bytes = lazygumbel::space_lower_bound(problem_.tokens(), d_) / 8.0,
+                      .bound_bytes = lazygumbel::space_lower_bound(problem_.tokens(), d_).bytes(),
                       .median = quantile(errors, 0.5),
                       .high = quantile(errors, 0.95),
                       .reported = quantile(streamed.reported, 0.5),
