@@ -18,15 +18,20 @@
 #include <run_program.hpp>
 #include <stdexcept>
 #include <string>
+#include <text.hpp>
 #include <vector>
 
 #include "attention/problem.hpp"
-#include "attention/text.hpp"
 #include "attention/training.hpp"
 
 namespace {
 
 using namespace attention_tools;
+using lazygumbel_tools::fixed;
+using lazygumbel_tools::left;
+using lazygumbel_tools::percent;
+using lazygumbel_tools::right;
+using lazygumbel_tools::text;
 
 struct Options {
   TrainingOptions training{};

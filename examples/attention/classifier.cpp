@@ -11,12 +11,12 @@
 #include <run_program.hpp>
 #include <stdexcept>
 #include <string>
+#include <text.hpp>
 #include <vector>
 
 #include "measure.hpp"
 #include "problem.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace attention_tools {
 
@@ -25,6 +25,10 @@ namespace {
 using lazygumbel::AttentionOutput;
 using lazygumbel::HeadsView;
 using lazygumbel::KnnAttentionOptions;
+using lazygumbel_tools::fixed;
+using lazygumbel_tools::percent;
+using lazygumbel_tools::right;
+using lazygumbel_tools::text;
 
 /// Keys, values and queries of the classifier, as attention takes them.
 struct Classifier {

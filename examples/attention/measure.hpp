@@ -1,21 +1,15 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/attention/attention_output.hpp>
 #include <lazygumbel/attention/heads_view.hpp>
 #include <lazygumbel/attention/knn_attention_options.hpp>
+#include <seconds.hpp>
 
 namespace attention_tools {
 
-/// Runs `work` and returns the seconds it took.
-template <class Work>
-double seconds_of(Work&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+using lazygumbel_tools::seconds_of;
 
 /// What attention is asked.
 struct Input {

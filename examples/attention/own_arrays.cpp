@@ -9,10 +9,10 @@
 #include <output_files.hpp>
 #include <stdexcept>
 #include <string>
+#include <text.hpp>
 
 #include "measure.hpp"
 #include "table.hpp"
-#include "text.hpp"
 
 namespace attention_tools {
 
@@ -20,6 +20,8 @@ namespace {
 
 using lazygumbel::HeadsView;
 using lazygumbel_datasets::Matrix;
+using lazygumbel_tools::percent;
+using lazygumbel_tools::text;
 
 HeadsView<float> view_of(const Matrix& rows, std::size_t heads, const std::filesystem::path& path,
                          const char* option) {

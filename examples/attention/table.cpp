@@ -1,10 +1,15 @@
 #include "table.hpp"
 
 #include <ostream>
-
-#include "text.hpp"
+#include <text.hpp>
 
 namespace attention_tools {
+
+using lazygumbel_tools::fixed;
+using lazygumbel_tools::left;
+using lazygumbel_tools::percent;
+using lazygumbel_tools::right;
+using lazygumbel_tools::text;
 
 Line line_of(Method method, const Run& run, const lazygumbel::AttentionOutput& exact,
              double epsilon) {

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <lazygumbel/core/log_sum_exp.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <numeric>
+#include <seconds.hpp>
 #include <vector>
 
 #include "exhaustive_scan.hpp"
@@ -16,13 +16,7 @@ namespace demo {
 /// Where timed draws go, so that the compiler cannot leave out the work behind them.
 inline volatile lazygumbel::item_id drawn = 0;
 
-/// Runs `work` and returns the seconds it took.
-template <class Work>
-double seconds_of(Work&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+using lazygumbel_tools::seconds_of;
 
 inline double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

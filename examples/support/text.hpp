@@ -1,10 +1,14 @@
-#pragma once
+#ifndef LAZYGUMBEL_EXAMPLES_SUPPORT_TEXT_HPP
+#define LAZYGUMBEL_EXAMPLES_SUPPORT_TEXT_HPP
+
+/// \file
+/// Numbers as the tools print them.
 
 #include <cstddef>
 #include <sstream>
 #include <string>
 
-namespace attention_tools {
+namespace lazygumbel_tools {
 
 /// A number with so many significant digits.
 inline std::string text(double value, int digits = 3) {
@@ -36,4 +40,6 @@ inline std::string left(const std::string& text, std::size_t width) {
   return text.size() < width ? text + std::string(width - text.size(), ' ') : text;
 }
 
-}  // namespace attention_tools
+}  // namespace lazygumbel_tools
+
+#endif  // LAZYGUMBEL_EXAMPLES_SUPPORT_TEXT_HPP
