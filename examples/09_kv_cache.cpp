@@ -33,6 +33,14 @@
 
 namespace {
 
+constexpr const char* explanation =
+    "Error: |output - exact| / |exact|; exact is attention over all tokens, in double. Reported:\n"
+    "median of the errors that the cache reports, each to hold in 95% of cases; within: outputs\n"
+    "that err by no more. All queries share the samples of a cache, and what it did not see of a\n"
+    "cluster that is wide for a query is in no report. Of exact: of the keys and values of all\n"
+    "tokens in float. Lower bound: what any cache needs for the worst stream, with 1 for an\n"
+    "unknown constant; of windows, to attend to the window.\n\n";
+
 void run(const kv_tools::Options& options, std::ostream& out) {
   using lazygumbel_tools::text;
   auto problems = kv_tools::load_problems(options, out);
@@ -40,16 +48,7 @@ void run(const kv_tools::Options& options, std::ostream& out) {
   lazygumbel_tools::require_writable(
       {options.numbers(), options.picture()},
       {options.keys, options.values, options.queries, options.text, options.glove});
-  out << "Error: |output - exact| / |exact|; exact is attention over all tokens, in double. "
-         "Reported: "
-         "median of\nthe errors that the cache reports, each to hold in 95% of cases; within: "
-         "outputs "
-         "that err by no more.\nAll queries share the samples of a cache, and what it did not see "
-         "of "
-         "a cluster that is wide for a query\nis in no report. Of exact: of the keys and values of "
-         "all tokens in float. Lower bound: what any cache\nneeds for the worst stream, with 1 for "
-         "an "
-         "unknown constant; of windows, to attend to the window.\n\n";
+  out << explanation;
   std::vector<kv_tools::Result> results;
   std::vector<std::string> arguments{"Compressed KV caches: error against memory",
                                      "median over queries of |output - exact| / |exact|"};
