@@ -116,6 +116,48 @@ TEST(SubGenControl, WrongFormulasAreRejected) {
   EXPECT_LT(sample.p_of_normaliser_errors(with_replacement), law_threshold);
 }
 
+// N^ of `centred` by hand, with the covariance of a sample over t - 1 and, wrongly, over t.
+TEST(SubGenControl, ACovarianceOverTIsRejected) {
+  SubGenProblem p = separated_problem(300, 4, 3.0, 1);
+  p.values = p.keys.leftCols(3);
+  const auto estimates = [&](double over) {
+    return SubGenRuns(p, runs, [&p, over](std::size_t run) {
+      PhiloxEngine engine(78, run);
+      std::vector<UniformReservoir> clusters(p.clusters, UniformReservoir(t));
+      std::vector<std::vector<std::size_t>> kept(p.clusters, std::vector<std::size_t>(t));
+      RowMatrix<double> sums = RowMatrix<double>::Zero(6, p.values.cols());
+      for (std::size_t j = 0; j < p.owners.size(); ++j) {
+        const std::size_t c = p.owners[j], place = clusters[c].offer(engine);
+        if (place != UniformReservoir::none) kept[c][place] = j;
+        sums.row(static_cast<Eigen::Index>(c)) +=
+            p.values.row(static_cast<Eigen::Index>(j)).cast<double>();
+      }
+      std::vector<SubGenEstimate> found;
+      for (Eigen::Index i = 0; i < p.m(); ++i) {
+        SubGenEstimate e{0.0, Vector<double>::Zero(p.values.cols())};
+        for (std::size_t c = 0; c < p.clusters; ++c) {
+          const auto n = static_cast<double>(clusters[c].seen());
+          std::vector<double> weights;
+          for (const std::size_t j : kept[c])
+            weights.push_back(std::exp(p.queries.row(i).cast<double>().dot(
+                p.keys.row(static_cast<Eigen::Index>(j)).cast<double>())));
+          double mean = 0.0;
+          for (const double w : weights) mean += w / static_cast<double>(t);
+          e.z += n * mean;
+          e.n += mean * sums.row(static_cast<Eigen::Index>(c)).transpose();
+          for (std::size_t a = 0; a < t; ++a)
+            e.n += (n - 1.0) / over * (weights[a] - mean) *
+                   p.values.row(static_cast<Eigen::Index>(kept[c][a])).cast<double>().transpose();
+        }
+        found.push_back(std::move(e));
+      }
+      return found;
+    });
+  };
+  EXPECT_GE(estimates(static_cast<double>(t) - 1.0).p_of_numerators(), law_threshold);
+  EXPECT_LT(estimates(static_cast<double>(t)).p_of_numerators(), law_threshold);
+}
+
 TEST(SubGenControl, ReportsOfHalfTheirSizeAreRejected) {
   SubGenOptions options;
   options.radius = 1.0;
@@ -124,8 +166,9 @@ TEST(SubGenControl, ReportsOfHalfTheirSizeAreRejected) {
   options.sinks = 2;
   options.window = 20;
   const SubGenProblem p = separated_problem(600, 2, 2.0, 11);
-  for (const auto estimator : {SubGenEstimator::plain, SubGenEstimator::self_normalised,
-                               SubGenEstimator::mean_shifted, SubGenEstimator::stratified}) {
+  for (const auto estimator :
+       {SubGenEstimator::plain, SubGenEstimator::self_normalised, SubGenEstimator::mean_shifted,
+        SubGenEstimator::stratified, SubGenEstimator::centred}) {
     options.estimator = estimator;
     for (const std::uint64_t count : count_misses(p, options, runs / 2, 1000, 0.5))
       EXPECT_LT(binomial_at_least(count, runs / 2, options.error_probability), law_threshold)

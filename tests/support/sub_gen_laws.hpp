@@ -160,6 +160,22 @@ struct SubGenTruth {
     return sample_variance(p, f, t);
   }
 
+  /// E |o^ - o|^2 to first order, o^ = N^ / Z^ from samples with values beside them: the variance
+  /// of (w - m) (v - o), m = 0 or, `centred`, the mean weight of the cluster.
+  double ratio_variance(const SubGenProblem& p, double t, bool centred) const {
+    std::vector<double> mean(p.clusters), count(p.clusters);
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      mean[p.owners[j]] += weights[j] / z;
+      count[p.owners[j]] += 1.0;
+    }
+    RowMatrix<double> f = p.values.cast<double>().rowwise() - o.transpose();
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      const std::size_t c = p.owners[j];
+      f.row(static_cast<Eigen::Index>(j)) *= weights[j] / z - (centred ? mean[c] / count[c] : 0.0);
+    }
+    return sample_variance(p, f, t);
+  }
+
   /// sum_c (Z_c / Z)^2 sinh^2(radius rho) / t, an upper bound of the normaliser's variance.
   double sinh_bound(const SubGenProblem& p, double radius, double rho, double t) const {
     std::vector<double> mass(p.clusters);

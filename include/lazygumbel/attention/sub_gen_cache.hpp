@@ -25,8 +25,8 @@ struct SubGenBounds {
   /// Of Z^ / Z, at most: members of cluster c lie within r_c of its representative, so
   /// sqrt(sum_c (Z_c / Z)^2 sinh^2(r_c rho) (1 / t - 1 / n_c)), rho = |scale q|. Z_c are estimates.
   double normaliser = 0.0;
-  /// Of |N^ - N| / Z from s slots of `plain`: sqrt((|V|_F^2 |p|^2 - |o|^2) / s), |p|^2 and o being
-  /// estimates; of the other two the same around their centre, without the |o|^2. 0 without
+  /// Of |N^ - N| / Z from s slots of `plain`, at most: |V|_F |p| / sqrt(s), |p| being an estimate;
+  /// of the other two the same around their centre, where values do not know of keys. 0 without
   /// slots.
   double numerator = 0.0;
 };
@@ -133,9 +133,9 @@ class SubGenCache {
       const detail::SketchRow row = estimate(sketch, queries.row(i, h), shape, options, work);
       all[r].normaliser = std::sqrt(row.normaliser.certified);
       if (!detail::is_stratified(options_.estimator))
-        all[r].numerator = std::sqrt(
-            detail::slot_variance(options_.estimator, sketch.sums(), row.normaliser.squares,
-                                  sketch.slots().slots(), work.sketch.output));
+        all[r].numerator =
+            std::sqrt(detail::slot_bound(options_.estimator, sketch.sums(), row.normaliser.squares,
+                                         sketch.slots().slots(), work.sketch.output));
     }
     return all;
   }

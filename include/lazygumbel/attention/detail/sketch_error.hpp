@@ -11,11 +11,12 @@
 
 namespace lazygumbel::detail {
 
-/// E |N^ - N|^2 / Z^2 of s slots by formula: of `plain` (|V|_F^2 |p|^2 - |o|^2) / s, exact; of the
-/// others sum_j |v_j - c|^2 |p|^2 / s, where the values do not know of the keys, with c = o or the
-/// mean of all values. |p|^2 comes from the clusters, which see lone keys that no slot may hold.
-inline double slot_variance(SubGenEstimator estimator, const TokenSums& sums, double p_squared,
-                            std::size_t slots, std::span<const double> output) {
+/// An upper bound of E |N^ - N|^2 / Z^2 of s slots that |p|^2 gives: sum_j |v_j - c|^2 |p|^2 /
+/// s; of `plain`, c = 0, a theorem, |o|^2 / s too much; of the others, c = o or the mean of all
+/// values, where the values do not know of the keys. |p|^2 comes from the clusters, which see lone
+/// keys that no slot may hold.
+inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, double p_squared,
+                         std::size_t slots, std::span<const double> output) {
   double own = 0.0, cross = 0.0, mean = 0.0;
   const auto n = static_cast<double>(sums.tokens);
   for (std::size_t i = 0; i < output.size(); ++i) {
@@ -27,8 +28,7 @@ inline double slot_variance(SubGenEstimator estimator, const TokenSums& sums, do
                         : estimator == SubGenEstimator::self_normalised
                             ? sums.squares - 2.0 * cross + n * own
                             : sums.squares - mean / n;
-  const double found = around * p_squared - (estimator == SubGenEstimator::plain ? own : 0.0);
-  return (std::max)(0.0, found) / static_cast<double>(slots);
+  return around * p_squared / static_cast<double>(slots);
 }
 
 /// The 1 - delta quantile of |N^ - o Z^| / Z^ for the output `o` of all tokens, of whose weight the
@@ -76,7 +76,9 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
   if (stratified) return norm_quantile(degrees, quantile) * std::sqrt(seen);
   // By the slots' formula too: where few of them carry the weight they do not tell of each other.
   const double p_squared = row.normaliser.squares;
-  const double formula = slot_variance(estimator, sums, p_squared, slots, work.output);
+  double formula = slot_bound(estimator, sums, p_squared, slots, work.output);
+  if (estimator == SubGenEstimator::plain)
+    for (const double x : work.output) formula -= x * x / static_cast<double>(slots);
   if (static_cast<double>(slots) < 8.0 * p_squared * static_cast<double>(sums.tokens))
     degrees = 1.0;
   const double of_sum = (std::max)(seen, formula);
