@@ -180,7 +180,8 @@ TEST_F(KvCacheTool, EveryStreamShowsWhoFails) {
   EXPECT_LT(error("clustered sub_gen_stratified"), error("clustered uniform"));
   EXPECT_LT(error("clustered sub_gen_stratified"), 0.2);
   // Nobody samples a sum that cancels; the mean of all values is most of it.
-  for (const char* cache : {"sub_gen", "sub_gen_self_normalised", "sub_gen_stratified", "uniform"})
+  for (const char* cache :
+       {"sub_gen", "sub_gen_self_normalised", "sub_gen_stratified", "uniform", "window"})
     EXPECT_GT(error("flat " + std::string(cache)), 0.8) << cache;
   EXPECT_LT(error("flat window_unmasked"), 0.4);
   // A lone key is a cluster, and its value known, with strata alone.
