@@ -1,8 +1,7 @@
 /// Compressed KV caches: error against memory.
 ///
-///   09_kv_cache                      four made-up streams, each of which is hard for some caches:
-///   a
-///                                    table and one picture (--quick: short streams)
+///   09_kv_cache                      four made-up streams, each hard for some caches: a table and
+///                                    one picture (--quick: short streams)
 ///   09_kv_cache --keys k.npy --values v.npy [--queries q.npy]
 ///                                    your own tokens
 ///   09_kv_cache --text file.txt [--glove vectors.fvecs]

@@ -17,11 +17,11 @@ set output ARG2
 set encoding utf8
 set border 3 linewidth 1.5
 set logscale xy
-array cache[6] = ["sub_gen", "sub_gen_self_normalised", "sub_gen_stratified", "uniform", "window", "window_unmasked"]
-array name[6] = ["SubGen, plain", "SubGen, self-normalised", "SubGen, stratified", "uniform sample", "window", "window, unmasked values"]
-array color[6] = ["#b8860b", "#d95f02", "#a50f15", "#404040", "#74a9cf", "#0060ad"]
-array shape[6] = [8, 10, 5, 7, 6, 13]
-array width[6] = [2.5, 2.5, 3.5, 3, 2.5, 3]
+array cache[7] = ["sub_gen", "sub_gen_stratified", "sub_gen_plain", "sub_gen_self_normalised", "uniform", "window", "window_unmasked"]
+array name[7] = ["SubGen, centred", "SubGen, stratified", "SubGen, plain", "SubGen, self-normalised", "uniform sample", "window", "window, unmasked values"]
+array color[7] = ["#a50f15", "#e7298a", "#b8860b", "#d95f02", "#404040", "#74a9cf", "#0060ad"]
+array shape[7] = [5, 4, 8, 10, 7, 6, 13]
+array width[7] = [4, 2.5, 2.5, 2.5, 3, 2.5, 3]
 
 set multiplot
 set label 1 ARG3 at screen 0.5, screen single ? 0.965 : 0.975 center font ",24"
@@ -36,9 +36,9 @@ unset border
 unset tics
 set xrange [1:2]
 set yrange [1:2]
-set key at screen 0.5, screen (single ? 0.885 : 0.925) top center horizontal maxcols 3 maxrows 2 \
-  Left reverse samplen 3 spacing 1.25 width 2
-plot for [c = 1:6] NaN with linespoints pointtype shape[c] pointsize 1.4 linewidth width[c] \
+set key at screen 0.5, screen (single ? 0.885 : 0.925) top center horizontal maxcols 4 maxrows 2 \
+  Left reverse samplen 2.4 spacing 1.25 width 0
+plot for [c = 1:7] NaN with linespoints pointtype shape[c] pointsize 1.4 linewidth width[c] \
   linecolor rgb color[c] title name[c]
 unset key
 unset label 1
@@ -85,7 +85,7 @@ do for [panel = 1:panels] {
   if (right) { unset ylabel } else { set ylabel "median error" offset 0.5, 0 }
   set arrow 1 from first 1, graph 0 to first 1, graph 1 nohead linewidth 2 dashtype 2 linecolor rgb "#404040"
   set label 3 "exact cache" at first 1, graph 0.5 rotate by 90 center offset -1, 0 textcolor rgb "#404040" font ",14"
-  plot for [c = 1:6] ARG1 using (column("of_exact")):(of(cache[c], shown(100 * column("median_error")))) \
+  plot for [c = 1:7] ARG1 using (column("of_exact")):(of(cache[c], shown(100 * column("median_error")))) \
     with linespoints pointtype shape[c] pointsize 1.4 linewidth width[c] linecolor rgb color[c] notitle
 }
 unset multiplot

@@ -20,7 +20,8 @@ using lazygumbel::SubGenOptions;
 namespace {
 
 constexpr double budgets[] = {0.005, 0.01, 0.02, 0.05, 0.1, 0.2};
-constexpr std::size_t fewest_samples = 4, fewest_slots = 8;  // that SubGenOptions allow
+constexpr std::size_t fewest_slots = 8;  // that SubGenOptions allow
+constexpr double fewest_samples = 4.0, samples_of_wide_clusters = 16.0;
 
 std::size_t whole(double x, std::size_t least) {
   return (std::max)(least, static_cast<std::size_t>((std::max)(0.0, x)));
@@ -100,34 +101,39 @@ class Comparison {
 
 const char* name_of(Kind kind) {
   constexpr const char* names[] = {
-      "exact",   "sub_gen", "sub_gen_self_normalised", "sub_gen_stratified",
+      "exact",   "sub_gen", "sub_gen_stratified", "sub_gen_plain", "sub_gen_self_normalised",
       "uniform", "window",  "window_unmasked"};
   return names[static_cast<int>(kind)];
 }
 
 const char* title_of(Kind kind) {
   constexpr const char* titles[] = {
-      "exact",          "SubGen, plain", "SubGen, self-normalised", "SubGen, stratified",
-      "uniform sample", "window",        "window, unmasked"};
+      "exact",         "SubGen, centred",         "SubGen, stratified",
+      "SubGen, plain", "SubGen, self-normalised", "uniform sample",
+      "window",        "window, unmasked"};
   return titles[static_cast<int>(kind)];
 }
 
 SubGenOptions plan(SubGenEstimator estimator, double tokens, double key, double radius,
                    std::size_t clusters) {
-  const bool stratified = estimator == SubGenEstimator::stratified;
-  const double sketch = tokens * 7.0 / 8.0, for_clusters = stratified ? sketch : sketch / 2.0,
-               sample = stratified ? 1.0 : key;
+  const bool slots = estimator < SubGenEstimator::stratified;
+  const double sketch = tokens * 7.0 / 8.0, for_clusters = slots ? sketch / 2.0 : sketch,
+               sample = slots ? key : 1.0,
+               means = estimator == SubGenEstimator::centred ? 2.0 * (1.0 - key) : 0.0;
+  const auto room = [&](double samples) {
+    return whole(for_clusters / (key + means + samples * sample), 1);
+  };
   SubGenOptions options;
   options.estimator = estimator;
   options.radius = radius;
   options.sinks = 0;
   options.window = whole(tokens / 8.0, 1);
   options.slots = whole(sketch / 2.0, fewest_slots);
-  const std::size_t room =
-      whole(for_clusters / (key + static_cast<double>(fewest_samples) * sample), 1);
-  options.max_clusters = (std::min)(room, clusters);
-  options.samples_per_cluster = whole(
-      (for_clusters / static_cast<double>(options.max_clusters) - key) / sample, fewest_samples);
+  options.max_clusters =
+      clusters <= room(fewest_samples) ? clusters : room(samples_of_wide_clusters);
+  options.samples_per_cluster =
+      whole((for_clusters / static_cast<double>(options.max_clusters) - key - means) / sample,
+            static_cast<std::size_t>(fewest_samples));
   return options;
 }
 
@@ -139,16 +145,17 @@ std::vector<Line> compare_caches(const Problem& problem, double radius, const Op
   Comparison comparison(problem, options);
   comparison.exact();
   for (const auto& [kind, estimator] :
-       {std::pair(Kind::sub_gen, SubGenEstimator::plain),
-        std::pair(Kind::sub_gen_self_normalised, SubGenEstimator::self_normalised),
-        std::pair(Kind::sub_gen_stratified, SubGenEstimator::stratified)})
+       {std::pair(Kind::sub_gen, SubGenEstimator::centred),
+        std::pair(Kind::sub_gen_stratified, SubGenEstimator::stratified),
+        std::pair(Kind::sub_gen_plain, SubGenEstimator::plain),
+        std::pair(Kind::sub_gen_self_normalised, SubGenEstimator::self_normalised)})
     for (const double budget : budgets)
       comparison.sub_gen(kind, budget, plan(estimator, budget * n, key, radius, clusters));
   for (const double budget : budgets) {
     SubGenOptions one;
     one.estimator = SubGenEstimator::stratified;
     one.radius = std::numeric_limits<double>::infinity();
-    one.samples_per_cluster = whole(budget * n, fewest_samples);
+    one.samples_per_cluster = whole(budget * n, static_cast<std::size_t>(fewest_samples));
     one.sinks = one.window = 0;
     comparison.sub_gen(Kind::uniform, budget, one);
   }

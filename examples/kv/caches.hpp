@@ -13,9 +13,10 @@ namespace kv_tools {
 
 enum class Kind {
   exact,
-  sub_gen,                  ///< normaliser from samples of each cluster, values from slots
+  sub_gen,                  ///< centred: samples and mean values of each cluster
+  sub_gen_stratified,       ///< samples of each cluster alone
+  sub_gen_plain,            ///< normaliser from samples of each cluster, values from slots
   sub_gen_self_normalised,  ///< the same, divided by the slots' own sum
-  sub_gen_stratified,       ///< both from samples of each cluster
   uniform,                  ///< a uniform sample of the tokens: one cluster
   window,                   ///< the last tokens
   window_unmasked           ///< the last tokens, and all others with score 0
@@ -41,10 +42,11 @@ struct Line {
 
 /// How a SubGenCache spends room for so many tokens, of which a key takes the share `key`. An
 /// eighth is for the last tokens, kept exactly; first ones are not, since no stream here has sinks.
-/// Of the rest, `stratified` gives all to clusters, the others half to clusters and half to slots.
-/// A cluster takes a key (its representative) and t samples, tokens for `stratified` and keys for
-/// the others. t is as large as `clusters` of them, which the keys form, allow, and at least 4:
-/// where that does not fit, there are fewer clusters, and keys join the nearest.
+/// Of the rest, `centred` and `stratified` give all to clusters, the others half to clusters and
+/// half to slots. A cluster takes a key (its representative), two values where their mean is kept
+/// (in double), and t samples, of tokens or, beside slots, of keys. t is as large as `clusters` of
+/// them, which the keys form, allow; where that would be below 4, t is 16 and there are fewer
+/// clusters: keys join the nearest.
 lazygumbel::SubGenOptions plan(lazygumbel::SubGenEstimator estimator, double tokens, double key,
                                double radius, std::size_t clusters);
 

@@ -15,7 +15,7 @@ using lazygumbel_tools::whole_number;
 constexpr const char* description =
     "Error of a compressed KV cache against its memory.\n"
     "\n"
-    "Streams tokens through every cache: exact; SubGen with its three estimators; a sliding\n"
+    "Streams tokens through every cache: exact; SubGen with four of its estimators; a sliding\n"
     "window, plain and with unmasked values; a uniform sample of the tokens. Each gets several\n"
     "sizes, from .5% to 20% of the exact cache. Then queries attend to all tokens, and the "
     "outputs\n"

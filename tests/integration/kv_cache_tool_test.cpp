@@ -42,7 +42,7 @@ Matrix rows_of(Eigen::Index n, Eigen::Index d, std::uint64_t seed) {
 
 using Numbers = std::map<std::string, double>;  // of one line, by column
 
-constexpr std::size_t caches = 6, sizes = 6, lines_of_a_problem = 1 + caches * sizes;
+constexpr std::size_t caches = 7, sizes = 6, lines_of_a_problem = 1 + caches * sizes;
 
 /// A directory of its own for each test.
 class KvCacheTool : public testing::Test {
@@ -135,8 +135,8 @@ TEST_F(KvCacheTool, EveryStreamShowsWhoFails) {
   for (const char* part :
        {"clustered: ", "flat: ", "needles: ", "unclusterable: ",
         "8192 made-up tokens of 32 numbers", "SubGen, plain", "SubGen, self-normalised",
-        "SubGen, stratified", "uniform sample", "window, unmasked", "lower bound",
-        "(from the keys)", "error against memory: "})
+        "SubGen, stratified", "SubGen, centred", "uniform sample", "window, unmasked",
+        "lower bound", "(from the keys)", "error against memory: "})
     EXPECT_TRUE(contains(result.out, part)) << part << '\n' << result.out;
 
   auto all = numbers("kv_cache.csv");
@@ -179,14 +179,17 @@ TEST_F(KvCacheTool, EveryStreamShowsWhoFails) {
   EXPECT_GT(error("clustered window_unmasked"), 0.5);
   EXPECT_LT(error("clustered sub_gen_stratified"), error("clustered uniform"));
   EXPECT_LT(error("clustered sub_gen_stratified"), 0.2);
+  EXPECT_LT(error("clustered sub_gen"), 0.5 * error("clustered sub_gen_stratified"));
   // Nobody samples a sum that cancels; the mean of all values is most of it.
   for (const char* cache :
-       {"sub_gen", "sub_gen_self_normalised", "sub_gen_stratified", "uniform", "window"})
+       {"sub_gen_plain", "sub_gen_self_normalised", "sub_gen_stratified", "uniform", "window"})
     EXPECT_GT(error("flat " + std::string(cache)), 0.8) << cache;
   EXPECT_LT(error("flat window_unmasked"), 0.4);
+  EXPECT_LT(error("flat sub_gen"), 0.5 * error("flat sub_gen_stratified"));
   // A lone key is a cluster, and its value known, with strata alone.
   EXPECT_LT(error("needles sub_gen_stratified"), 0.05);
-  for (const char* cache : {"sub_gen", "sub_gen_self_normalised", "uniform", "window"})
+  EXPECT_LT(error("needles sub_gen"), 0.05);
+  for (const char* cache : {"sub_gen_plain", "sub_gen_self_normalised", "uniform", "window"})
     EXPECT_GT(error("needles " + std::string(cache)), 0.5) << cache;
   // Without clusters, strata are no better than no strata.
   EXPECT_GT(error("unclusterable sub_gen_stratified"), 0.8 * error("unclusterable uniform"));
