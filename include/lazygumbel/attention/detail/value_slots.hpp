@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "lazygumbel/attention/detail/row_block.hpp"
-#include "lazygumbel/core/detail/square_sum.hpp"
+#include "lazygumbel/attention/heads_view.hpp"
 #include "lazygumbel/sampling/weighted_reservoir.hpp"
 
 namespace lazygumbel::detail {
