@@ -317,6 +317,23 @@ TEST(SubGenLaw, ANeedleSurvivesInSlotsAsOftenAsItShould) {
   }
 }
 
+// In one cluster, keys that are all the same but for a few: a sample of equal weights says nothing.
+TEST(SubGenLaw, RareNeighboursAreReported) {
+  for (const Eigen::Index rare : {20, 100}) {
+    SubGenProblem p = flat_problem(2000, 1, 1.0, 1.0, 41);
+    p.keys.setZero();
+    p.queries.setZero();
+    p.queries(0, 0) = 1.0F;
+    for (Eigen::Index i = 0; i < rare; ++i) p.keys(7 + i * (2000 / rare - 1), 0) = 1.0F;
+    SubGenOptions options = sketch_only(SubGenEstimator::centred);
+    options.samples_per_cluster = 32;
+    options.radius = 2.0;
+    const std::uint64_t count = count_misses(p, options, runs / 4, 3000)[0];
+    EXPECT_GE(binomial_at_least(count, runs / 4, options.error_probability), law_threshold)
+        << rare << ": " << count << " of " << runs / 4;
+  }
+}
+
 TEST(SubGenLaw, ErrorsExceedTheirReportsAsSeldomAsStated) {
   SubGenOptions clustered = sketch_only(SubGenEstimator::plain), whole = clustered;
   clustered.samples_per_cluster = 32;

@@ -23,11 +23,12 @@ namespace lazygumbel {
 /// samples, by theorem rather than by what the samples look like; of the tokens in the sketch.
 struct SubGenBounds {
   /// Of Z^ / Z, at most: members of cluster c lie within r_c of its representative, so
-  /// sqrt(sum_c (Z_c / Z)^2 sinh^2(r_c rho) (1 / t - 1 / n_c)), rho = |scale q|. Z_c are estimates.
+  /// sqrt(sum_c (Z_c / Z)^2 sinh^2(r_c rho) (1 / t - 1 / n_c) n_c / (n_c - 1)), rho = |scale q|.
+  /// Z_c are estimates.
   double normaliser = 0.0;
-  /// Of |N^ - N| / Z from s slots of `plain`, at most: |V|_F |p| / sqrt(s), |p| being an estimate;
-  /// of the other two the same around their centre, where values do not know of keys. 0 without
-  /// slots.
+  /// Of |N^ - N| / Z from s slots, at most: of `plain` |V|_F |p| / sqrt(s), |p| being an estimate;
+  /// of the other two, where values do not know of keys, sqrt(2) times that around their centre. 0
+  /// without slots.
   double numerator = 0.0;
 };
 
@@ -40,12 +41,13 @@ struct SubGenBounds {
 /// the others from s slots (k, v) drawn with replacement by |v|^2 (`self_normalised`,
 /// `mean_shifted`: half of them uniformly, so that values near 0 are seen).
 ///
-/// Z^ is unbiased, and N^ of all but `self_normalised` and `mean_shifted`. An output is a ratio of
+/// Z^ is unbiased, and N^ of all but `self_normalised`; where a slot's own key outweighs Z^, its
+/// weight is taken for it. An output is a ratio of
 /// the two, with a bias of order 1 / t and 1 / s. The report: |o^ - o| <= error |o^| with
 /// probability about 1 - error_probability, from the spread of the samples and, of slots, their
 /// formula; see `bounds` for what is proved. What the sketch cannot see it cannot report: without
-/// slots, a key that outweighs all others from within a cluster that is wide for such queries (r_c
-/// rho >> 1).
+/// slots, keys that outweigh all others from within a cluster that is wide for such queries, r_c
+/// rho above about 1.
 ///
 /// A token that alone carries a row is a cluster of its own, so Z^ knows it; its value is known
 /// with `centred` and `stratified`, and to slots with probability about s / n (of |v|^2 like the
@@ -141,21 +143,18 @@ class SubGenCache {
   }
 
   /// As MergeableKvCache says; clusters of `later` join those here whose representatives lie within
-  /// `radius` of theirs, so that their members lie within twice that. In law as one cache that saw
-  /// both streams when clusters are that far apart; unbiased and with valid reports in any case.
-  /// Throws std::invalid_argument on itself, other shapes and options, and a cache of the same
-  /// seed.
+  /// `radius` of theirs, so that their members lie within twice that (after nested merges more). In
+  /// law as one cache that saw both streams when clusters are that far apart; unbiased and with
+  /// valid reports in any case. Throws std::invalid_argument on itself, other shapes and options,
+  /// and a cache of the same seed.
   void merge(const SubGenCache& later) {
+    detail::require_equal_shapes(*this, later);
+    if (!detail::agree(later.options_, options_))
+      detail::throw_invalid("later.options()", name_of(later.options_.estimator),
+                            "or its numbers are not those of this cache");
     if (&later == this || later.seed_ == seed_)
       detail::throw_invalid("later", later.seed_,
                             "has the same seed: its draws are not independent");
-    if (later.kv_heads() != kv_heads() || later.d_ != d_ || later.dv_ != dv_)
-      detail::throw_invalid("later",
-                            detail::text_of(later.kv_heads()) + " x (" + detail::text_of(later.d_) +
-                                " + " + detail::text_of(later.dv_) + ")",
-                            "must have the shape of this cache");
-    if (!(later.options_ == options_))
-      detail::throw_invalid("later.options()", "others", "must be those of this cache");
     for (std::size_t kv = 0; kv < kv_heads(); ++kv) heads_[kv].merge(later.heads_[kv]);
     tokens_ += later.tokens_;
   }

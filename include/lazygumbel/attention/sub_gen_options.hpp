@@ -16,7 +16,8 @@ enum class SubGenEstimator : std::uint8_t {
   self_normalised,  ///< N^ = Z^ sum_b a_b v_b / sum_b a_b: equal values come out as they are
   mean_shifted,     ///< N^ = c Z^ + sum_b a_b (v_b - c), c the mean of all values
   stratified,       ///< N^ from values kept beside the uniform samples of each cluster; no slots
-  centred           ///< the same for what N is beside the mean value of each cluster, kept exactly
+  centred  ///< as stratified, with the mean value of each cluster kept exactly, so that only the
+           ///< covariance of weights and values is sampled
 };
 
 /// "plain", "self_normalised", "mean_shifted", "stratified" or "centred".
@@ -52,9 +53,9 @@ struct SubGenOptions {
   /// cluster, which with `stratified` is a uniform sample of the tokens.
   double radius = std::numeric_limits<double>::quiet_NaN();
   std::size_t samples_per_cluster = 32;  ///< t: keys kept of a cluster, at least 4
-  std::size_t slots = 4096;              ///< s: (key, value) pairs, at least 8; the last two: none
-  std::size_t sinks = 4;                 ///< first tokens, kept exactly
-  std::size_t window = 256;              ///< last tokens, kept exactly
+  std::size_t slots = 4096;  ///< s: (key, value) pairs, at least 8; not of stratified, centred
+  std::size_t sinks = 4;     ///< first tokens, kept exactly
+  std::size_t window = 256;  ///< last tokens, kept exactly
   /// When there are so many, keys join the nearest one, however far: memory then stays bounded, the
   /// error grows instead, and reports may be too small, as of all wide clusters.
   std::size_t max_clusters = (std::numeric_limits<std::uint32_t>::max)();
@@ -66,12 +67,21 @@ struct SubGenOptions {
 
 namespace detail {
 
+/// Whether what is kept under the one may be merged with what is kept under the other: all but
+/// `error_probability`, and `slots` where there are none.
+inline bool agree(SubGenOptions a, const SubGenOptions& b) {
+  a.error_probability = b.error_probability;
+  if (is_stratified(a.estimator)) a.slots = b.slots;
+  return a == b;
+}
+
 /// Throws std::invalid_argument on options out of range.
 inline void require_sub_gen(const SubGenOptions& options) {
   if (!(options.radius >= 0.0)) throw_invalid("radius", options.radius, "must be at least 0");
   if (options.samples_per_cluster < 4)
     throw_invalid("samples_per_cluster", options.samples_per_cluster, "must be at least 4");
-  if (options.slots < 8) throw_invalid("slots", options.slots, "must be at least 8");
+  if (!is_stratified(options.estimator) && options.slots < 8)
+    throw_invalid("slots", options.slots, "must be at least 8");
   if (options.max_clusters == 0 ||
       options.max_clusters > (std::numeric_limits<std::uint32_t>::max)())
     throw_invalid("max_clusters", options.max_clusters, "must be from 1 to 2^32 - 1");

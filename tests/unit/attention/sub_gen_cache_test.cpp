@@ -358,7 +358,7 @@ TEST(SubGenCache, ForgedFilesAreRefusedOrHarmless) {
                          values = gaussian_rows<float>(16, 2, 2),
                          queries = gaussian_rows<float>(1, 2, 3);
   for (const SubGenEstimator estimator :
-       {SubGenEstimator::self_normalised, SubGenEstimator::centred}) {
+       {SubGenEstimator::plain, SubGenEstimator::self_normalised, SubGenEstimator::centred}) {
     const CacheFile file;
     SubGenOptions options = sub_gen(1.0, estimator, 4, 8);
     options.sinks = 1;
@@ -379,6 +379,9 @@ TEST(SubGenCache, ForgedFilesAreRefusedOrHarmless) {
           continue;
         }
         const auto loaded = SubGenCache<float>::load(file.path());
+        if (estimator == SubGenEstimator::plain) {
+          EXPECT_TRUE(loaded.attend(queries).values.allFinite()) << at;
+        }
         EXPECT_NO_THROW(static_cast<void>(loaded.attend(queries))) << at;
       }
     EXPECT_GT(refused, good.size() / 8);
@@ -524,12 +527,84 @@ TEST(SubGenCache, MergeRefusesWhatDoesNotFit) {
             std::string::npos);
   EXPECT_NE(message_of<std::invalid_argument>([&] {
               cache.merge(cache_of(2, 3, sub_gen(1.0), 2));
-            }).find("shape"),
+            }).find("later.value_dimension() = 3"),
             std::string::npos);
   EXPECT_NE(message_of<std::invalid_argument>([&] {
               cache.merge(cache_of(2, 2, sub_gen(2.0), 2));
             }).find("options"),
             std::string::npos);
+}
+
+// Options that change nothing that is kept do not matter.
+TEST(SubGenCache, MergeAsksForNoMoreThanItNeeds) {
+  SubGenOptions other = sub_gen(1.0);
+  other.slots = 0;
+  other.error_probability = 0.2;
+  auto cache = cache_of(2, 2, sub_gen(1.0), 1);
+  EXPECT_NO_THROW(cache.merge(cache_of(2, 2, other, 2)));
+  other.estimator = SubGenEstimator::plain;
+  EXPECT_THROW(cache_of(2, 2, other), std::invalid_argument);
+}
+
+// Clusters keep the radius that they had: what is merged into an empty sketch is as uncertain.
+TEST(SubGenCache, MergingIntoAnEmptyCacheKeepsBounds) {
+  const RowMatrix<float> keys = gaussian_rows<float>(500, 4, 1) * 0.1F,
+                         values = gaussian_rows<float>(500, 3, 2),
+                         queries = gaussian_rows<float>(3, 4, 3);
+  auto empty = cache_of(4, 3, sub_gen(5.0), 1), later = cache_of(4, 3, sub_gen(5.0), 2);
+  later.append(keys, values);
+  empty.merge(later);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_GT(later.bounds(queries)[i].normaliser, 0.0);
+    EXPECT_DOUBLE_EQ(empty.bounds(queries)[i].normaliser, later.bounds(queries)[i].normaliser);
+  }
+}
+
+// Squares of these distances are 0 or infinite as floats.
+TEST(SubGenCache, NearAndFarKeysAreToldApart) {
+  for (const float size : {1e-23F, 1e-20F, 1.0F, 1e20F, 1e25F}) {
+    const RowMatrix<float> keys = repeated(60, 3, 4, 1) * size,
+                           values = gaussian_rows<float>(60, 2, 2);
+    for (const double radius : {0.0, 1e-3 * static_cast<double>(size)}) {
+      auto cache = cache_of(4, 2, sub_gen(radius));
+      cache.append(keys, values);
+      EXPECT_EQ(cache.clusters(0), 3u) << size << " " << radius;
+    }
+    SubGenOptions full = sub_gen(0.0);  // keys beyond the third join the nearest
+    full.max_clusters = 3;
+    auto cache = cache_of(4, 2, full);
+    RowMatrix<float> near = keys;
+    near.bottomRows(57) *= 1.001F;
+    cache.append(near, values);
+    AttentionOptions options;
+    options.scale = 1.0 / static_cast<double>(size) / static_cast<double>(size);
+    const RowMatrix<float> query = gaussian_rows<float>(1, 4, 5) * size;
+    EXPECT_LT(cache.bounds(query, options)[0].normaliser, 0.1) << size;
+  }
+}
+
+TEST(SubGenCache, BoundsAreNumbers) {
+  const RowMatrix<float> values = RowMatrix<float>::Constant(219, 3, 0.1F),
+                         keys = gaussian_rows<float>(219, 4, 1),
+                         queries = gaussian_rows<float>(2, 4, 2);
+  for (const SubGenEstimator estimator : estimators)
+    for (Eigen::Index n = 20; n < 219; n += 7) {
+      auto cache = cache_of(4, 3, sub_gen(1.0, estimator));
+      cache.append(keys.topRows(n), values.topRows(n));
+      for (const SubGenBounds& bounds : cache.bounds(queries)) {
+        EXPECT_TRUE(std::isfinite(bounds.numerator)) << n;
+        EXPECT_TRUE(std::isfinite(bounds.normaliser)) << n;
+      }
+    }
+  // Clusters that no query reaches, however wide.
+  RowMatrix<float> wide = gaussian_rows<float>(219, 4, 3) * 1e3F;
+  wide.col(0).array() -= 1e5F;
+  wide.row(0).setZero();
+  auto cache = cache_of(4, 3, sub_gen(2e4));
+  cache.append(wide, values);
+  RowMatrix<float> query = RowMatrix<float>::Zero(1, 4);
+  query(0, 0) = 2.0F;
+  EXPECT_FALSE(std::isnan(cache.bounds(query)[0].normaliser));
 }
 
 }  // namespace

@@ -37,7 +37,10 @@ TEST(SubGenOptions, WhatIsOutOfRangeIsNamed) {
             "lazygumbel: radius = -0.5: must be at least 0");
   EXPECT_EQ(complaint([](SubGenOptions& o) { o.samples_per_cluster = 3; }),
             "lazygumbel: samples_per_cluster = 3: must be at least 4");
-  EXPECT_EQ(complaint([](SubGenOptions& o) { o.slots = 7; }),
+  EXPECT_EQ(complaint([](SubGenOptions& o) {
+              o.slots = 7;
+              o.estimator = SubGenEstimator::plain;
+            }),
             "lazygumbel: slots = 7: must be at least 8");
   EXPECT_EQ(complaint([](SubGenOptions& o) { o.max_clusters = 0; }),
             "lazygumbel: max_clusters = 0: must be from 1 to 2^32 - 1");

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -63,9 +65,10 @@ class KeyClusters {
     widened_.assign(compared_width(d_), 0.0F);
     std::transform(key, key + d_, widened_.begin(), [](T x) { return static_cast<float>(x); });
     const auto [c, distance] = nearest();
-    const std::size_t joined = joins(distance) ? c : open();
+    const bool near = joins(distance);
+    const std::size_t joined = near ? c : open();
     Cluster& cluster = clusters_[joined];
-    if (joined == c) cluster.radius = (std::max)(cluster.radius, distance);
+    if (near) cluster.radius = (std::max)(cluster.radius, distance);
     for (std::size_t i = 0; i < sums_.width(); ++i)
       sums_.row(joined)[i] += static_cast<double>(value[i]);
     keep(joined, cluster.samples.offer(engine), key, value);
@@ -80,9 +83,10 @@ class KeyClusters {
       const float* const representative = later.representative(from);
       widened_.assign(representative, representative + compared_width(d_));
       const auto [c, distance] = nearest();
-      const std::size_t joined = joins(distance) ? c : open();
+      const bool near = joins(distance);
+      const std::size_t joined = near ? c : open();
       Cluster& cluster = clusters_[joined];
-      cluster.radius = (std::max)(cluster.radius, (joined == c ? distance : 0.0) + other.radius);
+      cluster.radius = (std::max)(cluster.radius, (near ? distance : 0.0) + other.radius);
       for (std::size_t i = 0; i < sums_.width(); ++i)
         sums_.row(joined)[i] += later.sums_.row(from)[i];
       cluster.samples.merge(other.samples, engine, [&](std::size_t place, std::size_t of_other) {
@@ -113,7 +117,8 @@ class KeyClusters {
     std::size_t bytes = representatives_.size_in_bytes() + sums_.size_in_bytes() +
                         keys_.size_in_bytes() + values_.size_in_bytes() +
                         clusters_.capacity() * sizeof(Cluster) +
-                        (owners_.capacity() + places_.capacity()) * sizeof(std::uint32_t);
+                        (owners_.capacity() + places_.capacity()) * sizeof(std::uint32_t) +
+                        widened_.capacity() * sizeof(float);
     for (const Cluster& cluster : clusters_)
       bytes += cluster.samples.size_in_bytes() + cluster.rows.capacity() * sizeof(std::uint32_t);
     return bytes;
@@ -126,13 +131,26 @@ class KeyClusters {
     NearestRow found;
     sketch_kernels<T>(simd_).nearest(representatives_.data(), representatives_.rows(),
                                      representatives_.width(), widened_.data(), found);
-    const float* const row = representatives_.row(found.row);
+    double square = square_to(found.row);
+    // Squares that float does not tell apart; 0 of a key that is there is one.
+    if (!(found.square > 1e-30F && found.square < (std::numeric_limits<float>::infinity)()) &&
+        square > 0.0)
+      for (std::size_t c = 0; c < representatives_.rows(); ++c)
+        if (const double other = square_to(c); other < square) {
+          square = other;
+          found.row = c;
+        }
+    return {found.row, std::sqrt(square)};
+  }
+
+  double square_to(std::size_t c) const noexcept {
+    const float* const row = representatives_.row(c);
     double square = 0.0;
     for (std::size_t j = 0; j < d_; ++j) {
       const double difference = static_cast<double>(row[j]) - static_cast<double>(widened_[j]);
       square += difference * difference;
     }
-    return {found.row, std::sqrt(square)};
+    return square;
   }
 
   bool joins(double distance) const noexcept {
@@ -156,6 +174,8 @@ class KeyClusters {
       if (keeps_values()) values_.set(rows[place], value);
       return;
     }
+    if (keys_.rows() == (std::numeric_limits<std::uint32_t>::max)())
+      throw std::length_error("lazygumbel: the samples of all clusters are 2^32 keys");
     rows.push_back(static_cast<std::uint32_t>(keys_.rows()));
     owners_.push_back(static_cast<std::uint32_t>(c));
     places_.push_back(static_cast<std::uint32_t>(place));

@@ -11,24 +11,30 @@
 
 namespace lazygumbel::detail {
 
-/// An upper bound of E |N^ - N|^2 / Z^2 of s slots that |p|^2 gives: sum_j |v_j - c|^2 |p|^2 /
-/// s; of `plain`, c = 0, a theorem, |o|^2 / s too much; of the others, c = o or the mean of all
-/// values, where the values do not know of the keys. |p|^2 comes from the clusters, which see lone
-/// keys that no slot may hold.
+/// sum_j |v_j - c|^2 over all tokens of a sketch.
+inline double squares_around(const TokenSums& sums, std::span<const double> c) {
+  double own = 0.0, cross = 0.0;
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    own += c[i] * c[i];
+    cross += c[i] * sums.value_sum[i];
+  }
+  return (std::max)(0.0, sums.squares - 2.0 * cross + static_cast<double>(sums.tokens) * own);
+}
+
+/// An upper bound of E |N^ - N|^2 / Z^2 of s slots, |p|^2 being an estimate: of `plain`
+/// |V|_F^2 |p|^2 / s, a theorem (|o|^2 / s too much); of the others, where values do not know of
+/// the keys, 2 sum_j |v_j - c|^2 |p|^2 / s around their centre c, o or the mean of all values,
+/// since at least half of a slot's chance is the uniform one. |p|^2 comes from the clusters, which
+/// see lone keys that no slot may hold.
 inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, double p_squared,
                          std::size_t slots, std::span<const double> output) {
-  double own = 0.0, cross = 0.0, mean = 0.0;
-  const auto n = static_cast<double>(sums.tokens);
-  for (std::size_t i = 0; i < output.size(); ++i) {
-    own += output[i] * output[i];
-    cross += output[i] * sums.value_sum[i];
-    mean += sums.value_sum[i] * sums.value_sum[i];
-  }
-  const double around = estimator == SubGenEstimator::plain ? sums.squares
-                        : estimator == SubGenEstimator::self_normalised
-                            ? sums.squares - 2.0 * cross + n * own
-                            : sums.squares - mean / n;
-  return around * p_squared / static_cast<double>(slots);
+  const double each = p_squared / static_cast<double>(slots);
+  if (estimator == SubGenEstimator::plain) return sums.squares * each;
+  if (estimator == SubGenEstimator::self_normalised)
+    return 2.0 * squares_around(sums, output) * each;
+  double mean = 0.0;
+  for (const double x : sums.value_sum) mean += x * x;
+  return 2.0 * (std::max)(0.0, sums.squares - mean / static_cast<double>(sums.tokens)) * each;
 }
 
 /// The 1 - delta quantile of |N^ - o Z^| / Z^ for the output `o` of all tokens, of whose weight the
@@ -36,7 +42,9 @@ inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, doubl
 ///
 /// From the deviations N_b - o Z_b of batches, each over 1 - h_b, h_b its share of all weight: as
 /// if the batch had been left out of what it is held against (the jackknife of a ratio), which a
-/// sum of few large weights would else make too small.
+/// sum of few large weights would else make too small. Beside samples of clusters, one more sample
+/// of each, unlike those that are there: where all weights of a sample are equal, `centred` sees no
+/// deviation.
 template <std::same_as<double> Real>  // a template: it is compiled where it is used
 Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
                   std::size_t slots, std::span<const double> o, double share, double quantile,
@@ -73,12 +81,18 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
                               static_cast<double>(dv)) *
                 static_cast<double>(m - 1) / static_cast<double>(m);
   }
-  if (stratified) return norm_quantile(degrees, quantile) * std::sqrt(seen);
+  if (stratified)
+    return norm_quantile(degrees, quantile) *
+           std::sqrt(seen + row.normaliser.unseen * squares_around(sums, o) /
+                                static_cast<double>(sums.tokens));
   // By the slots' formula too: where few of them carry the weight they do not tell of each other.
   const double p_squared = row.normaliser.squares;
   double formula = slot_bound(estimator, sums, p_squared, slots, work.output);
-  if (estimator == SubGenEstimator::plain)
+  if (estimator == SubGenEstimator::plain) {
     for (const double x : work.output) formula -= x * x / static_cast<double>(slots);
+  } else {
+    formula *= 0.5;  // as if slots were uniform: the bound is for the worst, `seen` knows better
+  }
   if (static_cast<double>(slots) < 8.0 * p_squared * static_cast<double>(sums.tokens))
     degrees = 1.0;
   const double of_sum = (std::max)(seen, formula);

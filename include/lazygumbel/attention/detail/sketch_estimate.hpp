@@ -37,6 +37,8 @@ struct NormaliserEstimate {
   double variance = 0.0;                                      ///< of Z^ / Z, plug-in
   double certified = 0.0;                                     ///< bound on the same
   double squares = 0.0;  ///< |p|^2 = sum_j p_j^2, estimated likewise
+  double unseen =
+      0.0;  ///< of Z^ / Z: what one more sample of each cluster might have added, squared
 };
 
 /// Memory of one estimate, to be reused.
@@ -105,13 +107,18 @@ NormaliserEstimate estimate_normaliser(const KeyClusters<T>& clusters,
     if (!(n > t)) continue;
     const double missing = 1.0 / t - 1.0 / n;
     estimate.variance += n * n * missing * (std::max)(0.0, (w2 - w * w / t) / (t - 1.0));
+    if (!(mass > 0.0)) continue;
     const double spread = std::sinh(cluster.radius * query_norm);
     estimate.certified += mass * mass * missing * n / (n - 1.0) * spread * spread;
+    // Members that are rarer than one in t may differ from all of the sample.
+    const double other = mass * (std::min)(1.0, spread) / (t + 1.0);
+    estimate.unseen += (1.0 - t / n) * other * other;
   }
   const double square = estimate.sum * estimate.sum;
   estimate.variance /= square;
   estimate.certified /= square;
   estimate.squares /= square;
+  estimate.unseen /= square;
   return estimate;
 }
 

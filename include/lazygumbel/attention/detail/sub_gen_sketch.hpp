@@ -181,6 +181,9 @@ class SubGenSketch {
               " slots");
     if (uniform.slots() > 0 && uniform.total() != static_cast<double>(tokens))
       in.fail("is corrupted: its slots saw " + text_of(uniform.total()) + " tokens");
+    if (others.slots() > 0 && !(std::abs(others.total() - sums_.squares) <= 1e-6 * sums_.squares &&
+                                others.total() <= 1.1e60 * static_cast<double>(tokens)))
+      in.fail("is corrupted: its slots saw squares of " + text_of(others.total()));
     const std::size_t filled =
         (uniform.total() > 0.0 ? uniform.slots() : 0) + (others.total() > 0.0 ? others.slots() : 0);
     require_left(in, "slots", filled, d + dv, sizeof(T));
@@ -188,7 +191,10 @@ class SubGenSketch {
     std::vector<T> key(d), value(dv);
     for (std::size_t b = 0; b < filled; ++b) {
       get_row(in, std::span<T>(key));
-      get_row(in, std::span<T>(value));
+      const double norm = get_row(in, std::span<T>(value));
+      if (b >= slots_.uniform_slots() &&
+          !(norm > 0.0 && norm * norm <= 1.000001 * slots_.others().total()))
+        in.fail("is corrupted: a slot holds a value of norm " + text_of(norm));
       slots_.restore_row(key.data(), value.data());
     }
   }

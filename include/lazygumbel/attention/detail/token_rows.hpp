@@ -11,7 +11,7 @@
 
 namespace lazygumbel::detail {
 
-inline constexpr double largest_token_norm = 1e30;  // above, scores would overflow
+inline constexpr double largest_token_norm = 1e30F;  // above, scores would overflow
 
 /// |row (i, h)|. Throws std::invalid_argument where it is not finite or above 1e30.
 template <StorageScalar T>
