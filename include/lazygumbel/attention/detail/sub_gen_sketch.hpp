@@ -192,8 +192,9 @@ class SubGenSketch {
     for (std::size_t b = 0; b < filled; ++b) {
       get_row(in, std::span<T>(key));
       const double norm = get_row(in, std::span<T>(value));
-      if (b >= slots_.uniform_slots() &&
-          !(norm > 0.0 && norm * norm <= 1.000001 * slots_.others().total()))
+      // One of less than 1e-30 of all squares has never been drawn.
+      const double share = norm * norm / slots_.others().total();
+      if (b >= slots_.uniform_slots() && !(share >= 1e-30 && share <= 1.000001))
         in.fail("is corrupted: a slot holds a value of norm " + text_of(norm));
       slots_.restore_row(key.data(), value.data());
     }
