@@ -345,6 +345,9 @@ TEST(SlidingWindowCache, CopiesAndMoves) {
   expect_same(copy, cache_of(inputs, {16}, 0, 30));
   const SlidingWindowCache<float> moved = std::move(cache);
   expect_same(moved, cache_of(inputs, {16}, 0, 60));
+  cache = copy;  // NOLINT: assigned to, it is whole again
+  append(cache, inputs, 30, 30, 4);
+  expect_same(cache, moved);
 }
 
 TYPED_TEST(SlidingWindowCacheOf, RefusesWhatIsNotFiniteAnywhere) {
@@ -432,6 +435,8 @@ TYPED_TEST(SlidingWindowCacheOf, SavesAndLoads) {
       cache.save(file.path());
       SlidingWindowCache<T> loaded = SlidingWindowCache<T>::load(file.path());
       expect_same(cache, loaded);
+      EXPECT_EQ(loaded.size_in_bytes(),  // no more memory than the file has rows
+                heads * (2 * dv * sizeof(double) + std::min(n, window) * (d + dv) * sizeof(T)));
       const Bytes bytes = file.read();
       loaded.save(file.path());
       EXPECT_EQ(file.read(), bytes);
@@ -532,6 +537,10 @@ TEST_F(SlidingWindowCacheFile, CountsNoFartherThanDoubles) {
             "lazygumbel: keys.tokens() = 1: makes more than 2^53 tokens");
   EXPECT_NE(message_of<std::invalid_argument>([&] { cache.merge(cache); }).find("2^53"),
             std::string::npos);
+  EXPECT_EQ(message_of<std::invalid_argument>([&] {
+              cache.merge(cache_of(inputs, {4, 0.5}, 0, 3));  // all in the window
+            }),
+            "lazygumbel: later.tokens_seen() = 3: makes more than 2^53 tokens");
   EXPECT_EQ(cache.tokens_seen(), std::size_t{1} << 53);
 }
 
