@@ -24,19 +24,21 @@ namespace lazygumbel {
 
 /// A KV cache of constant size for attention with a sliding window (see SlidingWindowOptions for
 /// the formula): the keys and values of the last W = `window` tokens, and of all earlier ones their
-/// number and the sum U of their values, d (W + 1) numbers in place of n d.
+/// number and the sum U of their values: for each kv head W (d + dv) numbers of T and 2 dv doubles
+/// in place of n (d + dv) numbers.
 ///
 /// `attend` computes what the options say exactly: the window's rows as exact_attention does, and
 /// then the residual mass (c, n - W, U) in double; sink logits (AttentionOptions::sink_logits) come
 /// on top of both. What is reported: rows of the window read, path exact, error 0. (Against full
 /// attention, which is another function, no error is stated.)
 ///
-/// Memory for each kv head: W (d + dv) numbers of T and 2 dv doubles, W being what was seen so far,
-/// rounded up to the double of something, until the window is full; constant from then on. U is a
-/// compensated sum of doubles, so that it does not drift: its relative error stays about 1e-16
-/// after any number of tokens. `append` is O(d + dv) for each token and head, `attend`
-/// O(W (d + dv)) for each query and head. What is held is a function of the stream alone, not of
-/// the pieces in which it came. Copies and moves; const members are thread-safe.
+/// Memory for the window's rows grows by doubling until the window is full, and is constant from
+/// then on. U is a compensated sum of doubles, so that it does not drift: it is wrong by one
+/// rounding and, typically, 1e-32 n sum |v| (at most about 1e-32 n^2 sum |v|). `append` is
+/// O(d + dv) for each token and head, `attend` O(W (d + dv)) for each query and head. What is
+/// computed is a function of the stream alone, not of the pieces in which it was appended; how much
+/// memory is held may depend on them. Copies and moves; moved from, it may only be destroyed or
+/// assigned to. const members are thread-safe.
 ///
 /// Source: Haris, Onak, "Compression Barriers in Autoregressive Transformers", COLT 2025, PMLR 291,
 /// 2757-2785: sliding window attention "when the value cache outside the window is unmasked", in
