@@ -27,8 +27,7 @@ namespace lazygumbel {
 ///   sliding_window_attention. Throws as exact_attention.
 /// - `tokens_seen()`; `size_in_bytes()`: memory that is held, with room to grow.
 /// - `save(path)`, `Cache::load(path)`: the same cache, with the same future. Throw file_error
-/// where
-///   a file cannot be written or read, is foreign, truncated or changed.
+///   where a file cannot be written or read, is foreign, truncated or changed.
 /// Models: KeyValueCache (exact), SlidingWindowCache, SubGenCache.
 template <class Cache>
 concept KvCache = std::movable<Cache> &&
