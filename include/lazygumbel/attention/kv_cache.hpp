@@ -21,11 +21,13 @@ namespace lazygumbel {
 ///   kv head h / (heads / kv_heads()). The mask must be full. Of each row: output, log-sum-exp, and
 ///   the report (AttentionRow): rows read, and an error with |o^ - o| <= error |o^| that holds with
 ///   the probability that the cache states; 0 where the cache computes what it promises exactly.
-///   No tokens: outputs 0, log-sum-exp -inf. Throws as exact_attention.
+///   No tokens: outputs 0, log-sum-exp the sink logit, or -inf without one. Queries of one call are
+///   not causal among themselves: all see every token that was appended. So for a chunk of a prompt
+///   either append and attend token by token, or use a causal attention of its own, such as
+///   sliding_window_attention. Throws as exact_attention.
 /// - `tokens_seen()`; `size_in_bytes()`: memory that is held, with room to grow.
 /// - `save(path)`, `Cache::load(path)`: the same cache, with the same future. Throw file_error
-/// where
-///   a file cannot be written or read, is foreign, truncated or changed.
+///   where a file cannot be written or read, is foreign, truncated or changed.
 /// Models: KeyValueCache (exact), SlidingWindowCache, SubGenCache.
 template <class Cache>
 concept KvCache = std::movable<Cache> &&

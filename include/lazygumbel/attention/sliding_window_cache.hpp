@@ -4,41 +4,41 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/attention/detail/head_rows.hpp"
 #include "lazygumbel/attention/detail/kv_file.hpp"
 #include "lazygumbel/attention/detail/token_rows.hpp"
 #include "lazygumbel/attention/exact_attention.hpp"
 #include "lazygumbel/attention/kv_cache.hpp"
 #include "lazygumbel/attention/residual_mass.hpp"
 #include "lazygumbel/attention/sliding_window_options.hpp"
-#include "lazygumbel/core/detail/cache_line.hpp"
 
 namespace lazygumbel {
 
 /// A KV cache of constant size for attention with a sliding window (see SlidingWindowOptions for
 /// the formula): the keys and values of the last W = `window` tokens, and of all earlier ones their
-/// number and the sum U of their values, d (W + 1) numbers in place of n d.
+/// number and the sum U of their values: for each kv head W (d + dv) numbers of T and 2 dv doubles
+/// in place of n (d + dv) numbers.
 ///
 /// `attend` computes what the options say exactly: the window's rows as exact_attention does, and
 /// then the residual mass (c, n - W, U) in double; sink logits (AttentionOptions::sink_logits) come
 /// on top of both. What is reported: rows of the window read, path exact, error 0. (Against full
 /// attention, which is another function, no error is stated.)
 ///
-/// Memory for each kv head: W (d + dv) numbers of T and 2 dv doubles, W being what was seen so far,
-/// rounded up to the double of something, until the window is full; constant from then on. U is a
-/// compensated sum of doubles, so that it does not drift: its relative error stays about 1e-16
-/// after any number of tokens. `append` is O(d + dv) for each token and head, `attend`
-/// O(W (d + dv)) for each query and head. What is held is a function of the stream alone, not of
-/// the pieces in which it came. Copies and moves; const members are thread-safe.
+/// Memory for the window's rows grows by doubling until the window is full, and is constant from
+/// then on. U is a compensated sum of doubles, so that it does not drift: it is wrong by one
+/// rounding and, typically, 1e-32 n sum |v| (at most about 1e-32 n^2 sum |v|). `append` is
+/// O(d + dv) for each token and head, `attend` O(W (d + dv)) for each query and head. What is
+/// computed is a function of the stream alone, not of the pieces in which it was appended; how much
+/// memory is held may depend on them. Copies and moves; moved from, it may only be destroyed or
+/// assigned to. const members are thread-safe.
 ///
 /// Source: Haris, Onak, "Compression Barriers in Autoregressive Transformers", COLT 2025, PMLR 291,
 /// 2757-2785: sliding window attention "when the value cache outside the window is unmasked", in
@@ -54,7 +54,7 @@ class SlidingWindowCache {
   /// 0, and on options out of range. Takes no memory for the window yet.
   SlidingWindowCache(std::size_t kv_heads, std::size_t d, std::size_t dv,
                      const SlidingWindowOptions& options = {})
-      : options_(options), kv_heads_(kv_heads), keys_{d, {}}, values_{dv, {}} {
+      : options_(options), kv_heads_(kv_heads), keys_(kv_heads, d), values_(kv_heads, dv) {
     detail::require_cache_shape(kv_heads, d, dv);
     detail::require_sliding_window(options);
     sums_.assign(kv_heads * dv, 0.0);
@@ -62,15 +62,15 @@ class SlidingWindowCache {
   }
 
   std::size_t kv_heads() const noexcept { return kv_heads_; }
-  std::size_t key_dimension() const noexcept { return keys_.dimension; }
-  std::size_t value_dimension() const noexcept { return values_.dimension; }
+  std::size_t key_dimension() const noexcept { return keys_.width(); }
+  std::size_t value_dimension() const noexcept { return values_.width(); }
   const SlidingWindowOptions& options() const noexcept { return options_; }
   std::size_t tokens_seen() const noexcept { return seen_; }
   /// Tokens in the window.
   std::size_t tokens_kept() const noexcept { return (std::min)(options_.window, seen_); }
   /// Bytes held, with the room to grow.
   std::size_t size_in_bytes() const noexcept {
-    return (keys_.rows.capacity() + values_.rows.capacity()) * sizeof(T) +
+    return keys_.size_in_bytes() + values_.size_in_bytes() +
            (sums_.capacity() + lost_.capacity()) * sizeof(double);
   }
 
@@ -78,8 +78,8 @@ class SlidingWindowCache {
   /// std::invalid_argument, leaving the cache as it was, on shapes that do not fit, NaN, infinity,
   /// a row of norm above 1e30, 2^32 tokens in the window, and more than 2^53 in all.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values) {
-    detail::require_tokens(keys, values, kv_heads_, keys_.dimension, values_.dimension);
-    take(keys, values);
+    detail::require_tokens(keys, values, kv_heads_, keys_.width(), values_.width());
+    take("keys.tokens()", keys, values);
   }
 
   /// See KvCache. Throws std::invalid_argument on shapes that do not fit, options out of range, a
@@ -87,9 +87,9 @@ class SlidingWindowCache {
   AttentionOutput attend(const HeadsView<float>& queries,
                          const AttentionOptions& options = {}) const {
     const detail::AttentionShape shape =
-        detail::require_attend<T>(queries, kv_heads_, keys_.dimension, values_.dimension, options);
-    AttentionOutput out = exact_attention(queries, view(keys_), view(values_), options);
-    const std::size_t dv = values_.dimension;
+        detail::require_attend<T>(queries, kv_heads_, keys_.width(), values_.width(), options);
+    AttentionOutput out = exact_attention(queries, recent(keys_), recent(values_), options);
+    const std::size_t dv = values_.width();
     for (std::size_t kv = 0; kv < kv_heads_ && tokens_kept() < seen_; ++kv) {
       const ResidualMass mass = residual(kv);
       for (std::size_t i = 0; i < shape.queries; ++i)
@@ -105,7 +105,7 @@ class SlidingWindowCache {
   /// The tokens before the window. Precondition: kv < kv_heads().
   ResidualMass residual(std::size_t kv) const {
     using Sum = Eigen::Map<const Vector<double>>;
-    const std::size_t dv = values_.dimension;
+    const std::size_t dv = values_.width();
     const auto size = static_cast<Eigen::Index>(dv);
     return {options_.residual_logit, static_cast<double>(seen_ - tokens_kept()),
             Sum(sums_.data() + kv * dv, size) + Sum(lost_.data() + kv * dv, size)};
@@ -126,7 +126,7 @@ class SlidingWindowCache {
     require("residual_logit", later.options_.residual_logit, options_.residual_logit);
     if (&later == this) return merge(SlidingWindowCache(later));
     if (later.seen_ <= options_.window)  // all there, and in the order of time
-      return take(later.view(later.keys_), later.view(later.values_));
+      return take("later.tokens_seen()", later.recent(later.keys_), later.recent(later.values_));
     require_countable("later.tokens_seen()", later.seen_);
     make_room(options_.window);
     evict(tokens_kept());
@@ -137,8 +137,8 @@ class SlidingWindowCache {
     const std::size_t window = options_.window;
     for (std::size_t slot = 0; slot < window; ++slot) {  // token t of either is in slot t mod W
       const std::size_t to = (slot + seen_ % window) % window;
-      copy(later.view(later.keys_), slot, to, keys_);
-      copy(later.view(later.values_), slot, to, values_);
+      keys_.put(later.recent(later.keys_), slot, to);
+      values_.put(later.recent(later.values_), slot, to);
     }
     seen_ += later.seen_;
   }
@@ -146,15 +146,14 @@ class SlidingWindowCache {
   /// Writes the cache to a file, which is replaced. Throws file_error.
   void save(const std::filesystem::path& path) const {
     detail::BinaryWriter out(path);
-    detail::put_kv_header<T>(out, kind, {kv_heads_, keys_.dimension, values_.dimension});
+    detail::put_kv_header<T>(out, kind, {kv_heads_, keys_.width(), values_.width()});
     out.put(std::uint64_t{options_.window});
     out.put(options_.residual_logit);
     out.put(std::uint64_t{seen_});
     out.put(std::span<const double>(sums_));
     out.put(std::span<const double>(lost_));
-    for (const Side* side : {&keys_, &values_})
-      for (std::size_t h = 0; h < kv_heads_ && seen_ > 0; ++h)
-        out.put(std::span<const T>(view(*side).row(0, h), tokens_kept() * side->dimension));
+    for (const Rows* rows : {&keys_, &values_})
+      for (std::size_t h = 0; h < kv_heads_; ++h) rows->write(out, h, tokens_kept());
     out.finish();
   }
 
@@ -182,42 +181,23 @@ class SlidingWindowCache {
         if (!(std::abs(sum) <= most))
           in.fail("is corrupted: a sum of values is " + detail::text_of(sum));
     }
-    cache.make_room(kept);
+    cache.hold(kept);
     cache.seen_ = seen;
-    for (Side* side : {&cache.keys_, &cache.values_})
-      for (std::size_t h = 0; h < kv_heads; ++h)
-        for (std::size_t slot = 0; slot < kept; ++slot)
-          detail::get_row(in, std::span<T>(cache.row(*side, slot, h), side->dimension));
+    for (Rows* rows : {&cache.keys_, &cache.values_})
+      for (std::size_t h = 0; h < kv_heads; ++h) rows->read(in, h, kept);
     in.finish();
     return cache;
   }
 
  private:
-  static_assert(std::is_trivially_copyable_v<T>);
+  using Rows = detail::HeadRows<T>;  // token t of the stream in slot t mod W
   static constexpr detail::KvFileKind kind{
       {'L', 'Z', 'G', 'W', 'I', 'N', '_', '1'}, 1, "SlidingWindowCache"};
   static constexpr std::size_t most_tokens = std::size_t{1} << 53;  // that a double counts
   static constexpr std::size_t most_kept = (std::numeric_limits<item_id>::max)();
+  static constexpr std::size_t least_room = 16;  // that growing makes, or the window
 
-  /// Keys or values: head h's rows from h * capacity * dimension on, the token t of the stream in
-  /// slot t mod W.
-  struct Side {
-    std::size_t dimension;
-    std::vector<T, detail::UnsetCacheLineAllocator<T>> rows;
-  };
-
-  T* row(Side& side, std::size_t slot, std::size_t h) const noexcept {
-    return side.rows.data() + (h * capacity_ + slot) * side.dimension;
-  }
-
-  HeadsView<T> view(const Side& side) const {
-    return {side.rows.data(),
-            tokens_kept(),
-            kv_heads_,
-            side.dimension,
-            static_cast<std::ptrdiff_t>(side.dimension),
-            static_cast<std::ptrdiff_t>(capacity_ * side.dimension)};
-  }
+  HeadsView<T> recent(const Rows& rows) const { return rows.view(tokens_kept()); }
 
   void require_countable(std::string_view name, std::size_t added) const {
     if (added > most_tokens - seen_)
@@ -226,10 +206,10 @@ class SlidingWindowCache {
       detail::throw_invalid(name, added, "makes 2^32 tokens or more in the window");
   }
 
-  /// Takes in tokens that were checked.
-  void take(const HeadsView<T>& keys, const HeadsView<T>& values) {
+  /// Takes in tokens that were checked; `name` is what their number is called.
+  void take(std::string_view name, const HeadsView<T>& keys, const HeadsView<T>& values) {
     const std::size_t added = keys.tokens(), kept = tokens_kept(), window = options_.window;
-    require_countable("keys.tokens()", added);
+    require_countable(name, added);
     const std::size_t after = (std::min)(window, seen_ + added), leaving = kept + added - after;
     make_room(after);
     evict((std::min)(kept, leaving));
@@ -237,22 +217,22 @@ class SlidingWindowCache {
     for (std::size_t i = 0; i < passing; ++i) add_values(values, i);
     std::size_t slot = (seen_ + passing) % window;
     for (std::size_t i = passing; i < added; ++i, slot = slot + 1 < window ? slot + 1 : 0) {
-      copy(keys, i, slot, keys_);
-      copy(values, i, slot, values_);
+      keys_.put(keys, i, slot);
+      values_.put(values, i, slot);
     }
     seen_ += added;
   }
 
   /// The oldest `count` tokens of the window go to U.
   void evict(std::size_t count) {
-    const HeadsView<T> values = view(values_);
+    const HeadsView<T> values = recent(values_);
     std::size_t slot = (seen_ - tokens_kept()) % options_.window;
     for (; count > 0; --count, slot = slot + 1 < options_.window ? slot + 1 : 0)
       add_values(values, slot);
   }
 
   void add_values(const HeadsView<T>& values, std::size_t token) noexcept {
-    const std::size_t dv = values_.dimension;
+    const std::size_t dv = values_.width();
     for (std::size_t h = 0; h < kv_heads_; ++h) {
       const T* const value = values.row(token, h);
       for (std::size_t c = 0; c < dv; ++c)
@@ -267,36 +247,25 @@ class SlidingWindowCache {
     sums_[c] = sum;
   }
 
-  void copy(const HeadsView<T>& rows, std::size_t from, std::size_t to, Side& side) noexcept {
-    for (std::size_t h = 0; h < kv_heads_; ++h)
-      std::memcpy(static_cast<void*>(row(side, to, h)), rows.row(from, h),
-                  side.dimension * sizeof(T));
+  /// Grows until so many tokens fit; where they do not, the window is not full yet.
+  void make_room(std::size_t tokens) {
+    const std::size_t room = keys_.capacity();
+    if (tokens > room)
+      hold((std::min)(options_.window, (std::max)({tokens, 2 * room, least_room})));
   }
 
-  /// Memory for so many tokens in the window, which is not full yet where there is less.
-  void make_room(std::size_t tokens) {
-    if (tokens <= capacity_) return;
-    const std::size_t room =
-        (std::min)(options_.window, (std::max)({tokens, 2 * capacity_, std::size_t{16}}));
-    const auto grown = [&](const Side& side) {
-      Side larger{side.dimension, {}};
-      larger.rows.resize(kv_heads_ * room * side.dimension);
-      for (std::size_t h = 0; h < kv_heads_ && capacity_ > 0; ++h)
-        std::memcpy(static_cast<void*>(larger.rows.data() + h * room * side.dimension),
-                    view(side).row(0, h), tokens_kept() * side.dimension * sizeof(T));
-      return larger;
-    };
-    Side keys = grown(keys_), values = grown(values_);
+  /// Memory for so many tokens. Precondition: they fit the window, which is not full yet.
+  void hold(std::size_t room) {
+    Rows keys = keys_.grown(tokens_kept(), room), values = values_.grown(tokens_kept(), room);
     keys_ = std::move(keys);
     values_ = std::move(values);
-    capacity_ = room;
   }
 
   SlidingWindowOptions options_;
   std::size_t kv_heads_;
-  Side keys_, values_;
+  Rows keys_, values_;
   std::vector<double> sums_, lost_;  // kv_heads x dv: U = sums + lost
-  std::size_t seen_ = 0, capacity_ = 0;
+  std::size_t seen_ = 0;
 };
 
 static_assert(MergeableKvCache<SlidingWindowCache<float>>);

@@ -3,8 +3,11 @@
 #include <cmath>
 #include <lazygumbel/attention/key_value_cache.hpp>
 #include <limits>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "cache_files.hpp"
@@ -123,6 +126,7 @@ TYPED_TEST(KeyValueCacheOf, SavesAndLoads) {
     cache.save(file.path());
     KeyValueCache<T> loaded = KeyValueCache<T>::load(file.path());
     expect_same(cache, loaded);
+    EXPECT_EQ(loaded.capacity(), n);  // no more memory than the file has rows
     const Bytes bytes = file.read();
     loaded.save(file.path());
     EXPECT_EQ(file.read(), bytes);
@@ -273,18 +277,57 @@ TEST(KeyValueCache, StartsEmptyAndTakesNoTokens) {
   const AttentionOutput out = cache.attend({gaussian_rows<float>(1, 6, 1), 2});
   EXPECT_EQ(out.values, RowMatrix<float>::Zero(1, 8));
   EXPECT_EQ(out.log_sum_exp(0, 1), -std::numeric_limits<double>::infinity());
-  cache.reserve(1000);
+  for (const std::size_t tokens : {0, 1, 1000, 10}) cache.reserve(tokens);
   EXPECT_EQ(cache.capacity(), 1000u);
+}
+
+TEST(KeyValueCache, ReservesNoMoreThanThereCanBe) {
+  KeyValueCache<float> cache = filled<float>(4);
+  const std::size_t room = cache.capacity();
+  const auto says = [&](std::size_t tokens) {
+    return message_of<std::invalid_argument>([&] { cache.reserve(tokens); });
+  };
+  EXPECT_EQ(says(std::size_t{1} << 32),
+            "lazygumbel: tokens = 4294967296: makes 2^32 tokens or more");
+  EXPECT_EQ(says(std::size_t{1} << 60),
+            "lazygumbel: tokens = 1152921504606846976: makes 2^32 tokens or more");
+  EXPECT_EQ(cache.capacity(), room);
+  cache.append(cache.keys(), cache.values());
+  EXPECT_EQ(cache.tokens_seen(), 8u);
+}
+
+TEST(KeyValueCache, TakesNoMemoryWhoseSizeWraps) {
+  constexpr std::size_t huge = std::size_t{1} << 60;
+  for (auto [d, dv] : {std::pair{huge, std::size_t{1}}, std::pair{std::size_t{1}, huge}}) {
+    KeyValueCache<float> cache(1, d, dv);
+    EXPECT_THROW(cache.reserve(16), std::bad_array_new_length) << d;  // 2^66 bytes
+    EXPECT_THROW(cache.reserve(2), std::bad_array_new_length) << d;   // 2^63
+    EXPECT_EQ(cache.capacity(), 0u);
+  }
+}
+
+TYPED_TEST(KeyValueCacheOf, AppendsItsOwnRows) {
+  for (const std::size_t n : {5, 256, 300, 20000}) {
+    KeyValueCache<TypeParam> twice = filled<TypeParam>(n), streamed = filled<TypeParam>(n);
+    const KeyValueCache<TypeParam> other = filled<TypeParam>(n);
+    twice.append(twice.keys(), twice.values());
+    streamed.append(other.keys(), other.values());
+    expect_same(twice, streamed);
+    twice.append(twice.keys().tokens(1, 3), twice.values().tokens(n, 3));
+    expect_same_rows(twice.keys().tokens(2 * n, 3), other.keys().tokens(1, 3));
+    expect_same_rows(twice.values().tokens(2 * n, 3), other.values().tokens(0, 3));
+  }
 }
 
 TEST(KeyValueCache, LeavesRowsWhereTheyAreUntilFull) {
   KeyValueCache<float> cache(1, 3, 3);
-  cache.reserve(64);
+  cache.reserve(21 * 8);
   const RowMatrix<float> rows = gaussian_rows<float>(8, 3, 1);
   cache.append(rows, rows);
   const float* const first = cache.keys().row(0, 0);
   for (int i = 0; i < 20; ++i) cache.append(rows, rows);
   EXPECT_EQ(cache.keys().row(0, 0), first);
+  EXPECT_EQ(cache.capacity(), 21u * 8u);
 }
 
 TEST(KeyValueCache, NamesWhatIsWrongAndKeepsWhatItHas) {
@@ -328,6 +371,10 @@ TEST(KeyValueCache, Moves) {
   const KeyValueCache<float> moved = std::move(cache);
   EXPECT_EQ(moved.tokens_seen(), 300u);
   EXPECT_EQ(moved.keys().row(299, 0)[2], rows(299, 2));
+  static_assert(!std::is_copy_constructible_v<KeyValueCache<float>>);
+  cache = filled<float>(3);  // NOLINT: assigned to, it is whole again
+  cache.append(cache.keys(), cache.values());
+  EXPECT_EQ(cache.tokens_seen(), 6u);
 }
 
 }  // namespace

@@ -152,7 +152,8 @@ TEST(SlidingWindowAttention, EqualKeysAndZeroValues) {
   expect_reference(inputs, {10, 0.0});
   expect_reference(inputs, {10, -infinity});
   inputs.values.setZero();
-  const AttentionOutput out = sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {10});
+  const AttentionOutput out =
+      sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {10, 0.0});
   EXPECT_EQ(out.values.cwiseAbs().maxCoeff(), 0.0F);
 }
 
@@ -247,14 +248,14 @@ TEST(SlidingWindowAttention, RefusesWhatDoesNotFit) {
     return message_of<std::invalid_argument>(
         [&] { sliding_window_attention(of.q(), of.k(), of.v(), window, options); });
   };
-  EXPECT_EQ(says(inputs, {3}),
+  EXPECT_EQ(says(inputs, {3, 0.0}),
             "lazygumbel: queries.tokens() = 12: exceeds keys.tokens() = 11 under a sliding window");
   EXPECT_EQ(says(good, {0}), "lazygumbel: window = 0: must be at least 1");
   EXPECT_EQ(says(good, {3, infinity}),
             "lazygumbel: residual_logit = inf: must be at most 1e8, or -infinity for none");
-  EXPECT_EQ(says(good, {3}, {.mask = AttentionMask::causal()}),
+  EXPECT_EQ(says(good, {3, 0.0}, {.mask = AttentionMask::causal()}),
             "lazygumbel: mask = not full: a sliding window is causal by itself");
-  EXPECT_EQ(says(good, {3}, {.softcap = -1.0}),
+  EXPECT_EQ(says(good, {3, 0.0}, {.softcap = -1.0}),
             "lazygumbel: softcap = -1: must be at least 0 and finite");
 }
 

@@ -309,7 +309,8 @@ TEST(SlidingWindowBackward, NoQueries) {
 
 TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
   const AttentionInputs<float> inputs(12, 20, 4, 6, 2, 1);
-  const AttentionOutput forward = sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5});
+  const AttentionOutput forward =
+      sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5, 0.0});
   AttentionGradients out;
   const auto says = [&](const SlidingWindowOptions& window, const AttentionOptions& options = {},
                         const AttentionInputs<float>* other = nullptr) {
@@ -321,28 +322,31 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(says({0}), "lazygumbel: window = 0: must be at least 1");
   EXPECT_EQ(says({5, infinity}),
             "lazygumbel: residual_logit = inf: must be at most 1e8, or -infinity for none");
-  EXPECT_EQ(says({5}, {.mask = AttentionMask::causal()}),
+  EXPECT_EQ(says({5, 0.0}, {.mask = AttentionMask::causal()}),
             "lazygumbel: mask = not full: a sliding window is causal by itself");
   const AttentionInputs<float> few(11, 20, 4, 6, 2, 1), long_queries(21, 20, 4, 6, 2, 1);
-  EXPECT_EQ(says({5}, {}, &few),
+  EXPECT_EQ(says({5, 0.0}, {}, &few),
             "lazygumbel: forward.values.rows() = 12: must equal queries.tokens() = 11");
-  EXPECT_EQ(says({5}, {}, &long_queries),
+  EXPECT_EQ(says({5, 0.0}, {}, &long_queries),
             "lazygumbel: queries.tokens() = 21: exceeds keys.tokens() = 20 under a sliding window");
   for (const double logit : {2.0, 1e4, 1e8})  // the forward's was 0
     EXPECT_NE(says({5, logit}).find("is not of these queries, keys and options"),
               std::string::npos);
   AttentionInputs<float> bad = inputs;
   bad.keys(19, 2) = nan;
-  EXPECT_EQ(says({5}, {}, &bad), "lazygumbel: keys(token 19, head 0, 2) = nan: must be finite");
+  EXPECT_EQ(says({5, 0.0}, {}, &bad),
+            "lazygumbel: keys(token 19, head 0, 2) = nan: must be finite");
   bad = inputs;
   bad.values(0, 1) = static_cast<float>(infinity);
-  EXPECT_EQ(says({5}, {}, &bad), "lazygumbel: values(token 0, head 0, 1) = inf: must be finite");
+  EXPECT_EQ(says({5, 0.0}, {}, &bad),
+            "lazygumbel: values(token 0, head 0, 1) = inf: must be finite");
   bad = inputs;
   bad.queries(3, 5) = nan;
-  EXPECT_EQ(says({5}, {}, &bad), "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
+  EXPECT_EQ(says({5, 0.0}, {}, &bad),
+            "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
   bad = inputs;
   bad.gradients(11, 11) = nan;
-  EXPECT_EQ(says({5}, {}, &bad),
+  EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: output_gradients(token 11, head 1, 5) = nan: must be finite");
 }
 

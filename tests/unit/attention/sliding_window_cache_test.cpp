@@ -189,9 +189,9 @@ TYPED_TEST(SlidingWindowCacheOf, DoesNotDependOnThePieces) {
   using T = TypeParam;
   const AttentionInputs<T> inputs = stream_of<T>(200);
   for (const std::size_t window : {1, 17, 64, 199, 200, 201}) {
-    const SlidingWindowCache<T> whole = cache_of(inputs, {window}, 0, 200, 200);
+    const SlidingWindowCache<T> whole = cache_of(inputs, {window, 0.0}, 0, 200, 200);
     for (const std::size_t step : {1, 3, 17, 18, 64, 150})
-      expect_same(cache_of(inputs, {window}, 0, 200, step), whole, std::to_string(window));
+      expect_same(cache_of(inputs, {window, 0.0}, 0, 200, step), whole, std::to_string(window));
   }
 }
 
@@ -204,9 +204,9 @@ TEST(SlidingWindowCache, StridesOfTokensAndHeads) {
     keys.block(h * 50, 0, 50, 5) = inputs.keys.middleCols(h * 5, 5);
     values.block(h * 50, 0, 50, 3) = inputs.values.middleCols(h * 3, 3);
   }
-  SlidingWindowCache<float> cache(heads, d, dv, {16});
+  SlidingWindowCache<float> cache(heads, d, dv, {16, 0.0});
   cache.append({keys.data(), 50, 2, d, 9, 450}, {values.data(), 50, 2, dv, 7, 350});
-  expect_same(cache, cache_of(inputs, {16}, 0, 50, 50));
+  expect_same(cache, cache_of(inputs, {16, 0.0}, 0, 50, 50));
 }
 
 TEST(SlidingWindowCache, MemoryGrowsToTheWindowAndNoFarther) {
@@ -233,7 +233,7 @@ TEST(SlidingWindowCache, MemoryGrowsToTheWindowAndNoFarther) {
 TEST(SlidingWindowCache, DoesNotDrift) {  // control: sliding_window_drift_control_test.cpp
   const LongStream stream;
   constexpr std::size_t window = LongStream::window, dimension = LongStream::dimension;
-  SlidingWindowCache<float> cache(1, dimension, dimension, {window});
+  SlidingWindowCache<float> cache(1, dimension, dimension, {window, 0.0});
   std::size_t bytes = 0;
   for (std::size_t t = 0; t < LongStream::tokens; ++t) {
     cache.append(stream.key(t), stream.value(t));
@@ -246,7 +246,7 @@ TEST(SlidingWindowCache, DoesNotDrift) {  // control: sliding_window_drift_contr
 
 TEST(SlidingWindowCache, SumsWhatADoubleWouldLose) {
   const auto cache_with = [](std::initializer_list<float> values) {
-    SlidingWindowCache<float> cache(1, 1, 1, {1});
+    SlidingWindowCache<float> cache(1, 1, 1, {1, 0.0});
     const float key = 0.0F;
     for (const float value : values) cache.append({&key, 1, 1, 1, 1, 1}, {&value, 1, 1, 1, 1, 1});
     return cache;
@@ -297,7 +297,7 @@ TYPED_TEST(SlidingWindowCacheOf, MergesAsIfOneStream) {
 
 TEST(SlidingWindowCache, MergesManyShardsAndItself) {
   const AttentionInputs<float> inputs = stream_of(300);
-  const SlidingWindowOptions window{24};
+  const SlidingWindowOptions window{24, 0.0};
   SlidingWindowCache<float> merged(heads, d, dv, window);
   for (std::size_t at = 0, step = 1; at < 300; at += step, step = std::min(2 * step, 300 - at))
     merged.merge(cache_of(inputs, window, at, std::min(step, 300 - at)));
@@ -319,38 +319,42 @@ TEST(SlidingWindowCache, MergesManyShardsAndItself) {
 
 TEST(SlidingWindowCache, MergesOnlyItsOwnKind) {
   const AttentionInputs<float> inputs = stream_of(20);
-  SlidingWindowCache<float> cache = cache_of(inputs, {8}, 0, 20);
+  SlidingWindowCache<float> cache = cache_of(inputs, {8, 0.0}, 0, 20);
   const auto says = [&](std::size_t kv_heads, std::size_t keys, std::size_t values,
                         const SlidingWindowOptions& options) {
     return message_of<std::invalid_argument>(
         [&] { cache.merge(SlidingWindowCache<float>(kv_heads, keys, values, options)); });
   };
-  EXPECT_EQ(says(3, d, dv, {8}), "lazygumbel: later.kv_heads() = 3: must equal the cache's 2");
-  EXPECT_EQ(says(2, 6, dv, {8}), "lazygumbel: later.key_dimension() = 6: must equal the cache's 5");
-  EXPECT_EQ(says(2, d, 4, {8}),
+  EXPECT_EQ(says(3, d, dv, {8, 0.0}), "lazygumbel: later.kv_heads() = 3: must equal the cache's 2");
+  EXPECT_EQ(says(2, 6, dv, {8, 0.0}),
+            "lazygumbel: later.key_dimension() = 6: must equal the cache's 5");
+  EXPECT_EQ(says(2, d, 4, {8, 0.0}),
             "lazygumbel: later.value_dimension() = 4: must equal the cache's 3");
-  EXPECT_EQ(says(2, d, dv, {9}),
+  EXPECT_EQ(says(2, d, dv, {9, 0.0}),
             "lazygumbel: later.options().window = 9: must equal the cache's 8");
   EXPECT_EQ(says(2, d, dv, {8, -infinity}),
             "lazygumbel: later.options().residual_logit = -inf: must equal the cache's 0");
-  EXPECT_EQ(says(2, d, dv, {8}), CacheFile::nothing);
-  expect_same(cache, cache_of(inputs, {8}, 0, 20));
+  EXPECT_EQ(says(2, d, dv, {8, 0.0}), CacheFile::nothing);
+  expect_same(cache, cache_of(inputs, {8, 0.0}, 0, 20));
 }
 
 TEST(SlidingWindowCache, CopiesAndMoves) {
   const AttentionInputs<float> inputs = stream_of(60);
-  SlidingWindowCache<float> cache = cache_of(inputs, {16}, 0, 30);
+  SlidingWindowCache<float> cache = cache_of(inputs, {16, 0.0}, 0, 30);
   const SlidingWindowCache<float> copy = cache;
   append(cache, inputs, 30, 30, 4);
-  expect_same(copy, cache_of(inputs, {16}, 0, 30));
+  expect_same(copy, cache_of(inputs, {16, 0.0}, 0, 30));
   const SlidingWindowCache<float> moved = std::move(cache);
-  expect_same(moved, cache_of(inputs, {16}, 0, 60));
+  expect_same(moved, cache_of(inputs, {16, 0.0}, 0, 60));
+  cache = copy;  // NOLINT: assigned to, it is whole again
+  append(cache, inputs, 30, 30, 4);
+  expect_same(cache, moved);
 }
 
 TYPED_TEST(SlidingWindowCacheOf, RefusesWhatIsNotFiniteAnywhere) {
   using T = TypeParam;
   const AttentionInputs<T> inputs = stream_of<T>(30);
-  SlidingWindowCache<T> cache = cache_of(inputs, {8}, 0, 20);
+  SlidingWindowCache<T> cache = cache_of(inputs, {8, 0.0}, 0, 20);
   const std::size_t bytes = cache.size_in_bytes();
   const RowMatrix<T> keys = inputs.keys.topRows(11), values = inputs.values.topRows(11);
   const auto each_entry = [&](const auto& good, auto&& use) {
@@ -368,7 +372,7 @@ TYPED_TEST(SlidingWindowCacheOf, RefusesWhatIsNotFiniteAnywhere) {
   each_entry(values, [&](const auto& bad) { cache.append({keys, heads}, {bad, heads}); });
   each_entry(inputs.queries, [&](const auto& bad) { cache.attend({bad, 2 * heads}); });
   EXPECT_EQ(cache.size_in_bytes(), bytes);
-  expect_same(cache, cache_of(inputs, {8}, 0, 20));
+  expect_same(cache, cache_of(inputs, {8, 0.0}, 0, 20));
 }
 
 TEST(SlidingWindowCache, NamesWhatIsWrongAndKeepsWhatItHas) {
@@ -392,7 +396,7 @@ TEST(SlidingWindowCache, NamesWhatIsWrongAndKeepsWhatItHas) {
             "lazygumbel: residual_logit = nan" + must);
 
   AttentionInputs<float> inputs = stream_of(20);
-  SlidingWindowCache<float> cache = cache_of(inputs, {8}, 0, 20);
+  SlidingWindowCache<float> cache = cache_of(inputs, {8, 0.0}, 0, 20);
   const auto says = [&](const HeadsView<float>& keys, const HeadsView<float>& values) {
     return message_of<Error>([&] { cache.append(keys, values); });
   };
@@ -417,7 +421,7 @@ TEST(SlidingWindowCache, NamesWhatIsWrongAndKeepsWhatItHas) {
             "lazygumbel: mask = not full: a cache shows every token");
   EXPECT_EQ(attend_says({inputs.queries, 5}, {}),
             "lazygumbel: keys.dimension() = 5: must equal queries.dimension() = 4");
-  expect_same(cache, cache_of(inputs, {8}, 0, 20));
+  expect_same(cache, cache_of(inputs, {8, 0.0}, 0, 20));
 }
 
 TYPED_TEST(SlidingWindowCacheOf, SavesAndLoads) {
@@ -432,6 +436,8 @@ TYPED_TEST(SlidingWindowCacheOf, SavesAndLoads) {
       cache.save(file.path());
       SlidingWindowCache<T> loaded = SlidingWindowCache<T>::load(file.path());
       expect_same(cache, loaded);
+      EXPECT_EQ(loaded.size_in_bytes(),  // no more memory than the file has rows
+                heads * (2 * dv * sizeof(double) + std::min(n, window) * (d + dv) * sizeof(T)));
       const Bytes bytes = file.read();
       loaded.save(file.path());
       EXPECT_EQ(file.read(), bytes);
@@ -477,7 +483,7 @@ TEST_F(SlidingWindowCacheFile, Foreign) {
   EXPECT_EQ(complaint(Bytes(1000, 'x')), "is no file of SlidingWindowCache");
   EXPECT_EQ(forged(version, std::uint32_t{2}), "has format version 2, this library reads 1");
   EXPECT_EQ(complaint<Eigen::half>(good), "holds numbers of type \"float32\", not \"float16\"");
-  cache_of(stream_of<Eigen::bfloat16>(9), {4}, 0, 9).save(file.path());
+  cache_of(stream_of<Eigen::bfloat16>(9), {4, 0.0}, 0, 9).save(file.path());
   EXPECT_EQ(complaint<Eigen::half>(file.read()),
             "holds numbers of type \"bfloat16\", not \"float16\"");
   KeyValueCache<float>(heads, d, dv).save(file.path());
@@ -532,6 +538,10 @@ TEST_F(SlidingWindowCacheFile, CountsNoFartherThanDoubles) {
             "lazygumbel: keys.tokens() = 1: makes more than 2^53 tokens");
   EXPECT_NE(message_of<std::invalid_argument>([&] { cache.merge(cache); }).find("2^53"),
             std::string::npos);
+  EXPECT_EQ(message_of<std::invalid_argument>([&] {
+              cache.merge(cache_of(inputs, {4, 0.5}, 0, 3));  // all in the window
+            }),
+            "lazygumbel: later.tokens_seen() = 3: makes more than 2^53 tokens");
   EXPECT_EQ(cache.tokens_seen(), std::size_t{1} << 53);
 }
 

@@ -11,13 +11,13 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-TEST(SlidingWindowOptions, UnmaskedValuesAtFirst) {
+TEST(SlidingWindowOptions, PlainWindowAtFirst) {
   const SlidingWindowOptions options;
   EXPECT_EQ(options.window, 4096u);
-  EXPECT_EQ(options.residual_logit, 0.0);
+  EXPECT_EQ(options.residual_logit, -infinity);
   EXPECT_EQ(options, (SlidingWindowOptions{.window = 4096}));
   EXPECT_NE(options, (SlidingWindowOptions{.window = 4095}));
-  EXPECT_NE(options, (SlidingWindowOptions{.residual_logit = -infinity}));
+  EXPECT_NE(options, (SlidingWindowOptions{.residual_logit = 0.0}));
 }
 
 TEST(SlidingWindowOptions, Range) {
