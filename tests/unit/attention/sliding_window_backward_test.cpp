@@ -280,6 +280,33 @@ TEST(SlidingWindowBackward, ThreadsDoNotMatter) {
   }
 }
 
+template <class T>
+void expect_strides_do_not_matter() {
+  for (const std::size_t m : {2, 90}) {
+    const AttentionInputs<T> inputs(m, 100, 6, 5, 4, 2);
+    for (const SlidingWindowOptions& window : {SlidingWindowOptions{9, 0.5}, {64, -infinity}}) {
+      const AttentionOutput forward =
+          sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window);
+      const AttentionGradients expected = backward(inputs, window);
+      for (const bool reversed : {false, true}) {
+        const ScatteredRows<float> q(inputs.q(), reversed), g(inputs.g(), !reversed);
+        const ScatteredRows<T> k(inputs.k(), reversed), v(inputs.v(), !reversed);
+        AttentionGradients out;
+        sliding_window_backward(q.view(), k.view(), v.view(), window, {}, forward, g.view(), out);
+        EXPECT_EQ(out.queries, expected.queries) << m << reversed;
+        EXPECT_EQ(out.keys, expected.keys) << m << reversed;
+        EXPECT_EQ(out.values, expected.values) << m << reversed;
+        EXPECT_EQ(out.residual_logit, expected.residual_logit) << m << reversed;
+      }
+    }
+  }
+}
+
+TEST(SlidingWindowBackward, StridesDoNotMatter) {
+  expect_strides_do_not_matter<float>();
+  expect_strides_do_not_matter<Eigen::half>();
+}
+
 TEST(SlidingWindowBackward, OneMatrixAndReusedMemory) {
   const AttentionInputs<float> inputs(20, 30, 6, 5, 4, 2);
   const SlidingWindowOptions window{9, 0.5};
@@ -322,7 +349,7 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(says({5, infinity}),
             "lazygumbel: residual_logit = inf: must be at most 1e8, or -infinity for none");
   EXPECT_EQ(says({5}, {.mask = AttentionMask::causal()}),
-            "lazygumbel: mask = not full: a sliding window is causal by itself");
+            "lazygumbel: mask = not full: must be full: a sliding window is causal by itself");
   const AttentionInputs<float> few(11, 20, 4, 6, 2, 1), long_queries(21, 20, 4, 6, 2, 1);
   EXPECT_EQ(says({5}, {}, &few),
             "lazygumbel: forward.values.rows() = 12: must equal queries.tokens() = 11");
