@@ -50,7 +50,8 @@ void run(const kv_tools::Options& options, std::ostream& out) {
   out << explanation;
   std::vector<kv_tools::Result> results;
   std::vector<std::string> arguments{"Compressed KV caches: error against memory",
-                                     "median over queries of |output - exact| / |exact|"};
+                                     "median over queries of |output - exact| / |exact|; exact: "
+                                     "attention to all tokens, for windows too"};
   for (auto& problem : problems) {
     const double radius = options.radius ? *options.radius : kv_tools::pick_radius(problem.keys);
     out << problem.name << ": " << problem.caption << "\n  " << problem.source << "; scores "

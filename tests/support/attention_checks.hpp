@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attention_reference.hpp"
+#include "largest_difference.hpp"
 
 /// \file
 /// Comparisons of attention with its reference.

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/attention/exact_attention.hpp>
 #include <lazygumbel/attention/exact_backward.hpp>
+#include <limits>
 
 #include "attention_gradient_reference.hpp"
 #include "indexes.hpp"
@@ -52,6 +54,38 @@ struct AttentionInputs {
                              out);
     return out;
   }
+};
+
+/// The rows of a view elsewhere: head after head, NaN between rows, the tokens in order or, with a
+/// negative stride, reversed.
+template <class T>
+class ScatteredRows {
+ public:
+  ScatteredRows(const HeadsView<T>& of, bool reversed)
+      : tokens_(of.tokens()), heads_(of.heads()), d_(of.dimension()), reversed_(reversed) {
+    rows_.setConstant(static_cast<Eigen::Index>(tokens_ * heads_),
+                      static_cast<Eigen::Index>(d_ + gap),
+                      static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
+    for (std::size_t i = 0; i < tokens_; ++i)
+      for (std::size_t h = 0; h < heads_; ++h)
+        std::copy_n(of.row(i, h), d_, const_cast<T*>(view().row(i, h)));
+  }
+
+  HeadsView<T> view() const {
+    const auto stride = static_cast<std::ptrdiff_t>(d_ + gap);
+    return {rows_.data() + (reversed_ ? (tokens_ - 1) * (d_ + gap) : 0),
+            tokens_,
+            heads_,
+            d_,
+            reversed_ ? -stride : stride,
+            static_cast<std::ptrdiff_t>(tokens_) * stride};
+  }
+
+ private:
+  static constexpr std::size_t gap = 3;
+  RowMatrix<T> rows_;
+  std::size_t tokens_, heads_, d_;
+  bool reversed_;
 };
 
 /// |g - r| / |r|, of rounding: about 1e-7 a sum, 3e-7 an exponential, 1e-6 where terms cancel.

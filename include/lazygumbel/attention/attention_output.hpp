@@ -48,10 +48,26 @@ struct AttentionOutput {
   std::vector<AttentionRow> rows;  ///< of query i, head h: rows[i H + h]
 };
 
+namespace detail {
+
+/// The error of an output of norm `norm`, in absolute terms, after a weight: what is multiplied by
+/// 0 leaves none, but an infinite error, for which no bound is known, stays.
+inline double absolute_error(double weight, float error, double norm) {
+  if (std::isinf(error)) return std::numeric_limits<double>::infinity();
+  return weight * static_cast<double>(error) * norm;
+}
+
+/// Of an output of norm `norm`: infinite where that is 0 and the error is not.
+inline float relative_error(double absolute, double norm) {
+  return absolute == 0.0 ? 0.0F : static_cast<float>(absolute / norm);
+}
+
+}  // namespace detail
+
 /// Attention over the union of two disjoint sets of keys from the outputs over each, for the same
 /// queries: o = (e^a o_a + e^b o_b) / (e^a + e^b). Sink logits belong to one of the two. Errors
-/// are combined as if they added up. Throws std::invalid_argument on outputs of different shapes.
-/// O(m H dv).
+/// are combined as if they added up; one that is infinite makes the sum's infinite. Throws
+/// std::invalid_argument on outputs of different shapes. O(m H dv).
 inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b) {
   if (a.values.rows() != b.values.rows() || a.values.cols() != b.values.cols() ||
       a.log_sum_exp.rows() != b.log_sum_exp.rows() ||
@@ -73,16 +89,17 @@ inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b)
       row.samples = ra.samples + rb.samples;
       row.path = (std::max)(ra.path, rb.path);
       row.target_met = ra.target_met && rb.target_met;
-      if (high == -std::numeric_limits<double>::infinity()) continue;
+      if (high == -std::numeric_limits<double>::infinity()) {
+        row.error = (std::max)(ra.error, rb.error);
+        continue;
+      }
       const double wa = std::exp(la - high), wb = std::exp(lb - high), sum = wa + wb;
       const auto out_a = a.values.row(i).segment(h * width, width).template cast<double>();
       const auto out_b = b.values.row(i).segment(h * width, width).template cast<double>();
       const Eigen::RowVectorXd out = (wa * out_a + wb * out_b) / sum;
-      const double norm = out.norm();
-      const double error = (wa * static_cast<double>(ra.error) * out_a.norm() +
-                            wb * static_cast<double>(rb.error) * out_b.norm()) /
-                           sum;
-      row.error = error == 0.0 ? 0.0F : static_cast<float>(error / norm);
+      const double error = detail::absolute_error(wa, ra.error, out_a.norm()) +
+                           detail::absolute_error(wb, rb.error, out_b.norm());
+      row.error = detail::relative_error(error / sum, out.norm());
       merged.values.row(i).segment(h * width, width) = out.template cast<float>();
       merged.log_sum_exp(i, h) = high + std::log(sum);
     }

@@ -84,10 +84,12 @@ inline void gather_queries(const HeadsView<float>& queries, const AttentionShape
 template <StorageScalar T>
 [[noreturn]] LAZYGUMBEL_COLD void throw_not_finite(const HeadsView<float>& queries,
                                                    const HeadsView<T>& keys,
-                                                   const HeadsView<T>& values) {
+                                                   const HeadsView<T>& values,
+                                                   std::size_t first_key = 0,
+                                                   std::size_t first_value = 0) {
   require_finite("queries", queries);
-  require_finite("keys", keys);
-  require_finite("values", values);
+  require_finite("keys", keys, first_key);
+  require_finite("values", values, first_value);
   throw_invalid("scale * <query, key>", "inf or nan", "scores or sums overflow float");
 }
 

@@ -107,6 +107,61 @@ struct BackwardWork {
   std::vector<float, CacheLineAllocator<float>> queries, gradients, query_gradients;
 };
 
+/// Gradients between the queries from `first_query` on and some tokens, of one kv head, added to
+/// `out`: the tokens from `first_key` on (direction 1) or down from it (-1), of which row r, query
+/// first_query + r / group, sees the first limits[r].
+template <StorageScalar T>
+void add_backward_rows(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                       const HeadsView<T>& values, const HeadsView<float>& output_gradients,
+                       const AttentionShape& shape, std::size_t kv, std::size_t first_query,
+                       const std::vector<std::uint32_t>& limits, std::size_t first_key,
+                       std::ptrdiff_t direction, BackwardConstants& constants, BackwardWork& work,
+                       AttentionGradients& out) {
+  const std::size_t group = shape.group(), d = shape.dimension, dv = shape.value_dimension;
+  const std::size_t width = work.blocks.query_width(), value_width = work.blocks.value_width();
+  const std::size_t rows = limits.size();
+  const std::size_t reach = *std::max_element(limits.begin(), limits.end());
+  if (reach == 0) return;
+  const std::size_t base = BackwardConstants::at(shape, first_query, kv * group);
+  const auto scale = static_cast<float>(shape.scale);
+  work.queries.assign(rows * width, 0.0F);
+  work.gradients.assign(rows * value_width, 0.0F);
+  work.query_gradients.assign(rows * width, 0.0F);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::size_t i = first_query + r / group, h = kv * group + r % group;
+    const float* const q = queries.row(i, h);
+    for (std::size_t c = 0; c < d; ++c) work.queries[r * width + c] = scale * q[c];
+    std::copy_n(output_gradients.row(i, h), dv, work.gradients.data() + r * value_width);
+  }
+  const auto at = static_cast<Eigen::Index>(first_key);
+  work.blocks.add({.count = rows,
+                   .queries = work.queries.data(),
+                   .gradients = work.gradients.data(),
+                   .shifts = constants.shifts.data() + base,
+                   .factors = constants.factors.data() + base,
+                   .deltas = constants.deltas.data() + base,
+                   .query_gradients = work.query_gradients.data(),
+                   .masses = constants.masses.data() + base},
+                  limits.data(),
+                  BackwardKeys<T>{.keys = keys.row(first_key, kv),
+                                  .key_stride = direction * keys.token_stride(),
+                                  .values = values.row(first_key, kv),
+                                  .value_stride = direction * values.token_stride(),
+                                  .count = reach,
+                                  .key_gradients = out.keys.data() + at * out.keys.cols() +
+                                                   static_cast<Eigen::Index>(kv * d),
+                                  .key_gradient_stride = direction * out.keys.cols(),
+                                  .value_gradients = out.values.data() + at * out.values.cols() +
+                                                     static_cast<Eigen::Index>(kv * dv),
+                                  .value_gradient_stride = direction * out.values.cols()});
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* const to = out.queries.data() +
+                      static_cast<Eigen::Index>(first_query + r / group) * out.queries.cols() +
+                      static_cast<Eigen::Index>((kv * group + r % group) * d);
+    for (std::size_t c = 0; c < d; ++c) to[c] += scale * work.query_gradients[r * width + c];
+  }
+}
+
 /// Gradients between queries first_query .. end_query and keys first_key .. end_key of one kv head,
 /// added to `out`.
 template <StorageScalar T>
@@ -116,62 +171,19 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
                        std::size_t end_query, std::size_t first_key, std::size_t end_key,
                        BackwardConstants& constants, BackwardWork& work, AttentionGradients& out) {
   constexpr std::size_t rows_together = 1536;  // share the packing of a block of keys
-  const std::size_t group = shape.group(), d = shape.dimension, dv = shape.value_dimension;
-  const std::size_t width = work.blocks.query_width(), value_width = work.blocks.value_width();
+  const std::size_t group = shape.group();
   const std::size_t most = (std::max)(std::size_t{1}, rows_together / group);
-  const auto scale = static_cast<float>(shape.scale);
   std::vector<std::uint32_t> limits;
   for (std::size_t first = first_query; first < end_query; first += most) {
-    const std::size_t count = (std::min)(most, end_query - first), rows = count * group;
+    limits.resize((std::min)(most, end_query - first) * group);
     const std::size_t base = BackwardConstants::at(shape, first, kv * group);
-    limits.resize(rows);
-    std::size_t reach = 0;
-    for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t r = 0; r < limits.size(); ++r) {
       const std::size_t limit =
           (std::min)(static_cast<std::size_t>(constants.limits[base + r]), end_key);
       limits[r] = static_cast<std::uint32_t>(limit > first_key ? limit - first_key : 0);
-      reach = (std::max)(reach, static_cast<std::size_t>(limits[r]));
     }
-    if (reach == 0) continue;
-    work.queries.assign(rows * width, 0.0F);
-    work.gradients.assign(rows * value_width, 0.0F);
-    work.query_gradients.assign(rows * width, 0.0F);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const float* const q = queries.row(first + r / group, kv * group + r % group);
-      for (std::size_t c = 0; c < d; ++c) work.queries[r * width + c] = scale * q[c];
-      const float* const g = output_gradients.row(first + r / group, kv * group + r % group);
-      std::copy_n(g, dv, work.gradients.data() + r * value_width);
-    }
-    work.blocks.add(
-        {.count = rows,
-         .queries = work.queries.data(),
-         .gradients = work.gradients.data(),
-         .shifts = constants.shifts.data() + base,
-         .factors = constants.factors.data() + base,
-         .deltas = constants.deltas.data() + base,
-         .query_gradients = work.query_gradients.data(),
-         .masses = constants.masses.data() + base},
-        limits.data(),
-        BackwardKeys<T>{
-            .keys = keys.row(first_key, kv),
-            .key_stride = keys.token_stride(),
-            .values = values.row(first_key, kv),
-            .value_stride = values.token_stride(),
-            .count = reach,
-            .key_gradients = out.keys.data() +
-                             static_cast<Eigen::Index>(first_key) * out.keys.cols() +
-                             static_cast<Eigen::Index>(kv * d),
-            .key_gradient_stride = out.keys.cols(),
-            .value_gradients = out.values.data() +
-                               static_cast<Eigen::Index>(first_key) * out.values.cols() +
-                               static_cast<Eigen::Index>(kv * dv),
-            .value_gradient_stride = out.values.cols()});
-    for (std::size_t r = 0; r < rows; ++r) {
-      float* const to = out.queries.data() +
-                        static_cast<Eigen::Index>(first + r / group) * out.queries.cols() +
-                        static_cast<Eigen::Index>((kv * group + r % group) * d);
-      for (std::size_t c = 0; c < d; ++c) to[c] += scale * work.query_gradients[r * width + c];
-    }
+    add_backward_rows(queries, keys, values, output_gradients, shape, kv, first, limits, first_key,
+                      1, constants, work, out);
   }
 }
 

@@ -96,10 +96,11 @@ class HeadsView {
 
 namespace detail {
 
-/// Throws std::invalid_argument, naming the first entry that is not finite. O(tokens heads d).
+/// Throws std::invalid_argument, naming the first entry that is not finite, from token `first` on.
+/// O(tokens heads d).
 template <StorageScalar T>
-void require_finite(std::string_view name, const HeadsView<T>& view) {
-  for (std::size_t i = 0; i < view.tokens(); ++i)
+void require_finite(std::string_view name, const HeadsView<T>& view, std::size_t first = 0) {
+  for (std::size_t i = first; i < view.tokens(); ++i)
     for (std::size_t h = 0; h < view.heads(); ++h) {
       const Eigen::Map<const Vector<T>> row(view.row(i, h),
                                             static_cast<Eigen::Index>(view.dimension()));

@@ -16,7 +16,7 @@ namespace lazygumbel {
 struct ResidualMass {
   double logit = 0.0;        ///< finite, or -infinity: no mass
   double count = 0.0;        ///< tokens, at least 0
-  Vector<double> value_sum;  ///< dv; empty: 0
+  Vector<double> value_sum;  ///< dv, each at most count times the largest float; empty: 0
 };
 
 namespace detail {
@@ -51,6 +51,12 @@ inline void require_residual(const ResidualMass& mass, std::size_t dv) {
   for (Eigen::Index c = 0; c < mass.value_sum.size(); ++c)
     if (!std::isfinite(mass.value_sum[c]))
       throw_invalid("mass.value_sum(" + text_of(c) + ")", mass.value_sum[c], "must be finite");
+  if (mass.count == 0.0) return;  // whatever the sum is: nothing is added
+  const double most = mass.count * static_cast<double>((std::numeric_limits<float>::max)());
+  for (Eigen::Index c = 0; c < mass.value_sum.size(); ++c)
+    if (std::abs(mass.value_sum[c]) > most)
+      throw_invalid("mass.value_sum(" + text_of(c) + ")", mass.value_sum[c],
+                    "is more than " + text_of(mass.count) + " values of float can sum to");
 }
 
 }  // namespace detail
@@ -59,7 +65,8 @@ inline void require_residual(const ResidualMass& mass, std::size_t dv) {
 ///   o' = (Z o + e^logit value_sum) / Z',  Z' = Z + count e^logit,
 /// in double, relative to the larger of both exponents, so that nothing overflows whatever they
 /// are. A row that saw no key gets the mean value_sum / count. Count 0 or logit -infinity change
-/// nothing. A reported error shrinks with the part of the output that it belongs to.
+/// nothing. A reported error shrinks with the part of the output that it belongs to; an infinite
+/// one stays.
 ///
 /// Throws std::invalid_argument, leaving `out` as it was, when the row is not there or the mass is
 /// none. O(dv). Different rows may be changed at the same time.
@@ -80,8 +87,8 @@ inline void add_residual(const ResidualMass& mass, std::size_t query, std::size_
       static_cast<std::size_t>(dv), values.data(), out.log_sum_exp(i, h));
   AttentionRow& row = out.rows[query * heads + head];
   if (row.error > 0.0F && kept < 1.0)
-    row.error = static_cast<float>(kept * static_cast<double>(row.error) * norm /
-                                   values.template cast<double>().norm());
+    row.error = detail::relative_error(detail::absolute_error(kept, row.error, norm),
+                                       values.template cast<double>().norm());
 }
 
 }  // namespace lazygumbel

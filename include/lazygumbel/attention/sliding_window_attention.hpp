@@ -32,12 +32,21 @@ inline void finish_window_rows(const AttentionShape& shape, const WindowTiles& t
   }
 }
 
-/// Throws where a sum of values that the queries see is not finite.
+/// Throws with the name of what is not finite, of what is read: keys in a window, and the values of
+/// these, or with `residual` of all tokens.
 template <StorageScalar T>
-void require_finite_sum(const double* sum, const HeadsView<float>& queries,
-                        const HeadsView<T>& keys, const HeadsView<T>& values) {
-  for (std::size_t c = 0; c < values.dimension(); ++c)
-    if (!std::isfinite(sum[c])) throw_not_finite(queries, keys, values);
+[[noreturn]] LAZYGUMBEL_COLD void throw_windows_not_finite(const HeadsView<float>& queries,
+                                                           const HeadsView<T>& keys,
+                                                           const HeadsView<T>& values,
+                                                           const WindowTiles& tiles,
+                                                           bool residual) {
+  const std::size_t first = tiles.outside(0);
+  throw_not_finite(queries, keys, values, first, residual ? 0 : first);
+}
+
+/// The sum of dv values is finite.
+inline bool is_finite_sum(const double* sum, std::size_t dv) {
+  return std::all_of(sum, sum + dv, [](double x) { return std::isfinite(x); });
 }
 
 /// Few queries: the window of each is streamed.
@@ -57,14 +66,15 @@ void stream_windows(const HeadsView<float>& queries, const HeadsView<T>& keys,
       exact_attention(queries.tokens(i, 1), keys.tokens(first, count), values.tokens(first, count),
                       options, work);
     } catch (const std::invalid_argument&) {  // it counts tokens from `first` on
-      throw_not_finite(queries, keys, values);
+      throw_windows_not_finite(queries, keys, values, tiles, residual);
     }
     const auto row = static_cast<Eigen::Index>(i);
     out.values.row(row) = work.values.row(0);
     out.log_sum_exp.row(row) = work.log_sum_exp.row(0);
     for (std::size_t kv = 0; kv < shape.kv_heads; ++kv) {
       const double* const sum = sums.data() + (i * shape.kv_heads + kv) * shape.value_dimension;
-      require_finite_sum(sum, queries, keys, values);
+      if (!is_finite_sum(sum, shape.value_dimension))
+        throw_windows_not_finite(queries, keys, values, tiles, residual);
       finish_window_rows(shape, tiles, window.residual_logit, kv, i, sum, out);
     }
   }
@@ -113,7 +123,7 @@ void multiply_windows(const HeadsView<float>& queries, const HeadsView<T>& keys,
     for (std::size_t r = 0; r < work.limits.size(); ++r)
       work.limits[r] = (std::min)(before, tiles.window - 1 - r / group);
     if (before > 0) add(begin - 1, -1, before);
-    if (!work.state.is_finite()) throw_not_finite(queries, keys, values);
+    if (!work.state.is_finite()) throw_windows_not_finite(queries, keys, values, tiles, residual);
     write_output(shape, options, kv, first, count, work.state, out);
   };
   parallel_for(shape.kv_heads * tiles.runs(), options.threads, [&](std::size_t unit) {
@@ -128,8 +138,8 @@ void multiply_windows(const HeadsView<float>& queries, const HeadsView<T>& keys,
     for (std::size_t i = run * tiles.run; i < tiles.run_end(run); ++i)
       finish_window_rows(shape, tiles, window.residual_logit, kv, i,
                          residual ? sum.of(tiles.outside(i)) : none.data(), out);
-    if (residual)
-      require_finite_sum(sum.of(tiles.outside(tiles.run_end(run) - 1)), queries, keys, values);
+    if (residual && !is_finite_sum(sum.of(tiles.outside(tiles.run_end(run) - 1)), dv))
+      throw_windows_not_finite(queries, keys, values, tiles, residual);
   });
 }
 
@@ -144,8 +154,8 @@ void multiply_windows(const HeadsView<float>& queries, const HeadsView<T>& keys,
 /// Windows as in exact_attention; what is before them from running sums of values in double, added
 /// to the window's output and log Z in double. With residual_logit -infinity, no row is read that
 /// is in no window; else no such key. The result does not depend on `threads`.
-/// O(m W (d + dv)) for each query head and O(n dv) for each kv head; memory O(m dv / 256) for each
-/// kv head besides the output. Thread-safe.
+/// O(m W (d + dv)) for each query head and O(n dv) for each kv head; memory
+/// O((m / 256 + n / 8192) dv) for each kv head besides the output. Thread-safe.
 ///
 /// Throws std::invalid_argument on shapes that do not fit, m > n, options out of range, NaN or
 /// infinity in what is read, and scores that overflow float. `out` is then not to be used.

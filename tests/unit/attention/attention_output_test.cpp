@@ -75,6 +75,29 @@ TEST(AttentionOutput, MergeOfWhatRowsRestOn) {
     EXPECT_EQ(both.rows[0].path, AttentionPath::top_only);
 }
 
+TEST(AttentionOutput, MergeReportsNoErrorThatIsNaN) {
+  const float endless = std::numeric_limits<float>::infinity();
+  const auto with = [](float error) { return AttentionRow{.error = error}; };
+  const auto error_of = [](const AttentionOutput& a, const AttentionOutput& b) {
+    const float one = merge(a, b).rows[0].error, other = merge(b, a).rows[0].error;
+    EXPECT_EQ(one, other);
+    return one;
+  };
+  const AttentionOutput exact = row(3.0F, 4.0F, 0.0), none = row(0.0F, 0.0F, -infinity);
+  EXPECT_EQ(error_of(exact, row(0.0F, 0.0F, 0.0, with(0.1F))), 0.0F);
+  EXPECT_EQ(error_of(exact, row(3.0F, 4.0F, -1e5, with(0.1F))), 0.0F);
+  EXPECT_EQ(error_of(none, row(0.0F, 0.0F, -infinity, with(0.1F))), 0.1F);
+  EXPECT_EQ(error_of(none, row(0.0F, 0.0F, 0.0, with(0.1F))), 0.0F);
+  // Infinite: nothing is known of a part, nor of the whole.
+  EXPECT_EQ(error_of(exact, row(0.0F, 0.0F, 0.0, with(endless))), endless);
+  EXPECT_EQ(error_of(exact, row(3.0F, 4.0F, -1e5, with(endless))), endless);
+  EXPECT_EQ(error_of(exact, row(0.0F, 0.0F, -infinity, with(endless))), endless);
+  EXPECT_EQ(error_of(none, row(0.0F, 0.0F, -infinity, with(endless))), endless);
+  // Outputs that cancel: there is no relative error.
+  EXPECT_EQ(error_of(exact, row(-3.0F, -4.0F, 0.0, with(0.1F))), endless);
+  EXPECT_EQ(error_of(exact, row(-3.0F, -4.0F, 0.0)), 0.0F);
+}
+
 TEST(AttentionOutput, MergeOfNoQueries) {
   AttentionOutput empty;
   empty.values.resize(0, 6);

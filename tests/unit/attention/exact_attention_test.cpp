@@ -18,6 +18,30 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
+TEST(LargestDifference, CountsNaNAndInfinities) {
+  constexpr double infinite = std::numeric_limits<double>::infinity();
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  const Eigen::MatrixXd zero = Eigen::MatrixXd::Zero(5, 7);
+  for (const bool other : {false, true})
+    for (Eigen::Index at = 0; at < zero.size(); ++at) {
+      Eigen::MatrixXd matrix = zero;
+      matrix(0, 0) = 3.0;
+      matrix.data()[at] = none;
+      EXPECT_TRUE(
+          std::isnan(other ? largest_difference(zero, matrix) : largest_difference(matrix, zero)));
+      EXPECT_TRUE(std::isnan(largest_difference(matrix, matrix)));
+      EXPECT_TRUE(std::isnan(largest_difference(matrix.cast<float>(), 0.0)));
+      matrix.data()[at] = -infinite;
+      EXPECT_EQ(largest_difference(matrix, zero), infinite);
+      EXPECT_EQ(largest_difference(matrix, -matrix), infinite);
+      EXPECT_EQ(largest_difference(matrix, matrix), 0.0);
+      matrix.data()[at] = -4.0;
+      EXPECT_EQ(largest_difference(matrix, zero), 4.0);
+    }
+  EXPECT_EQ(largest_difference(zero, zero.topRows(4)), infinite);
+  EXPECT_EQ(largest_difference(zero.topRows(0), 1.0), 0.0);
+}
+
 // Few queries are streamed, 19 are multiplied in blocks; odd sizes leave tails of every length.
 TEST(ExactAttention, IsTheReferenceAtAllSizes) {
   const std::size_t ds[] = {1, 3, 15, 16, 17, 64, 100, 128, 200};

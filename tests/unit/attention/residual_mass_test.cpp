@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "attention_inputs.hpp"
+#include "largest_difference.hpp"
 #include "message_of.hpp"
 
 namespace lazygumbel::testing {
@@ -47,8 +48,8 @@ TEST(ResidualMass, IsAttentionToTokensOfOneScore) {  // keys that are 0 have the
     for (std::size_t h = 0; h < 4; ++h)
       add_residual({0.0, 25.0, sums.row(0).segment(static_cast<Eigen::Index>(h / 2) * 3, 3)}, i, h,
                    out);
-  EXPECT_LT((out.values - expected.values).cwiseAbs().maxCoeff(), 1e-6F);
-  EXPECT_LT((out.log_sum_exp - expected.log_sum_exp).cwiseAbs().maxCoeff(), 1e-6);
+  EXPECT_LT(largest_difference(out.values, expected.values), 1e-6);
+  EXPECT_LT(largest_difference(out.log_sum_exp, expected.log_sum_exp), 1e-6);
 }
 
 TEST(ResidualMass, OfAnyLogit) {
@@ -97,8 +98,8 @@ TEST(ResidualMass, OfOneTokenAndNoValuesIsASink) {
   for (std::size_t i = 0; i < 3; ++i)
     for (std::size_t h = 0; h < 2; ++h)
       add_residual({static_cast<double>(sinks[h]), 1.0, {}}, i, h, out);
-  EXPECT_LT((out.values - expected.values).cwiseAbs().maxCoeff(), 1e-6F);
-  EXPECT_LT((out.log_sum_exp - expected.log_sum_exp).cwiseAbs().maxCoeff(), 1e-12);
+  EXPECT_LT(largest_difference(out.values, expected.values), 1e-6);
+  EXPECT_LT(largest_difference(out.log_sum_exp, expected.log_sum_exp), 1e-12);
 }
 
 TEST(ResidualMass, ChangesItsRowAlone) {
@@ -121,6 +122,43 @@ TEST(ResidualMass, DilutesAReportedError) {
   EXPECT_FLOAT_EQ(out.rows[0].error, 0.025F);  // 0.25 of 10
 }
 
+TEST(ResidualMass, ReportsNoErrorThatIsNaN) {
+  const float endless = std::numeric_limits<float>::infinity();
+  const auto error_of = [](std::initializer_list<float> values, double log_z, float error,
+                           const ResidualMass& mass) {
+    AttentionOutput out = row_of(values, log_z);
+    out.rows[0].error = error;
+    add_residual(mass, 0, 0, out);
+    return out.rows[0].error;
+  };
+  const ResidualMass sink{0.0, 1.0, {}}, mean = mass_of(0.0, 2.0, {6.0, 8.0});
+  EXPECT_EQ(error_of({0.0F, 0.0F}, 0.0, 0.1F, sink), 0.0F);
+  EXPECT_EQ(error_of({0.0F, 0.0F}, 0.0, 0.1F, mean), 0.0F);
+  EXPECT_EQ(error_of({3.0F, 4.0F}, -infinity, 0.1F, mean), 0.0F);  // nothing is left of the row
+  EXPECT_EQ(error_of({3.0F, 4.0F}, -infinity, 0.1F, sink), 0.0F);
+  EXPECT_EQ(error_of({3.0F, 4.0F}, -1e5, 0.1F, mean), 0.0F);
+  // Infinite: nothing is known, and nothing becomes known.
+  EXPECT_EQ(error_of({0.0F, 0.0F}, 0.0, endless, sink), endless);
+  EXPECT_EQ(error_of({0.0F, 0.0F}, 0.0, endless, mean), endless);
+  EXPECT_EQ(error_of({3.0F, 4.0F}, 0.0, endless, mean), endless);
+  EXPECT_EQ(error_of({3.0F, 4.0F}, -1e5, endless, mean), endless);
+  // An output of 0 with an error: there is no relative one.
+  EXPECT_EQ(error_of({3.0F, 4.0F}, 0.0, 0.1F, mass_of(0.0, 1.0, {-3.0, -4.0})), endless);
+  EXPECT_EQ(error_of({3.0F, 4.0F}, 0.0, 0.0F, mass_of(0.0, 1.0, {-3.0, -4.0})), 0.0F);
+}
+
+TEST(ResidualMass, OfTheLargestValues) {
+  constexpr double most = (std::numeric_limits<float>::max)();
+  for (const double count : {1.0, 3.0, 1e-30, 1e9})
+    for (const double log_z : {-infinity, 0.0, 50.0}) {
+      AttentionOutput out = row_of({1.0F, -static_cast<float>(most)}, log_z);
+      const ResidualMass mass = mass_of(0.0, count, {most * count, -most * count});
+      add_residual(mass, 0, 0, out);
+      EXPECT_TRUE(out.values.allFinite()) << count << ", " << log_z;
+      EXPECT_EQ(out.values(0, 1), -static_cast<float>(most)) << count << ", " << log_z;
+    }
+}
+
 TEST(ResidualMass, NamesWhatIsWrong) {
   AttentionOutput out = row_of({1.0F, 2.0F}, 0.0);
   const auto says = [&](const ResidualMass& mass, std::size_t i = 0, std::size_t h = 0) {
@@ -139,6 +177,10 @@ TEST(ResidualMass, NamesWhatIsWrong) {
             "lazygumbel: mass.value_sum.size() = 1: must be 0 or the outputs' 2");
   EXPECT_EQ(says(mass_of(0.0, 1.0, {1.0, -infinity})),
             "lazygumbel: mass.value_sum(1) = -inf: must be finite");
+  EXPECT_EQ(says(mass_of(0.0, 3.0, {1.0, -1e300})),
+            "lazygumbel: mass.value_sum(1) = -1e+300: is more than 3 values of float can sum to");
+  EXPECT_EQ(says(mass_of(0.0, 2.0, {7e38, 0.0})),
+            "lazygumbel: mass.value_sum(0) = 7e+38: is more than 2 values of float can sum to");
   EXPECT_EQ(out.values(0, 1), 2.0F);
   EXPECT_EQ(out.log_sum_exp(0, 0), 0.0);
 }

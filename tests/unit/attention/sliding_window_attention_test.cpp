@@ -154,7 +154,7 @@ TEST(SlidingWindowAttention, EqualKeysAndZeroValues) {
   inputs.values.setZero();
   const AttentionOutput out =
       sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {10, 0.0});
-  EXPECT_EQ(out.values.cwiseAbs().maxCoeff(), 0.0F);
+  EXPECT_EQ(largest_difference(out.values, 0.0), 0.0);
 }
 
 TEST(SlidingWindowAttention, ConstantValuesComeBack) {
@@ -163,7 +163,7 @@ TEST(SlidingWindowAttention, ConstantValuesComeBack) {
   for (const double logit : logits) {
     const AttentionOutput out =
         sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {17, logit});
-    EXPECT_LT((out.values.array() - 3.0F).abs().maxCoeff(), 2e-6F);
+    EXPECT_LT(largest_difference(out.values, 3.0), 2e-6);
   }
 }
 
@@ -187,20 +187,27 @@ TEST(SlidingWindowAttention, ThreadsDoNotMatter) {
   }
 }
 
-TEST(SlidingWindowAttention, StridesAndReusedMemory) {
-  // Keys and values side by side, head after head; in another run of the same matrices reversed.
-  const std::size_t n = 40;
-  const AttentionInputs<float> inputs(25, n, 6, 6, 4, 2);
-  RowMatrix<float> wide = RowMatrix<float>::Constant(2 * n, 15, nan);
-  for (Eigen::Index h = 0; h < 2; ++h) {
-    wide.block(h * 40, 0, 40, 6) = inputs.keys.middleCols(6 * h, 6);
-    wide.block(h * 40, 7, 40, 6) = inputs.values.middleCols(6 * h, 6);
+template <class T>
+void expect_strides_do_not_matter() {
+  for (const std::size_t m : {2, 25, 90}) {
+    const AttentionInputs<T> inputs(m, 100, 6, 5, 4, 2);
+    // The memory of an output of another shape.
+    AttentionOutput out =
+        sliding_window_attention(inputs.q().tokens(0, 1), inputs.k(), inputs.v(), {3});
+    for (const SlidingWindowOptions& window : {SlidingWindowOptions{9, 0.5}, {64, -infinity}})
+      for (const bool reversed : {false, true}) {
+        const ScatteredRows<float> q(inputs.q(), reversed);
+        const ScatteredRows<T> k(inputs.k(), reversed), v(inputs.v(), !reversed);
+        sliding_window_attention(q.view(), k.view(), v.view(), window, {}, out);
+        expect_same(out, sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window),
+                    text(window) + (reversed ? ", reversed" : ""));
+      }
   }
-  AttentionOutput out = sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {3});
-  const SlidingWindowOptions window{9, 0.5};
-  sliding_window_attention<float>(inputs.q(), {wide.data(), n, 2, 6, 15, 40 * 15},
-                                  {wide.data() + 7, n, 2, 6, 15, 40 * 15}, window, {}, out);
-  expect_same(out, sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window), "strides");
+}
+
+TEST(SlidingWindowAttention, StridesAndReusedMemory) {
+  expect_strides_do_not_matter<float>();
+  expect_strides_do_not_matter<Eigen::half>();
 }
 
 TEST(SlidingWindowAttention, NoQueries) {
@@ -241,6 +248,32 @@ TEST(SlidingWindowAttention, ReadsWhatCounts) {
   }
 }
 
+TEST(SlidingWindowAttention, NamesOnlyWhatIsRead) {
+  for (const std::size_t m : {2, 30}) {
+    const auto unread = static_cast<Eigen::Index>(56 - m);  // rows before every window
+    AttentionInputs<float> inputs(m, 60, 4, 3);
+    inputs.keys.topRows(unread).setConstant(nan);
+    const auto says = [&](double logit) {
+      return message_of<std::invalid_argument>([&] {
+        sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5, logit});
+      });
+    };
+    inputs.values(58, 1) = nan;  // keys that are not read are NaN, too
+    EXPECT_EQ(says(0.5), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
+    EXPECT_EQ(says(-infinity), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
+    inputs.values.topRows(unread).setConstant(nan);
+    EXPECT_EQ(says(0.5), "lazygumbel: values(token 0, head 0, 0) = nan: must be finite");
+    EXPECT_EQ(says(-infinity), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
+    inputs.values(58, 1) = 0.0F;
+    inputs.keys(59, 2) = nan;
+    EXPECT_EQ(says(-infinity), "lazygumbel: keys(token 59, head 0, 2) = nan: must be finite");
+    inputs.keys.row(59).setConstant(3e38F);
+    inputs.queries.setOnes();
+    EXPECT_EQ(says(-infinity),
+              "lazygumbel: scale * <query, key> = inf or nan: scores or sums overflow float");
+  }
+}
+
 TEST(SlidingWindowAttention, RefusesWhatDoesNotFit) {
   const AttentionInputs<float> inputs(12, 11, 4, 6, 2, 1), good(5, 11, 4, 6, 2, 1);
   const auto says = [](const AttentionInputs<float>& of, const SlidingWindowOptions& window,
@@ -254,7 +287,7 @@ TEST(SlidingWindowAttention, RefusesWhatDoesNotFit) {
   EXPECT_EQ(says(good, {3, infinity}),
             "lazygumbel: residual_logit = inf: must be at most 1e8, or -infinity for none");
   EXPECT_EQ(says(good, {3, 0.0}, {.mask = AttentionMask::causal()}),
-            "lazygumbel: mask = not full: a sliding window is causal by itself");
+            "lazygumbel: mask = not full: must be full: a sliding window is causal by itself");
   EXPECT_EQ(says(good, {3, 0.0}, {.softcap = -1.0}),
             "lazygumbel: softcap = -1: must be at least 0 and finite");
 }

@@ -239,8 +239,8 @@ TEST(SlidingWindowBackward, NoValuesNoGradientOfScores) {
   AttentionInputs<float> inputs(40, 60, 4, 8);
   inputs.values.setZero();
   const AttentionGradients out = backward(inputs, {7, 0.5});
-  EXPECT_EQ(out.queries.cwiseAbs().maxCoeff(), 0.0F);
-  EXPECT_EQ(out.keys.cwiseAbs().maxCoeff(), 0.0F);
+  EXPECT_EQ(largest_difference(out.queries, 0.0), 0.0);
+  EXPECT_EQ(largest_difference(out.keys, 0.0), 0.0);
   EXPECT_EQ(out.residual_logit, 0.0);
   EXPECT_GT(out.values.row(0).norm(), 0.0F);  // before every window
 }
@@ -249,10 +249,10 @@ TEST(SlidingWindowBackward, KeysInNoWindowHaveNone) {
   const AttentionInputs<float> inputs(10, 60, 4, 8);
   const AttentionGradients plain = backward(inputs, {7, -infinity}),
                            unmasked = backward(inputs, {7, 0.0});
-  EXPECT_EQ(plain.keys.topRows(44).cwiseAbs().maxCoeff(), 0.0F);
-  EXPECT_EQ(plain.values.topRows(44).cwiseAbs().maxCoeff(), 0.0F);
+  EXPECT_EQ(largest_difference(plain.keys.topRows(44), 0.0), 0.0);
+  EXPECT_EQ(largest_difference(plain.values.topRows(44), 0.0), 0.0);
   EXPECT_EQ(plain.residual_logit, 0.0);
-  EXPECT_EQ(unmasked.keys.topRows(44).cwiseAbs().maxCoeff(), 0.0F);
+  EXPECT_EQ(largest_difference(unmasked.keys.topRows(44), 0.0), 0.0);
   for (Eigen::Index j = 1; j < 43; ++j) EXPECT_EQ(unmasked.values.row(j), unmasked.values.row(0));
   EXPECT_GT(unmasked.values.row(0).norm(), 0.0F);
 }
@@ -280,6 +280,33 @@ TEST(SlidingWindowBackward, ThreadsDoNotMatter) {
   }
 }
 
+template <class T>
+void expect_strides_do_not_matter() {
+  for (const std::size_t m : {2, 90}) {
+    const AttentionInputs<T> inputs(m, 100, 6, 5, 4, 2);
+    for (const SlidingWindowOptions& window : {SlidingWindowOptions{9, 0.5}, {64, -infinity}}) {
+      const AttentionOutput forward =
+          sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window);
+      const AttentionGradients expected = backward(inputs, window);
+      for (const bool reversed : {false, true}) {
+        const ScatteredRows<float> q(inputs.q(), reversed), g(inputs.g(), !reversed);
+        const ScatteredRows<T> k(inputs.k(), reversed), v(inputs.v(), !reversed);
+        AttentionGradients out;
+        sliding_window_backward(q.view(), k.view(), v.view(), window, {}, forward, g.view(), out);
+        EXPECT_EQ(out.queries, expected.queries) << m << reversed;
+        EXPECT_EQ(out.keys, expected.keys) << m << reversed;
+        EXPECT_EQ(out.values, expected.values) << m << reversed;
+        EXPECT_EQ(out.residual_logit, expected.residual_logit) << m << reversed;
+      }
+    }
+  }
+}
+
+TEST(SlidingWindowBackward, StridesDoNotMatter) {
+  expect_strides_do_not_matter<float>();
+  expect_strides_do_not_matter<Eigen::half>();
+}
+
 TEST(SlidingWindowBackward, OneMatrixAndReusedMemory) {
   const AttentionInputs<float> inputs(20, 30, 6, 5, 4, 2);
   const SlidingWindowOptions window{9, 0.5};
@@ -304,7 +331,7 @@ TEST(SlidingWindowBackward, NoQueries) {
   const AttentionGradients out = backward(AttentionInputs<float>(0, 9, 4, 3), {2});
   EXPECT_EQ(out.queries.rows(), 0);
   EXPECT_EQ(out.values.rows(), 9);
-  EXPECT_EQ(out.values.cwiseAbs().maxCoeff(), 0.0F);
+  EXPECT_EQ(largest_difference(out.values, 0.0), 0.0);
 }
 
 TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
@@ -323,7 +350,7 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(says({5, infinity}),
             "lazygumbel: residual_logit = inf: must be at most 1e8, or -infinity for none");
   EXPECT_EQ(says({5, 0.0}, {.mask = AttentionMask::causal()}),
-            "lazygumbel: mask = not full: a sliding window is causal by itself");
+            "lazygumbel: mask = not full: must be full: a sliding window is causal by itself");
   const AttentionInputs<float> few(11, 20, 4, 6, 2, 1), long_queries(21, 20, 4, 6, 2, 1);
   EXPECT_EQ(says({5, 0.0}, {}, &few),
             "lazygumbel: forward.values.rows() = 12: must equal queries.tokens() = 11");

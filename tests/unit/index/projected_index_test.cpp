@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <indexes.hpp>
+#include <largest_difference.hpp>
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/index/hnsw_index.hpp>
 #include <lazygumbel/index/projected_index.hpp>
@@ -18,6 +19,7 @@ using lazygumbel::testing::Fault;
 using lazygumbel::testing::gaussian_query;
 using lazygumbel::testing::gaussian_rows;
 using lazygumbel::testing::HostileIndex;
+using lazygumbel::testing::largest_difference;
 using lazygumbel::testing::message_of;
 using lazygumbel::testing::MinimalIndex;
 
@@ -59,7 +61,7 @@ TYPED_TEST(Projected, DirectionsAreOrthonormal) {
       ASSERT_EQ(p.cols(), static_cast<Eigen::Index>(kept));
       const Eigen::MatrixXd gram =
           p.template cast<double>().transpose() * p.template cast<double>();
-      EXPECT_LT((gram - Eigen::MatrixXd::Identity(p.cols(), p.cols())).cwiseAbs().maxCoeff(), 1e-6);
+      EXPECT_LT(largest_difference(gram, Eigen::MatrixXd::Identity(p.cols(), p.cols())), 1e-6);
     }
 }
 

@@ -11,59 +11,6 @@
 
 namespace lazygumbel::detail {
 
-/// Gradients between the queries of one tile and some tokens, of one kv head, added to `out`: the
-/// tokens from `first_key` on (direction 1) or down from it (-1), of which row r sees the first
-/// limits[r].
-template <StorageScalar T>
-void add_window_cell(const HeadsView<float>& queries, const HeadsView<T>& keys,
-                     const HeadsView<T>& values, const HeadsView<float>& output_gradients,
-                     const AttentionShape& shape, std::size_t kv, std::size_t first_query,
-                     const std::vector<std::uint32_t>& limits, std::size_t first_key,
-                     std::ptrdiff_t direction, BackwardConstants& constants, BackwardWork& work,
-                     AttentionGradients& out) {
-  const std::size_t group = shape.group(), d = shape.dimension, dv = shape.value_dimension;
-  const std::size_t width = work.blocks.query_width(), value_width = work.blocks.value_width();
-  const std::size_t rows = limits.size();
-  const std::size_t base = BackwardConstants::at(shape, first_query, kv * group);
-  const auto scale = static_cast<float>(shape.scale);
-  work.queries.assign(rows * width, 0.0F);
-  work.gradients.assign(rows * value_width, 0.0F);
-  work.query_gradients.assign(rows * width, 0.0F);
-  for (std::size_t r = 0; r < rows; ++r) {
-    const std::size_t i = first_query + r / group, h = kv * group + r % group;
-    const float* const q = queries.row(i, h);
-    for (std::size_t c = 0; c < d; ++c) work.queries[r * width + c] = scale * q[c];
-    std::copy_n(output_gradients.row(i, h), dv, work.gradients.data() + r * value_width);
-  }
-  const auto at = static_cast<Eigen::Index>(first_key);
-  work.blocks.add({.count = rows,
-                   .queries = work.queries.data(),
-                   .gradients = work.gradients.data(),
-                   .shifts = constants.shifts.data() + base,
-                   .factors = constants.factors.data() + base,
-                   .deltas = constants.deltas.data() + base,
-                   .query_gradients = work.query_gradients.data(),
-                   .masses = constants.masses.data() + base},
-                  limits.data(),
-                  BackwardKeys<T>{.keys = keys.row(first_key, kv),
-                                  .key_stride = direction * keys.token_stride(),
-                                  .values = values.row(first_key, kv),
-                                  .value_stride = direction * values.token_stride(),
-                                  .count = *std::max_element(limits.begin(), limits.end()),
-                                  .key_gradients = out.keys.data() + at * out.keys.cols() +
-                                                   static_cast<Eigen::Index>(kv * d),
-                                  .key_gradient_stride = direction * out.keys.cols(),
-                                  .value_gradients = out.values.data() + at * out.values.cols() +
-                                                     static_cast<Eigen::Index>(kv * dv),
-                                  .value_gradient_stride = direction * out.values.cols()});
-  for (std::size_t r = 0; r < rows; ++r) {
-    float* const to = out.queries.data() +
-                      static_cast<Eigen::Index>(first_query + r / group) * out.queries.cols() +
-                      static_cast<Eigen::Index>((kv * group + r % group) * d);
-    for (std::size_t c = 0; c < d; ++c) to[c] += scale * work.query_gradients[r * width + c];
-  }
-}
-
 /// Gradients within the windows. Cells are worked on in rounds: round t takes every tile of queries
 /// with the t-th tile of tokens before its own (round 0: its own). No two cells of a round share
 /// queries or tokens, so that nothing is summed twice at once, and all sums have one order.
@@ -95,8 +42,8 @@ void add_windows_backward(const HeadsView<float>& queries, const HeadsView<T>& k
                             std::size_t round) {
     const std::size_t begin = tiles.position(first);
     const auto add = [&](std::size_t first_key, std::ptrdiff_t direction) {
-      add_window_cell(queries, keys, values, output_gradients, shape, kv, first, work.limits,
-                      first_key, direction, constants, work.backward, out);
+      add_backward_rows(queries, keys, values, output_gradients, shape, kv, first, work.limits,
+                        first_key, direction, constants, work.backward, out);
     };
     work.limits.resize(count * group);
     if (round == 0) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <string_view>
 #include <vector>
 
 #include "lazygumbel/attention/attention_options.hpp"
@@ -40,7 +39,7 @@ struct WindowTiles {
 /// Throws std::invalid_argument unless queries can be the last tokens of the keys.
 inline void require_window_mask(const AttentionShape& shape, const AttentionOptions& options) {
   if (!options.mask.is_full())
-    throw_invalid("mask", "not full", "a sliding window is causal by itself");
+    throw_invalid("mask", "not full", "must be full: a sliding window is causal by itself");
   if (shape.queries > shape.keys)
     throw_invalid("queries.tokens()", shape.queries,
                   "exceeds keys.tokens() = " + text_of(shape.keys) + " under a sliding window");
