@@ -43,7 +43,7 @@ class KeyClusters {
         representatives_(compared_width(d)),
         keys_(d),
         values_(dv),
-        sums_(keeps_sums ? dv : 0) {}
+        sums_(keeps_sums ? dv + 1 : 0) {}
 
   std::size_t dimension() const noexcept { return d_; }
   std::size_t samples_per_cluster() const noexcept { return samples_; }
@@ -53,7 +53,8 @@ class KeyClusters {
   const RowBlock<T>& keys() const noexcept { return keys_; }
   const RowBlock<T>& values() const noexcept { return values_; }
   bool keeps_values() const noexcept { return values_.width() > 0; }
-  /// Of the values of all members of each cluster, where these are kept.
+  /// Where these are kept, for each cluster the sum of all its values, and that of their squared
+  /// norms behind it.
   const RowBlock<double>& value_sums() const noexcept { return sums_; }
   /// The cluster of a row, and its place among the samples.
   const std::vector<std::uint32_t>& owners() const noexcept { return owners_; }
@@ -69,8 +70,7 @@ class KeyClusters {
     const std::size_t joined = near ? c : open();
     Cluster& cluster = clusters_[joined];
     if (near) cluster.radius = (std::max)(cluster.radius, distance);
-    for (std::size_t i = 0; i < sums_.width(); ++i)
-      sums_.row(joined)[i] += static_cast<double>(value[i]);
+    if (sums_.width() > 0) add_value(sums_.row(joined), value);
     keep(joined, cluster.samples.offer(engine), key, value);
   }
 
@@ -151,6 +151,15 @@ class KeyClusters {
       square += difference * difference;
     }
     return square;
+  }
+
+  void add_value(double* sums, const T* value) const noexcept {
+    const std::size_t dv = values_.width();
+    for (std::size_t i = 0; i < dv; ++i) {
+      const auto x = static_cast<double>(value[i]);
+      sums[i] += x;
+      sums[dv] += x * x;
+    }
   }
 
   bool joins(double distance) const noexcept {

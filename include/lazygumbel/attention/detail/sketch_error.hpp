@@ -42,8 +42,8 @@ inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, doubl
 ///
 /// From the deviations N_b - o Z_b of batches, each over 1 - h_b, h_b its share of all weight: as
 /// if the batch had been left out of what it is held against (the jackknife of a ratio), which a
-/// sum of few large weights would else make too small. Beside samples of clusters, one more sample
-/// of each, unlike those that are there: where all weights of a sample are equal, `centred` sees no
+/// sum of few large weights would else make too small. With `centred`, one more sample of each
+/// cluster, unlike those that are there: where all weights of a sample are equal, it sees no
 /// deviation.
 template <std::same_as<double> Real>  // a template: it is compiled where it is used
 Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
@@ -81,10 +81,13 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
                               static_cast<double>(dv)) *
                 static_cast<double>(m - 1) / static_cast<double>(m);
   }
-  if (stratified)
-    return norm_quantile(degrees, quantile) *
-           std::sqrt(seen + row.normaliser.unseen * squares_around(sums, o) /
-                                static_cast<double>(sums.tokens));
+  if (stratified) {
+    double unseen = work.unseen.squares;  // sum of u |v - o|^2
+    for (std::size_t i = 0; i < o.size(); ++i)
+      unseen += o[i] * (o[i] * work.unseen.weights - 2.0 * work.unseen.values[i]);
+    unseen = (std::max)(0.0, unseen) / (row.normaliser.sum * row.normaliser.sum);
+    return norm_quantile(degrees, quantile) * std::sqrt(seen + unseen);
+  }
   // By the slots' formula too: where few of them carry the weight they do not tell of each other.
   const double p_squared = row.normaliser.squares;
   double formula = slot_bound(estimator, sums, p_squared, slots, work.output);

@@ -37,8 +37,6 @@ struct NormaliserEstimate {
   double variance = 0.0;                                      ///< of Z^ / Z, plug-in
   double certified = 0.0;                                     ///< bound on the same
   double squares = 0.0;  ///< |p|^2 = sum_j p_j^2, estimated likewise
-  double unseen =
-      0.0;  ///< of Z^ / Z: what one more sample of each cluster might have added, squared
 };
 
 /// Memory of one estimate, to be reused.
@@ -56,6 +54,13 @@ struct SketchWork {
   std::vector<double> shares;  ///< of Z^, of the batches; without a part in it, none
   std::vector<float> sum;      ///< of all weighted values
   std::vector<double> output;
+  /// One more sample of each cluster might have added weights of this sum of squares, to values of
+  /// these sums and squares.
+  struct Unseen {
+    double weights = 0.0, squares = 0.0;
+    std::vector<double> values;
+  };
+  Unseen unseen;
 
   /// Sums and output of dv numbers, all 0.
   void start(std::size_t batch_count, std::size_t dv) {
@@ -63,6 +68,8 @@ struct SketchWork {
     sums.setZero(static_cast<Eigen::Index>(batch_count), static_cast<Eigen::Index>(room));
     sum.assign(room, 0.0F);
     output.assign(dv, 0.0);
+    unseen.weights = unseen.squares = 0.0;
+    unseen.values.assign(dv, 0.0);
   }
 };
 
@@ -110,15 +117,11 @@ NormaliserEstimate estimate_normaliser(const KeyClusters<T>& clusters,
     if (!(mass > 0.0)) continue;
     const double spread = std::sinh(cluster.radius * query_norm);
     estimate.certified += mass * mass * missing * n / (n - 1.0) * spread * spread;
-    // Members that are rarer than one in t may differ from all of the sample.
-    const double other = mass * (std::min)(1.0, spread) / (t + 1.0);
-    estimate.unseen += (1.0 - t / n) * other * other;
   }
   const double square = estimate.sum * estimate.sum;
   estimate.variance /= square;
   estimate.certified /= square;
   estimate.squares /= square;
-  estimate.unseen /= square;
   return estimate;
 }
 
@@ -149,7 +152,7 @@ constexpr std::size_t error_batches(std::size_t draws) noexcept {
 /// replacement.
 template <StorageScalar T>
 void estimate_stratified(const KeyClusters<T>& clusters, const SketchKernels<T>& kernels,
-                         std::size_t tokens, SketchRow& row, SketchWork& work) {
+                         double query_norm, std::size_t tokens, SketchRow& row, SketchWork& work) {
   const std::size_t rows = clusters.keys().rows(), dv = clusters.values().width();
   const std::size_t t = clusters.samples_per_cluster();
   const std::size_t batches = error_batches(t), dealt = t / batches * batches;
@@ -168,8 +171,18 @@ void estimate_stratified(const KeyClusters<T>& clusters, const SketchKernels<T>&
         .of_sum = centred ? (kept > 1.0 ? (n - 1.0) / (kept - 1.0) / all : 0.0) : n / kept / all,
         .of_error = n > kept ? n * std::sqrt(1.0 - kept / n) / all : 0.0};
     row.exact = row.exact && !(n > kept);
-    for (std::size_t i = 0; i < clusters.value_sums().width(); ++i)
-      work.output[i] += mean * clusters.value_sums().row(c)[i] / all;
+    if (!centred) continue;
+    const double* const sums = clusters.value_sums().row(c);
+    const double off = mean * n *
+                       (std::min)(1.0, std::sinh(clusters.clusters()[c].radius * query_norm)) /
+                       (kept + 1.0);
+    const double unseen = (1.0 - kept / n) * off * off;
+    work.unseen.weights += unseen;
+    work.unseen.squares += unseen * sums[dv] / n;
+    for (std::size_t i = 0; i < dv; ++i) {
+      work.output[i] += mean * sums[i] / all;
+      work.unseen.values[i] += unseen * sums[i] / n;
+    }
   }
   work.dealt.resize(rows);
   work.batches.resize(rows);

@@ -68,7 +68,7 @@ class SubGenSketch {
     row.log_sum = row.normaliser.largest + std::log(row.normaliser.sum);
     row.rows_read = clusters_.keys().rows() + slots_.filled();
     if (stratified())
-      estimate_stratified(clusters_, kernels, sums_.tokens, row, work);
+      estimate_stratified(clusters_, kernels, norm, sums_.tokens, row, work);
     else
       estimate_from_slots(slots_, estimator_, sums_, clusters_.dimension(), kernels, query, softcap,
                           row, work);
