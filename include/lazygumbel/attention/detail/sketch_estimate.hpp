@@ -29,8 +29,9 @@ struct TokenSums {
 /// Z^ = sum_c (n_c / t_c) sum_a w_ca over the samples of the clusters, relative to the largest
 /// weight. Of the variance, plug-in: n_c^2 (1 / t_c - 1 / n_c) s_c^2, s_c^2 that of the weights of
 /// the sample; certified: members lie within r_c of the representative, so that weights of a
-/// cluster vary by e^(2 r_c rho) at most and s_c <= (Z_c / n_c) sinh(r_c rho), rho = |scaled query|
-/// (Bhatia, Davis, "A Better Bound on the Variance", Amer. Math. Monthly 107, 2000).
+/// cluster vary by e^(2 r_c rho) at most and s_c^2 <= (Z_c / n_c)^2 sinh^2(r_c rho) n_c / (n_c -
+/// 1), rho = |scaled query| (Bhatia, Davis, "A Better Bound on the Variance", Amer. Math. Monthly
+/// 107, 2000).
 struct NormaliserEstimate {
   double largest = -std::numeric_limits<double>::infinity();  ///< score
   double sum = 0.0;                                           ///< Z^ e^-largest
@@ -145,7 +146,9 @@ constexpr std::size_t error_batches(std::size_t draws) noexcept {
 /// N^ from values that lie beside the samples of the clusters, after `estimate_normaliser`. With
 /// the mean value v_c of a cluster known, its part of N is Z_c v_c + (n_c - 1) S_wv, S_wv the
 /// covariance of weights and values over its members, for which that over the sample is without
-/// bias: values are then as noisy as weights differ, not as values do.
+/// bias: errors are then as large as weights differ, not as values do. Members that are rarer than
+/// one in t may differ from all of a sample whose weights are equal: what one more of each cluster
+/// might have added, a weight off by min(1, sinh(r_c rho)) of the mean, is left in `work.unseen`.
 ///
 /// The a-th samples of all clusters make an estimate of their own, for each a: the variance is seen
 /// from t of those, dealt to batches, with the weight sqrt(1 - t / n_c) of sampling without
