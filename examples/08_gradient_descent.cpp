@@ -103,18 +103,11 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   add_count("--threads", training.attention.attention.threads, "Threads (default: 1; 0: all)");
   app.add_option("--output", options.output, "Where the picture and its numbers go (default: here)")
       ->type_name("DIR");
-  try {
-    app.parse(argc, argv);
+  return lazygumbel_tools::parse(app, argc, argv, [&] {
     if (options.full) set_full(app, options);
     check(options);
     training.shared = !options.separate;
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
-    return error.get_exit_code();
-  }
-  return std::nullopt;
+  });
 }
 
 /// `step,exact_batch,exact_test,exact_seconds,sampled_..`; no batch before the first step.

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <command_line.hpp>
-#include <iostream>
 
 namespace attention_tools {
 
@@ -100,16 +99,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       "keys, lists of near keys");
   add_count("--seed", options.seed, "Of all that is drawn (default: 1)");
   add_count("--threads", options.threads, "Threads (default: 1; 0: all)");
-  try {
-    app.parse(argc, argv);
-    check(app, options);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
-    return error.get_exit_code();
-  }
-  return std::nullopt;
+  return lazygumbel_tools::parse(app, argc, argv, [&] { check(app, options); });
 }
 
 }  // namespace attention_tools

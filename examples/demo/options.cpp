@@ -61,14 +61,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   app.add_option("--seed", options.seed, "Of everything random")->capture_default_str();
   app.add_option("--threads", options.threads, "For building and checking (default: all)");
   app.add_flag("--quick", options.quick, "At most 15,000 rows, fewer queries and draws");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
-    return error.get_exit_code();
-  }
+  if (const auto code = lazygumbel_tools::parse(app, argc, argv, [] {})) return code;
   if (options.quick && app.count("--queries") == 0) options.queries = 60;
   return std::nullopt;
 }

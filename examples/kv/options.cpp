@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <command_line.hpp>
-#include <iostream>
 
 namespace kv_tools {
 
@@ -103,16 +102,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   add_count("--threads", options.threads, "Threads (default: 1; 0: all)");
   app.add_flag("--quick", options.quick, "8192 tokens, 64 queries: some seconds");
   add("--output", options.output, "DIR", "Where the picture and its numbers go (default: here)");
-  try {
-    app.parse(argc, argv);
-    check(app, options);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
-    return error.get_exit_code();
-  }
-  return std::nullopt;
+  return lazygumbel_tools::parse(app, argc, argv, [&] { check(app, options); });
 }
 
 }  // namespace kv_tools

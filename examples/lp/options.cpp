@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <command_line.hpp>
-#include <iostream>
 
 namespace private_lp {
 
@@ -113,16 +112,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   app.add_flag("--not-private-diagnostics", options.diagnostics,
                "Also true violations and the optimum, which are NOT\n"
                "protected: for a FILE that is public or made up");
-  try {
-    app.parse(argc, argv);
-    check(app, options);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
-    return error.get_exit_code();
-  }
-  return std::nullopt;
+  return lazygumbel_tools::parse(app, argc, argv, [&] { check(app, options); });
 }
 
 }  // namespace private_lp

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <command_line.hpp>
-#include <iostream>
 #include <output_files.hpp>
 #include <string>
 #include <vector>
@@ -141,15 +140,8 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
                "Also report true errors. They are NOT protected: for data\n"
                "that are public or made up");
   app.add_flag("--quiet", options.quiet, "Print warnings and errors only");
-  try {
-    app.parse(argc, argv);
-    check(app, options);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
-    return error.get_exit_code();
-  }
+  if (const auto code = lazygumbel_tools::parse(app, argc, argv, [&] { check(app, options); }))
+    return code;
   if (options.report.empty()) options.report = options.output.parent_path() / "report.json";
   if (options.plot.empty() && options.embedded())
     options.plot = std::filesystem::path(options.output).replace_extension(".png");

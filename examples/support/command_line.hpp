@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdint>
+#include <iostream>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -43,6 +45,22 @@ void add_choice(CLI::App& app, const std::string& name, Value& value,
 inline void require(const CLI::App& app, const std::string& option, bool makes_sense,
                     const std::string& why) {
   if (app.count(option) > 0 && !makes_sense) throw CLI::ValidationError(option, why);
+}
+
+/// Parses the command line and calls check(), which may throw CLI errors, too. Returns the code to
+/// leave with, after --help or an error, which is one line on stderr; else nothing.
+template <class Check>
+std::optional<int> parse(CLI::App& app, int argc, char** argv, Check&& check) {
+  try {
+    app.parse(argc, argv);
+    check();
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "error: " << error.what() << " (--help lists the options)\n";
+    return error.get_exit_code();
+  }
+  return std::nullopt;
 }
 
 }  // namespace lazygumbel_tools

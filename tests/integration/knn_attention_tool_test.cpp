@@ -2,7 +2,6 @@
 // seeds are fixed.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "largest_difference.hpp"
+#include "tool_test.hpp"
 
 namespace {
 
@@ -25,71 +25,26 @@ using lazygumbel::AttentionMask;
 using lazygumbel::HeadsView;
 using lazygumbel_datasets::Matrix;
 
-struct Result {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string content_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using lazygumbel::testing::contains;
+using lazygumbel::testing::content_of;
+using Result = lazygumbel::testing::ToolResult;
 
 Matrix rows_of(Eigen::Index n, Eigen::Index d, std::uint64_t seed, float length = 1.0F) {
   return length * lazygumbel_datasets::clusters(n, d, seed, 20).rows;
 }
 
-/// A directory of its own for each test.
-class AttentionTool : public testing::Test {
+class AttentionTool : public lazygumbel::testing::ToolTest {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "lazygumbel-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void write(const std::string& name, const std::string& content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  /// As .fvecs, which the reader takes as well as .npy.
-  void write(const std::string& name, const Matrix& rows) const {
-    std::ofstream file(folder_ / name, std::ios::binary);
-    const auto d = static_cast<std::int32_t>(rows.cols());
-    for (Eigen::Index i = 0; i < rows.rows(); ++i) {
-      file.write(reinterpret_cast<const char*>(&d), sizeof d);
-      file.write(reinterpret_cast<const char*>(rows.row(i).data()),
-                 static_cast<std::streamsize>(sizeof(float)) * d);
-    }
-  }
-
   /// Runs a tool in the folder, without Fashion-MNIST. `arguments` are for the shell.
   Result run(const std::string& arguments, const char* tool = LAZYGUMBEL_ATTENTION_TOOL) const {
-    const std::string command = "cd '" + folder_.string() + "' && LAZYGUMBEL_FASHION_MNIST=none '" +
-                                tool + "' " + arguments + " >stdout 2>stderr </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(folder_ / "stdout"),
-            content_of(folder_ / "stderr")};
+    return run_tool(tool, arguments, "LAZYGUMBEL_FASHION_MNIST=none ");
   }
 
   /// One line on stderr that says so, nothing on stdout, no file written.
   void expect_refused(const std::string& arguments, const std::string& message, bool usage,
                       const char* tool = LAZYGUMBEL_ATTENTION_TOOL) const {
-    const Result result = run(arguments, tool);
-    if (usage)
-      EXPECT_GE(result.code, 100) << arguments;
-    else
-      EXPECT_EQ(result.code, 1) << arguments;
-    EXPECT_TRUE(contains(result.err, message)) << arguments << '\n' << result.err;
-    EXPECT_EQ(result.err.find("error: "), 0U) << result.err;
-    EXPECT_EQ(result.err.find('\n') + 1, result.err.size()) << result.err;
-    EXPECT_EQ(result.out, "") << arguments;
-    for (const char* name : {"o.npy", "attention_error.csv", "gradient_descent.csv"})
-      EXPECT_FALSE(fs::exists(folder_ / name)) << arguments;
+    expect_refusal(run(arguments, tool), arguments, message, usage,
+                   {"o.npy", "attention_error.csv", "gradient_descent.csv"});
   }
 
   /// The lines of a CSV file, its header apart; "NaN" is one.
@@ -110,7 +65,6 @@ class AttentionTool : public testing::Test {
   }
 
   static constexpr const char* arrays = "--queries q.fvecs --keys k.fvecs --values v.fvecs ";
-  fs::path folder_;
 };
 
 // Arrays of one's own.

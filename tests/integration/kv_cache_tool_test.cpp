@@ -1,7 +1,6 @@
 // Runs the built tool examples/09_kv_cache on small problems. All seeds are fixed.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,24 +16,16 @@
 #include <utility>
 #include <vector>
 
+#include "tool_test.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
 using lazygumbel_datasets::Matrix;
 
-struct Result {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string content_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using lazygumbel::testing::contains;
+using lazygumbel::testing::content_of;
+using Result = lazygumbel::testing::ToolResult;
 
 Matrix rows_of(Eigen::Index n, Eigen::Index d, std::uint64_t seed) {
   return lazygumbel_datasets::clusters(n, d, seed, 20).rows;
@@ -44,52 +35,16 @@ using Numbers = std::map<std::string, double>;  // of one line, by column
 
 constexpr std::size_t caches = 7, sizes = 6, lines_of_a_problem = 1 + caches * sizes;
 
-/// A directory of its own for each test.
-class KvCacheTool : public testing::Test {
+class KvCacheTool : public lazygumbel::testing::ToolTest {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "lazygumbel-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void write(const std::string& name, const std::string& content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-  /// As .fvecs, which the reader takes as well as .npy.
-  void write(const std::string& name, const Matrix& rows) const {
-    std::ofstream file(folder_ / name, std::ios::binary);
-    const auto d = static_cast<std::int32_t>(rows.cols());
-    for (Eigen::Index i = 0; i < rows.rows(); ++i) {
-      file.write(reinterpret_cast<const char*>(&d), sizeof d);
-      file.write(reinterpret_cast<const char*>(rows.row(i).data()),
-                 static_cast<std::streamsize>(sizeof(float)) * d);
-    }
-  }
-
   /// Runs the tool in the folder, where it finds no data. `arguments` are for the shell.
   Result run(const std::string& arguments) const {
-    const std::string command = "cd '" + folder_.string() + "' && LAZYGUMBEL_DATA=none '" +
-                                LAZYGUMBEL_KV_CACHE_TOOL + "' " + arguments +
-                                " >stdout 2>stderr </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(folder_ / "stdout"),
-            content_of(folder_ / "stderr")};
+    return run_tool(LAZYGUMBEL_KV_CACHE_TOOL, arguments, "LAZYGUMBEL_DATA=none ");
   }
 
   /// One line on stderr that says so, nothing on stdout, no file written.
   void expect_refused(const std::string& arguments, const std::string& message, bool usage) const {
-    const Result result = run(arguments);
-    if (usage)
-      EXPECT_GE(result.code, 100) << arguments;
-    else
-      EXPECT_EQ(result.code, 1) << arguments;
-    EXPECT_TRUE(contains(result.err, message)) << arguments << '\n' << result.err;
-    EXPECT_EQ(result.err.find("error: "), 0U) << result.err;
-    EXPECT_EQ(result.err.find('\n') + 1, result.err.size()) << result.err;
-    EXPECT_EQ(result.out, "") << arguments;
-    EXPECT_FALSE(fs::exists(folder_ / "kv_cache.csv")) << arguments;
+    expect_refusal(run(arguments), arguments, message, usage, {"kv_cache.csv"});
   }
 
   /// By "problem cache" the lines from the smallest size to the largest.
@@ -124,8 +79,6 @@ class KvCacheTool : public testing::Test {
     }
     return all;
   }
-
-  fs::path folder_;
 };
 
 TEST_F(KvCacheTool, EveryStreamShowsWhoFails) {

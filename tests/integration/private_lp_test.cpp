@@ -2,7 +2,6 @@
 // compared holds for every draw, or fails less than once in 10^9.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,50 +13,27 @@
 #include <string>
 #include <vector>
 
+#include "tool_test.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Result {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string content_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using lazygumbel::testing::contains;
+using lazygumbel::testing::content_of;
+using Result = lazygumbel::testing::ToolResult;
 
 /// Of a CSV file of numbers: each column by its name.
 using Columns = std::map<std::string, std::vector<double>>;
 
-/// A directory of its own for each test.
-class PrivateLp : public testing::Test {
+class PrivateLp : public lazygumbel::testing::ToolTest {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "lazygumbel-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
+    ToolTest::SetUp();
     write("ok.lp", ok_lp);
   }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void write(const std::string& name, const std::string& content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-
   /// Runs the tool in the folder. `arguments` are for the shell.
-  Result run(const std::string& arguments) const {
-    const std::string command = "cd '" + folder_.string() + "' && '" LAZYGUMBEL_LP_TOOL "' " +
-                                arguments + " >stdout 2>stderr </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(folder_ / "stdout"),
-            content_of(folder_ / "stderr")};
-  }
+  Result run(const std::string& arguments) const { return run_tool(LAZYGUMBEL_LP_TOOL, arguments); }
 
   Columns violations(const std::string& name = "violations.csv") const {
     std::istringstream lines(content_of(folder_ / name));
@@ -143,8 +119,6 @@ End
     return (std::max)({x[0] + x[1] + x[2] - 10.0, 2.0 - x[0] - 2.0 * x[1], x[0] + 3.0 * x[2] - 12.0,
                        x[1] - 6.0, x[2] - 5.0});
   }
-
-  fs::path folder_;
 };
 
 // What works.

@@ -2,7 +2,6 @@
 // operating system: what is compared here holds for every draw, or fails less than once in 10^9.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -16,6 +15,7 @@
 
 #include "datasets.hpp"
 #include "tables.hpp"
+#include "tool_test.hpp"
 
 namespace {
 
@@ -24,27 +24,15 @@ using lazygumbel::Histogram;
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-struct Result {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string content_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using lazygumbel::testing::contains;
+using lazygumbel::testing::content_of;
+using Result = lazygumbel::testing::ToolResult;
 
 /// A directory of its own for each test, with a domain of 12 cells and a table of 400 records.
-class PrivateRelease : public testing::Test {
+class PrivateRelease : public lazygumbel::testing::ToolTest {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "lazygumbel-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
+    ToolTest::SetUp();
     write("domain.json",
           R"({"sex": ["F", "M"], "age": {"low": 0, "high": 89, "bins": 3}, "y": 2})");
     std::string csv = "y,age,sex\n";
@@ -52,19 +40,9 @@ class PrivateRelease : public testing::Test {
       csv += std::to_string(i % 3 == 0) + "," + std::to_string(i % 60) + (i % 4 ? ",F\n" : ",M\n");
     write("data.csv", csv);
   }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  void write(const std::string& name, const std::string& content) const {
-    std::ofstream(folder_ / name, std::ios::binary) << content;
-  }
-
   /// Runs the tool in the folder. `arguments` are for the shell.
   Result run(const std::string& arguments) const {
-    const std::string command = "cd '" + folder_.string() + "' && '" LAZYGUMBEL_RELEASE_TOOL "' " +
-                                arguments + " >stdout 2>stderr </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(folder_ / "stdout"),
-            content_of(folder_ / "stderr")};
+    return run_tool(LAZYGUMBEL_RELEASE_TOOL, arguments);
   }
 
   static std::string files() { return "--data data.csv --domain domain.json "; }
@@ -127,8 +105,6 @@ class PrivateRelease : public testing::Test {
     EXPECT_FALSE(fs::exists(folder_ / "synthetic.csv")) << arguments;
     EXPECT_FALSE(fs::exists(folder_ / "report.json")) << arguments;
   }
-
-  fs::path folder_;
 };
 
 // What works.

@@ -42,12 +42,11 @@ struct SubGenBounds {
 /// `mean_shifted`: half of them uniformly, so that values near 0 are seen).
 ///
 /// Z^ is unbiased, and N^ of all but `self_normalised`; where a slot's own key outweighs Z^, its
-/// weight is taken for it. An output is a ratio of
-/// the two, with a bias of order 1 / t and 1 / s. The report: |o^ - o| <= error |o^| with
-/// probability about 1 - error_probability, from the spread of the samples and, of slots, their
-/// formula; see `bounds` for what is proved. What the sketch cannot see it cannot report: without
-/// slots, keys that outweigh all others from within a cluster that is wide for such queries, r_c
-/// rho above about 1.
+/// weight is taken for it. An output is a ratio of the two, with a bias of order 1 / t and 1 / s.
+/// The report: |o^ - o| <= error |o^| with probability about 1 - error_probability, from the spread
+/// of the samples and, of slots, their formula; see `bounds` for what is proved. What the sketch
+/// cannot see it cannot report: without slots, keys that outweigh all others from within a cluster
+/// that is wide for such queries, r_c rho above about 1.
 ///
 /// A token that alone carries a row is a cluster of its own, so Z^ knows it; its value is known
 /// with `centred` and `stratified`, and to slots with probability about s / n (of |v|^2 like the

@@ -62,20 +62,12 @@ LAZYGUMBEL_INLINE void prefetch_first(const GatheredRows<T>& from) noexcept {
 template <class Isa, class T>
 LAZYGUMBEL_INLINE void gather_scores(const GatheredRows<T>& keys, const float* query, float cap,
                                      float* scores) {
-  constexpr std::size_t W = Isa::width;
   prefetch_first(keys);
   for (std::size_t j = 0; j < keys.count; ++j) {
     if (j + gathered_ahead < keys.count) prefetch_row(keys.row(j + gathered_ahead), keys.d);
     scores[j] = stream_score<Isa>(keys.row(j), keys.d, query);
   }
-  if (!(cap > 0.0F)) return;
-  for (std::size_t l = 0; l < W; ++l) scores[keys.count + l] = 0.0F;
-  for (std::size_t j = 0; j < keys.count; j += W) {
-    typename Isa::Floats x;
-    std::memcpy(&x, scores + j, sizeof x);
-    lanes_cap<W>(x, cap, 1.0F / cap);
-    std::memcpy(scores + j, &x, sizeof x);
-  }
+  cap_scores<Isa>(scores, keys.count, cap);
 }
 
 /// out (dv floats) += sum_j weights_j row_j.

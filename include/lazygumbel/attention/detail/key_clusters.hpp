@@ -75,7 +75,8 @@ class KeyClusters {
   }
 
   /// Takes over the clusters of `later`: one whose representative a key here could have joined
-  /// joins as a whole. Members of such a cluster lie within twice the radius.
+  /// joins as a whole. Members of such a cluster lie within twice the radius, after k merges of
+  /// merged ones within k + 1 radii.
   template <BitGenerator Engine>
   void merge(const KeyClusters& later, Engine& engine) {
     for (std::size_t from = 0; from < later.clusters_.size(); ++from) {

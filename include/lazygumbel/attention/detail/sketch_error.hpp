@@ -52,19 +52,19 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
   const auto dv = static_cast<Eigen::Index>(o.size());
   const bool stratified = is_stratified(estimator);
   if (row.exact) return 0.0;
+  Vector<double> centre(dv);  // of the values whose sum is estimated
+  for (Eigen::Index i = 0; i < dv; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    centre[i] = stratified                            ? o[at]
+                : estimator == SubGenEstimator::plain ? 0.0
+                : estimator == SubGenEstimator::self_normalised
+                    ? work.output[at]
+                    : sums.value_sum[at] / static_cast<double>(sums.tokens);
+  }
   // Deviations of the batches, around their mean.
   double seen = 0.0, degrees = 1.0;
   if (row.batches > 1) {
     RowMatrix<double> rows = work.sums.leftCols(dv).cast<double>();
-    const auto n = static_cast<double>(sums.tokens);
-    Vector<double> centre(dv);
-    for (Eigen::Index i = 0; i < dv; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      centre[i] = stratified                                      ? o[at]
-                  : estimator == SubGenEstimator::plain           ? 0.0
-                  : estimator == SubGenEstimator::self_normalised ? work.output[at]
-                                                                  : sums.value_sum[at] / n;
-    }
     for (Eigen::Index b = 0; b < rows.rows(); ++b) {
       const double mass = work.masses[static_cast<std::size_t>(b)] * row.scale;
       const double left = (std::max)(0.1, 1.0 - share * work.shares[static_cast<std::size_t>(b)]);
@@ -99,14 +99,8 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
   if (static_cast<double>(slots) < 8.0 * p_squared * static_cast<double>(sums.tokens))
     degrees = 1.0;
   const double of_sum = (std::max)(seen, formula);
-  double distance = 0.0;  // what an error of Z^ moves
-  for (std::size_t i = 0; i < o.size(); ++i) {
-    const double to = estimator == SubGenEstimator::plain ? 0.0
-                      : estimator == SubGenEstimator::self_normalised
-                          ? work.output[i]
-                          : sums.value_sum[i] / static_cast<double>(sums.tokens);
-    distance += (o[i] - to) * (o[i] - to);
-  }
+  const double distance =  // what an error of Z^ moves
+      (Eigen::Map<const Vector<double>>(o.data(), dv) - centre).squaredNorm();
   const double of_normaliser = distance * row.normaliser.variance, both = of_sum + of_normaliser;
   if (!(both > 0.0)) return 0.0;
   const double all_degrees =

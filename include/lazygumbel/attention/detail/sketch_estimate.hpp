@@ -19,7 +19,7 @@
 
 namespace lazygumbel::detail {
 
-/// Sums over all tokens of a sketch, known exactly.
+/// Sums over all tokens of a sketch, known exactly; of the values only with slots, which need them.
 struct TokenSums {
   std::size_t tokens = 0;
   double squares = 0.0;           ///< sum |v|^2

@@ -68,17 +68,9 @@ struct KeptRows {
 template <class Isa, class T>
 LAZYGUMBEL_INLINE void kept_scores(const KeptRows<T>& keys, const float* query, float cap,
                                    float* scores) {
-  constexpr std::size_t W = Isa::width;
   for (std::size_t j = 0; j < keys.count; ++j)
     scores[j] = stream_score<Isa>(keys.rows + j * keys.d, keys.d, query);
-  if (!(cap > 0.0F)) return;
-  for (std::size_t l = 0; l < W; ++l) scores[keys.count + l] = 0.0F;
-  for (std::size_t j = 0; j < keys.count; j += W) {
-    typename Isa::Floats x;
-    std::memcpy(&x, scores + j, sizeof x);
-    lanes_cap<W>(x, cap, 1.0F / cap);
-    std::memcpy(scores + j, &x, sizeof x);
-  }
+  cap_scores<Isa>(scores, keys.count, cap);
 }
 
 /// Weighted rows to be dealt to batches: row batch[j] of `sums`, rows of `room` floats, gets

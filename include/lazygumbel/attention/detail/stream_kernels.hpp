@@ -91,6 +91,21 @@ LAZYGUMBEL_INLINE float stream_score(const T* key, std::size_t d, const float* q
   return sum;
 }
 
+/// scores -> cap(scores); cap 0: none. Room for whole lanes behind the scores, which is
+/// overwritten.
+template <class Isa>
+LAZYGUMBEL_INLINE void cap_scores(float* scores, std::size_t count, float cap) {
+  constexpr std::size_t W = Isa::width;
+  if (!(cap > 0.0F)) return;
+  for (std::size_t l = 0; l < W; ++l) scores[count + l] = 0.0F;
+  for (std::size_t j = 0; j < count; j += W) {
+    typename Isa::Floats x;
+    std::memcpy(&x, scores + j, sizeof x);
+    lanes_cap<W>(x, cap, 1.0F / cap);
+    std::memcpy(scores + j, &x, sizeof x);
+  }
+}
+
 /// out += addend for one register of columns, with what rounding loses where that is kept.
 template <class Floats>
 LAZYGUMBEL_INLINE void add_columns(const Floats& addend, float* out, float* lost) {

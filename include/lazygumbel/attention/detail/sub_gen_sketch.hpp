@@ -38,8 +38,9 @@ class SubGenSketch {
 
   void add(const T* key, const T* value) {
     clusters_.add(key, value, engine_);
-    if (!stratified()) slots_.add(key, value, engine_);
     ++sums_.tokens;
+    if (stratified()) return;
+    slots_.add(key, value, engine_);
     for (std::size_t i = 0; i < sums_.value_sum.size(); ++i) {
       const auto x = static_cast<double>(value[i]);
       sums_.value_sum[i] += x;
