@@ -9,7 +9,7 @@
 #include <numbers>
 #include <string>
 
-#include "lazygumbel/attention/random_walk.hpp"
+#include "lazygumbel/attention/walks/random_walk.hpp"
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/estimation/softmax_expectation.hpp"
 #include "lazygumbel/index/flat_index.hpp"

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "lazygumbel/core/types.hpp"
-#include "lazygumbel/privacy/histogram.hpp"
+#include "lazygumbel/privacy/table/histogram.hpp"
 
 /// \file
 /// Tables and queries for the benchmarks of private release.

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "lazygumbel/index/flat_index.hpp"
-#include "lazygumbel/index/hnsw_index.hpp"
-#include "lazygumbel/index/ivf_index.hpp"
-#include "lazygumbel/index/scalar_quantized_index.hpp"
+#include "lazygumbel/index/hnsw/hnsw_index.hpp"
+#include "lazygumbel/index/ivf/ivf_index.hpp"
+#include "lazygumbel/index/quantized/scalar_quantized_index.hpp"
 #include "lazygumbel/sampling/tune.hpp"
 #include "rival.hpp"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <lazygumbel/attention/exact_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
 #include <ostream>
 #include <output_files.hpp>
 #include <run_program.hpp>

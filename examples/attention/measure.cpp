@@ -1,8 +1,8 @@
 #include "measure.hpp"
 
 #include <algorithm>
-#include <lazygumbel/attention/exact_attention.hpp>
-#include <lazygumbel/attention/knn_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
+#include <lazygumbel/attention/knn/knn_attention.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <utility>
 

@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/attention/attention_output.hpp>
-#include <lazygumbel/attention/heads_view.hpp>
-#include <lazygumbel/attention/knn_attention_options.hpp>
+#include <lazygumbel/attention/exact/attention_output.hpp>
+#include <lazygumbel/attention/exact/heads_view.hpp>
+#include <lazygumbel/attention/knn/knn_attention_options.hpp>
 #include <seconds.hpp>
 
 namespace attention_tools {

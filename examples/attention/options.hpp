@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <lazygumbel/attention/knn_attention_options.hpp>
+#include <lazygumbel/attention/knn/knn_attention_options.hpp>
 #include <optional>
 
 namespace attention_tools {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <datasets.hpp>
 #include <fstream>
-#include <lazygumbel/attention/exact_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
 #include <ostream>
 #include <output_files.hpp>
 #include <stdexcept>

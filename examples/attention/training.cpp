@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <lazygumbel/attention/exact_attention.hpp>
-#include <lazygumbel/attention/exact_backward.hpp>
-#include <lazygumbel/attention/knn_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention_backward.hpp>
+#include <lazygumbel/attention/knn/knn_attention.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
 

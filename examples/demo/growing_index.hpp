@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <functional>
 #include <lazygumbel/index/flat_index.hpp>
-#include <lazygumbel/index/hnsw_index.hpp>
-#include <lazygumbel/index/scalar_quantized_index.hpp>
+#include <lazygumbel/index/hnsw/hnsw_index.hpp>
+#include <lazygumbel/index/quantized/scalar_quantized_index.hpp>
 #include <optional>
 #include <type_traits>
 

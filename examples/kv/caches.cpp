@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <lazygumbel/attention/key_value_cache.hpp>
-#include <lazygumbel/attention/sliding_window_cache.hpp>
-#include <lazygumbel/attention/space_lower_bound.hpp>
-#include <lazygumbel/attention/sub_gen_cache.hpp>
+#include <lazygumbel/attention/cache/exact_kv_cache.hpp>
+#include <lazygumbel/attention/cache/space_lower_bound.hpp>
+#include <lazygumbel/attention/subgen/sub_gen_cache.hpp>
+#include <lazygumbel/attention/window/sliding_window_cache.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <limits>
 

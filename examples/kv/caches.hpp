@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <functional>
-#include <lazygumbel/attention/sub_gen_options.hpp>
+#include <lazygumbel/attention/subgen/sub_gen_options.hpp>
 #include <optional>
 #include <string>
 #include <vector>

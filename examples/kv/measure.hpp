@@ -2,7 +2,7 @@
 
 #include <Eigen/Core>
 #include <cstddef>
-#include <lazygumbel/attention/kv_cache.hpp>
+#include <lazygumbel/attention/cache/kv_cache.hpp>
 #include <optional>
 #include <seconds.hpp>
 #include <vector>

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <lazygumbel/privacy/zcdp.hpp>
+#include <lazygumbel/privacy/accounting/zcdp.hpp>
 #include <numeric>
 #include <ostream>
 #include <run_program.hpp>

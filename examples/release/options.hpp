@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <lazygumbel/privacy/method_hint.hpp>
-#include <lazygumbel/privacy/neighbours.hpp>
+#include <lazygumbel/privacy/accounting/neighbours.hpp>
+#include <lazygumbel/privacy/release/method_hint.hpp>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <filesystem>
-#include <lazygumbel/privacy/histogram.hpp>
-#include <lazygumbel/privacy/synthetic_table.hpp>
+#include <lazygumbel/privacy/table/histogram.hpp>
+#include <lazygumbel/privacy/table/synthetic_table.hpp>
 #include <string>
 #include <vector>
 

@@ -2,9 +2,9 @@
 
 #include <cstddef>
 #include <iosfwd>
-#include <lazygumbel/privacy/domain.hpp>
-#include <lazygumbel/privacy/marginal_workload.hpp>
-#include <lazygumbel/privacy/release.hpp>
+#include <lazygumbel/privacy/release/release.hpp>
+#include <lazygumbel/privacy/table/domain.hpp>
+#include <lazygumbel/privacy/workload/marginal_workload.hpp>
 #include <optional>
 #include <string>
 #include <utility>

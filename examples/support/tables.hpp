@@ -12,7 +12,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <lazygumbel/privacy/domain.hpp>
+#include <lazygumbel/privacy/table/domain.hpp>
 #include <span>
 #include <string>
 #include <vector>

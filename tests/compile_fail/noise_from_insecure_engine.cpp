@@ -1,6 +1,6 @@
 // Noise from an engine whose seed someone knows protects nobody, so private mechanisms refuse it.
 // expect: SecureBitGenerator
-#include <lazygumbel/privacy/discrete_noise.hpp>
+#include <lazygumbel/privacy/noise/discrete_noise.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 
 #ifdef SHOULD_FAIL

@@ -1,6 +1,6 @@
 // The standard engines are not secure either.
 // expect: SecureBitGenerator
-#include <lazygumbel/privacy/discrete_noise.hpp>
+#include <lazygumbel/privacy/noise/discrete_noise.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <random>
 

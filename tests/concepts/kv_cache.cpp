@@ -1,9 +1,9 @@
 #include <filesystem>
-#include <lazygumbel/attention/key_value_cache.hpp>
-#include <lazygumbel/attention/knn_attention.hpp>
-#include <lazygumbel/attention/kv_cache.hpp>
-#include <lazygumbel/attention/sliding_window_cache.hpp>
-#include <lazygumbel/attention/sub_gen_cache.hpp>
+#include <lazygumbel/attention/cache/exact_kv_cache.hpp>
+#include <lazygumbel/attention/cache/kv_cache.hpp>
+#include <lazygumbel/attention/knn/knn_attention.hpp>
+#include <lazygumbel/attention/subgen/sub_gen_cache.hpp>
+#include <lazygumbel/attention/window/sliding_window_cache.hpp>
 #include <memory>
 #include <type_traits>
 #include <utility>

@@ -1,7 +1,7 @@
 #include <indexes.hpp>
 #include <lazygumbel/index/checked_search.hpp>
 #include <lazygumbel/index/flat_index.hpp>
-#include <lazygumbel/index/hnsw_index.hpp>
+#include <lazygumbel/index/hnsw/hnsw_index.hpp>
 #include <lazygumbel/index/projected_index.hpp>
 #include <memory>
 #include <string>

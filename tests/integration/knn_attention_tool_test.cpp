@@ -8,7 +8,7 @@
 #include <datasets.hpp>
 #include <filesystem>
 #include <fstream>
-#include <lazygumbel/attention/exact_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
 #include <limits>
 #include <map>
 #include <sstream>

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <lazygumbel/attention/knn_attention.hpp>
+#include <lazygumbel/attention/knn/knn_attention.hpp>
 
 #include "attention_gradient_reference.hpp"
 #include "indexes.hpp"

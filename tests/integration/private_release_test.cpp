@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <lazygumbel/privacy/histogram.hpp>
+#include <lazygumbel/privacy/table/histogram.hpp>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>

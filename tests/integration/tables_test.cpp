@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <lazygumbel/privacy/histogram.hpp>
+#include <lazygumbel/privacy/table/histogram.hpp>
 #include <numeric>
 #include <random>
 #include <stdexcept>

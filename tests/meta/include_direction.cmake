@@ -1,6 +1,7 @@
 # A header includes only its own layer and the layers before it:
-# core -> random -> index -> sampling -> estimation -> { privacy | attention }, and distributed after
-# estimation. The last three never include each other.
+# core -> random -> index -> sampling -> estimation -> { privacy | attention | distributed }, of which
+# the last three never include each other. Inside a layer that has families, a header includes only
+# its own family and those on the floors below. Aggregates include anything, nothing includes them.
 include("${CMAKE_CURRENT_LIST_DIR}/rule.cmake")
 
 set(chain core random index sampling estimation)
@@ -13,19 +14,64 @@ foreach(layer privacy attention distributed)
   set(allowed_in_${layer} ${chain} ${layer})
 endforeach()
 
-foreach(header IN LISTS headers)
-  if(NOT header MATCHES "^lazygumbel/([^/]+)/")
-    continue()  # the umbrella
+# The families of a layer, one entry a floor, from the ground up. `own`: the layer's own headers.
+set(floors_of_index "own" "quantized ivf hnsw")
+set(floors_of_sampling "own" "reservoirs")
+set(floors_of_privacy "accounting table" "noise workload selection" "release lp")
+set(floors_of_attention "exact walks" "cache" "window subgen knn")
+
+# lazygumbel/<layer>/[<family>/][detail/...]<name>.hpp -> layer and family; no layer: an aggregate.
+function(place header layer family)
+  set(${layer} "" PARENT_SCOPE)
+  set(${family} own PARENT_SCOPE)
+  if(header MATCHES "^lazygumbel/([^/]+)/")
+    set(${layer} ${CMAKE_MATCH_1} PARENT_SCOPE)
   endif()
-  set(layer ${CMAKE_MATCH_1})
+  if(header MATCHES "^lazygumbel/[^/]+/([^/]+)/" AND NOT CMAKE_MATCH_1 STREQUAL "detail")
+    set(${family} ${CMAKE_MATCH_1} PARENT_SCOPE)
+  endif()
+endfunction()
+
+# The number of the family's floor, 0 when the layer has no such family.
+function(floor_of layer family floor)
+  set(${floor} 0 PARENT_SCOPE)
+  set(number 0)
+  if(NOT DEFINED floors_of_${layer})
+    set(floors_of_${layer} "own")
+  endif()
+  foreach(families IN LISTS floors_of_${layer})
+    math(EXPR number "${number} + 1")
+    string(REPLACE " " ";" families "${families}")
+    if(family IN_LIST families)
+      set(${floor} ${number} PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+foreach(header IN LISTS headers)
+  place(${header} layer family)
+  if(NOT layer)
+    continue()
+  endif()
   if(NOT DEFINED allowed_in_${layer})
     complain("${header} lies in a folder that is no layer")
     continue()
   endif()
+  floor_of(${layer} ${family} floor)
+  if(floor EQUAL 0)
+    complain("${header} lies in a folder that is no family of ${layer}")
+    continue()
+  endif()
   read_includes(${header} includes)
   foreach(include IN LISTS includes)
-    if(NOT include MATCHES "^lazygumbel/([^/]+)/" OR NOT CMAKE_MATCH_1 IN_LIST allowed_in_${layer})
+    place(${include} other_layer other_family)
+    if(NOT other_layer IN_LIST allowed_in_${layer})
       complain("${header} includes ${include}, which its layer must not see")
+    elseif(other_layer STREQUAL layer AND NOT other_family STREQUAL family)
+      floor_of(${layer} ${other_family} other_floor)
+      if(NOT other_floor LESS floor)
+        complain("${header} includes ${include}, which its family must not see")
+      endif()
     endif()
   endforeach()
 endforeach()

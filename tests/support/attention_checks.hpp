@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <lazygumbel/attention/exact_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
 #include <string>
 #include <vector>
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/attention/knn_attention.hpp>
+#include <lazygumbel/attention/knn/knn_attention.hpp>
 #include <vector>
 
 #include "attention_inputs.hpp"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
-#include <lazygumbel/attention/attention_options.hpp>
+#include <lazygumbel/attention/exact/attention_options.hpp>
 #include <limits>
 #include <vector>
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/attention/exact_attention.hpp>
-#include <lazygumbel/attention/exact_backward.hpp>
+#include <lazygumbel/attention/exact/exact_attention.hpp>
+#include <lazygumbel/attention/exact/exact_attention_backward.hpp>
 #include <limits>
 
 #include "attention_gradient_reference.hpp"

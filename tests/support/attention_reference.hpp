@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/attention/attention_options.hpp>
-#include <lazygumbel/attention/heads_view.hpp>
+#include <lazygumbel/attention/exact/attention_options.hpp>
+#include <lazygumbel/attention/exact/heads_view.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <limits>
 #include <vector>

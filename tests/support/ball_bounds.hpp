@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
-#include <lazygumbel/index/detail/inverted_lists.hpp>
+#include <lazygumbel/index/ivf/detail/inverted_lists.hpp>
 
 namespace lazygumbel::testing {
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/core/log_sum_exp.hpp>
-#include <lazygumbel/privacy/neighbours.hpp>
+#include <lazygumbel/privacy/accounting/neighbours.hpp>
 #include <utility>
 #include <vector>
 

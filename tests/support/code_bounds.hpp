@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/index/scalar_quantized_index.hpp>
+#include <lazygumbel/index/quantized/scalar_quantized_index.hpp>
 #include <limits>
 #include <stdexcept>
 #include <string>

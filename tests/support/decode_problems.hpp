@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/attention/detail/sampled_decode.hpp>
+#include <lazygumbel/attention/knn/detail/decode/sampled_decode.hpp>
 #include <utility>
 #include <vector>
 

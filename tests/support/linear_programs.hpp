@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/core/types.hpp>
-#include <lazygumbel/privacy/scaled_simplex.hpp>
+#include <lazygumbel/privacy/lp/scaled_simplex.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
 #include <span>

@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
-#include <lazygumbel/attention/heads_view.hpp>
+#include <lazygumbel/attention/exact/heads_view.hpp>
 
 #include "attention_reference.hpp"
 

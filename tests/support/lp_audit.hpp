@@ -1,6 +1,6 @@
 #pragma once
 
-#include <lazygumbel/privacy/neighbours.hpp>
+#include <lazygumbel/privacy/accounting/neighbours.hpp>
 #include <vector>
 
 #include "lp_pairs.hpp"

@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/core/types.hpp>
-#include <lazygumbel/privacy/capped_projection.hpp>
-#include <lazygumbel/privacy/constraint_lp_bounds.hpp>
-#include <lazygumbel/privacy/detail/constraint_dual.hpp>
-#include <lazygumbel/privacy/detail/vertex_scores.hpp>
-#include <lazygumbel/privacy/scaled_simplex.hpp>
+#include <lazygumbel/privacy/lp/constraint_lp_bounds.hpp>
+#include <lazygumbel/privacy/lp/detail/capped_projection.hpp>
+#include <lazygumbel/privacy/lp/detail/constraint_dual.hpp>
+#include <lazygumbel/privacy/lp/detail/vertex_scores.hpp>
+#include <lazygumbel/privacy/lp/scaled_simplex.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
 #include <span>

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/index/mips_index.hpp>
-#include <lazygumbel/privacy/detail/stale_vertex_index.hpp>
+#include <lazygumbel/privacy/lp/detail/stale_vertex_index.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <vector>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <lazygumbel/privacy/neighbours.hpp>
+#include <lazygumbel/privacy/accounting/neighbours.hpp>
 
 #include "lp_pairs.hpp"
 

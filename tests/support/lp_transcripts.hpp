@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/privacy/lp_result.hpp>
+#include <lazygumbel/privacy/lp/lp_result.hpp>
 #include <vector>
 
 #include "capped_reference.hpp"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/privacy/neighbours.hpp>
+#include <lazygumbel/privacy/accounting/neighbours.hpp>
 #include <vector>
 
 #include "privacy_audit.hpp"

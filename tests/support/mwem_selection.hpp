@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/index/flat_index.hpp>
-#include <lazygumbel/privacy/detail/mwem_selectors.hpp>
+#include <lazygumbel/privacy/release/detail/mwem_selectors.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <span>
 #include <vector>

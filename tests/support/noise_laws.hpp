@@ -9,7 +9,7 @@
 #include <vector>
 
 /// \file
-/// The discrete laws of privacy/discrete_noise.hpp as distribution functions, and cells for a
+/// The discrete laws of privacy/noise/discrete_noise.hpp as distribution functions, and cells for a
 /// chi-square test at any scale.
 
 namespace lazygumbel::testing {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
-#include <lazygumbel/attention/attention_tape.hpp>
+#include <lazygumbel/attention/knn/attention_tape.hpp>
 #include <limits>
 #include <stdexcept>
 #include <vector>

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <lazygumbel/attention/knn_attention.hpp>
+#include <lazygumbel/attention/knn/knn_attention.hpp>
 #include <vector>
 
 #include "attention_reference.hpp"

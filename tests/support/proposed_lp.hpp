@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/privacy/detail/lp_selectors.hpp>
+#include <lazygumbel/privacy/lp/detail/lp_selectors.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <vector>
 

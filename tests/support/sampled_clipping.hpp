@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/index/mips_index.hpp>
-#include <lazygumbel/privacy/constraint_scores.hpp>
-#include <lazygumbel/privacy/sampled_constraint_index.hpp>
+#include <lazygumbel/privacy/lp/detail/constraint_scores.hpp>
+#include <lazygumbel/privacy/lp/detail/sampled_constraint_index.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
 #include <limits>

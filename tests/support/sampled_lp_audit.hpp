@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/privacy/scalar_private_lp.hpp>
+#include <lazygumbel/privacy/lp/scalar_private_lp.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <vector>
 

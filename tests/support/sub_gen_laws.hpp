@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/attention/sub_gen_cache.hpp>
+#include <lazygumbel/attention/subgen/sub_gen_cache.hpp>
 #include <limits>
 #include <utility>
 #include <vector>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstddef>
-#include <lazygumbel/attention/random_walk.hpp>
+#include <lazygumbel/attention/walks/random_walk.hpp>
 #include <lazygumbel/index/flat_index.hpp>
 #include <span>
 #include <string>

@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
-#include <lazygumbel/attention/sliding_window_options.hpp>
+#include <lazygumbel/attention/window/sliding_window_options.hpp>
 #include <limits>
 
 #include "attention_gradient_reference.hpp"

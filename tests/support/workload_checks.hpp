@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <lazygumbel/core/simd.hpp>
-#include <lazygumbel/privacy/domain.hpp>
-#include <lazygumbel/privacy/workload.hpp>
+#include <lazygumbel/privacy/table/domain.hpp>
+#include <lazygumbel/privacy/workload/workload.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
 #include <message_of.hpp>

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <lazygumbel/privacy/dense_workload.hpp>
-#include <lazygumbel/privacy/histogram.hpp>
-#include <lazygumbel/privacy/workload.hpp>
+#include <lazygumbel/privacy/table/histogram.hpp>
+#include <lazygumbel/privacy/workload/dense_workload.hpp>
+#include <lazygumbel/privacy/workload/workload.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
 #include <span>

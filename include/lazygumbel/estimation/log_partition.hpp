@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "lazygumbel/core/log_sum_exp.hpp"
+#include "lazygumbel/estimation/detail/head_tail.hpp"
+#include "lazygumbel/estimation/detail/sample_size.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
-#include "lazygumbel/estimation/head_tail.hpp"
 #include "lazygumbel/estimation/normal_quantile.hpp"
-#include "lazygumbel/estimation/sample_size.hpp"
 
 namespace lazygumbel {
 

@@ -9,11 +9,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "lazygumbel/estimation/detail/head_tail.hpp"
 #include "lazygumbel/estimation/detail/ratio_sums.hpp"
+#include "lazygumbel/estimation/detail/sample_size.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
-#include "lazygumbel/estimation/head_tail.hpp"
 #include "lazygumbel/estimation/normal_quantile.hpp"
-#include "lazygumbel/estimation/sample_size.hpp"
 
 namespace lazygumbel {
 

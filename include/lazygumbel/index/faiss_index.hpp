@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/mips_index.hpp"
-#include "lazygumbel/index/row_store.hpp"
 
 namespace lazygumbel {
 

@@ -9,9 +9,9 @@
 
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/detail/row_store.hpp"
+#include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/index/mips_index.hpp"
-#include "lazygumbel/index/row_store.hpp"
-#include "lazygumbel/index/top_k.hpp"
 
 namespace lazygumbel {
 

@@ -12,8 +12,8 @@
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/detail/projection.hpp"
+#include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/mips_index.hpp"
-#include "lazygumbel/index/row_store.hpp"
 
 namespace lazygumbel {
 

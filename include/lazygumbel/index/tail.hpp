@@ -7,7 +7,7 @@
 #include <span>
 
 #include "lazygumbel/core/types.hpp"
-#include "lazygumbel/index/complement.hpp"
+#include "lazygumbel/index/detail/complement.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/random/philox.hpp"
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "lazygumbel/index/flat_index.hpp"
-#include "lazygumbel/index/hnsw_index.hpp"
-#include "lazygumbel/index/ivf_index.hpp"
-#include "lazygumbel/index/scalar_quantized_index.hpp"
+#include "lazygumbel/index/hnsw/hnsw_index.hpp"
+#include "lazygumbel/index/ivf/ivf_index.hpp"
+#include "lazygumbel/index/quantized/scalar_quantized_index.hpp"
 #include "lazygumbel/sampling/detail/cost_model.hpp"
 
 namespace lazygumbel {

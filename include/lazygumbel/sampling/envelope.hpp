@@ -13,7 +13,7 @@
 
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/index/checked_search.hpp"
-#include "lazygumbel/index/complement.hpp"
+#include "lazygumbel/index/detail/complement.hpp"
 #include "lazygumbel/index/gap.hpp"
 #include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/random/categorical.hpp"

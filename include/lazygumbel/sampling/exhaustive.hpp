@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "lazygumbel/core/errors.hpp"
-#include "lazygumbel/index/top_k.hpp"
+#include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/random/gumbel.hpp"
 #include "lazygumbel/sampling/draw.hpp"
 

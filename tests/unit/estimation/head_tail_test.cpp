@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <lazygumbel/estimation/head_tail.hpp>
+#include <lazygumbel/estimation/detail/head_tail.hpp>
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/random/philox.hpp>
 

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <lazygumbel/estimation/sample_size.hpp>
+#include <lazygumbel/estimation/detail/sample_size.hpp>
 #include <limits>
 
 namespace lazygumbel {

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <lazygumbel/index/complement.hpp>
+#include <lazygumbel/index/detail/complement.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <limits>
 #include <statistics.hpp>

@@ -5,7 +5,7 @@
 #include <indexes.hpp>
 #include <largest_difference.hpp>
 #include <lazygumbel/index/flat_index.hpp>
-#include <lazygumbel/index/hnsw_index.hpp>
+#include <lazygumbel/index/hnsw/hnsw_index.hpp>
 #include <lazygumbel/index/projected_index.hpp>
 #include <lazygumbel/index/recall.hpp>
 #include <limits>

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <indexes.hpp>
-#include <lazygumbel/index/row_store.hpp>
+#include <lazygumbel/index/detail/row_store.hpp>
 #include <limits>
 #include <message_of.hpp>
 #include <string>

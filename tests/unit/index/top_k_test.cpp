@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <lazygumbel/index/top_k.hpp>
+#include <lazygumbel/index/detail/top_k.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <limits>
 #include <utility>

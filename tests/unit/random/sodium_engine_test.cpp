@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <lazygumbel/privacy/discrete_noise.hpp>
+#include <lazygumbel/privacy/noise/discrete_noise.hpp>
 #include <lazygumbel/random/sodium_engine.hpp>
 #include <one_child.hpp>
 #include <set>

@@ -105,7 +105,7 @@ TEST(GumbelTopK, RefusesBadCounts) {
       {"scores[1]", "nan"});
 }
 
-// inverse_cdf_draw; its law: tests/statistical/mwem_selection_law_test.cpp.
+// inverse_cdf_draw; its law: tests/statistical/privacy/release/mwem_selection_law_test.cpp.
 
 TEST(InverseCdfDraw, FindsTheItemInEveryPosition) {  // 1024 to a block
   std::vector<double> weights;

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <lazygumbel/index/flat_index.hpp>
-#include <lazygumbel/index/hnsw_index.hpp>
+#include <lazygumbel/index/hnsw/hnsw_index.hpp>
 #include <lazygumbel/sampling/tune.hpp>
 
 #include "laws.hpp"

@@ -1,0 +1,162 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/attention/cache/exact_kv_cache.hpp"
+#include "lazygumbel/attention/exact/attention_gradients.hpp"
+#include "lazygumbel/attention/exact/attention_output.hpp"
+#include "lazygumbel/attention/knn/attention_tape.hpp"
+#include "lazygumbel/attention/knn/detail/decode/sampled_decode.hpp"
+#include "lazygumbel/attention/knn/detail/prefill/sampled_prefill.hpp"
+#include "lazygumbel/attention/knn/detail/sampled_backward.hpp"
+#include "lazygumbel/attention/knn/knn_attention_options.hpp"
+#include "lazygumbel/random/engine.hpp"
+
+namespace lazygumbel {
+
+/// Attention that looks at few of the keys. The keys that matter to a query - the first few, the
+/// last few, those that an index finds - are attended to exactly, the rest by a weighted sample of
+/// them:
+///   Z^ = sum_S e^s + sum_T W e^s,   N^ = sum_S e^s v + sum_T W e^s v,   o^ = N^ / Z^,
+/// E Z^ = Z and E N^ = N whatever the keys are; o^ errs by O(1 / l) in the mean and by a standard
+/// deviation that each answer reports. With an accuracy, samples grow until that meets the target,
+/// and queries that sampling does not pay for are attended to exactly.
+///
+/// Source: Mussmann, Levy, Ermon, "Fast Amortized Inference and Learning in Log-linear Models with
+/// Randomly Perturbed Nearest Neighbor Search", UAI 2017; Haris, "kNN Attention Demystified",
+/// ICLR 2025; docs/attention.md.
+template <StorageScalar T = float>
+class KnnAttention {
+ public:
+  /// For queries of `heads` heads over keys of `kv_heads` heads of dimension d, values of dv.
+  /// Throws std::invalid_argument on sizes or options out of range.
+  KnnAttention(std::size_t heads, std::size_t kv_heads, std::size_t d, std::size_t dv,
+               KnnAttentionOptions options = {})
+      : heads_(heads),
+        options_(std::move(options)),
+        sink_logits_(options_.attention.sink_logits.begin(), options_.attention.sink_logits.end()),
+        cache_(kv_heads, d, dv),
+        decoder_(options_, heads, kv_heads, d, dv) {
+    options_.attention.sink_logits = sink_logits_;
+  }
+  KnnAttention(const KnnAttention&) = delete;
+  KnnAttention& operator=(const KnnAttention&) = delete;
+
+  const KnnAttentionOptions& options() const noexcept { return options_; }
+  const KeyValueCache<T>& cache() const noexcept { return cache_; }
+
+  /// Appends tokens to the cache (copied), and codes their keys. Amortised O(d + dv) a token and
+  /// head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity; nothing is then
+  /// appended.
+  void append(const HeadsView<T>& keys, const HeadsView<T>& values) {
+    cache_.append(keys, values);
+    decoder_.append(cache_);
+  }
+
+  /// Attention of one token's queries (1 token, all heads) over the whole cache. Where sampling
+  /// does not pay - few keys, or a target that wants more rows than exact attention reads - it is
+  /// exact, and after such a query the next few are exact at once. The same result for any number
+  /// of threads. Throws std::invalid_argument as exact_attention does.
+  template <BitGenerator Engine>
+  AttentionOutput decode(const HeadsView<float>& queries, Engine& engine) {
+    AttentionOutput out;
+    decode(queries, engine, out);
+    return out;
+  }
+
+  /// The same into `out`, whose memory is reused.
+  template <BitGenerator Engine>
+  void decode(const HeadsView<float>& queries, Engine& engine, AttentionOutput& out) {
+    decoder_.decode(cache_, queries, engine, out);
+  }
+
+  /// Attention of many queries over given keys, under the options' mask: lists of keys in order of
+  /// time, lists and samples shared by the queries that meet them, worked off as matrix products.
+  /// Nothing of it depends on keys that a query does not see. `tape`, when given, is filled for
+  /// `backward`. The same result for any number of threads. About O(m (sqrt n) d) where keys
+  /// cluster; O(m n d) at worst, where that is what the accuracy takes. Throws
+  /// std::invalid_argument as exact_attention does.
+  template <BitGenerator Engine>
+  AttentionOutput forward(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                          const HeadsView<T>& values, Engine& engine,
+                          AttentionTape* tape = nullptr) const {
+    const detail::AttentionShape shape = require_shape(queries, keys, values);
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < shape.queries; ++i)
+      seen = (std::max)(seen, options_.attention.mask.visible(i, shape.queries, shape.keys));
+    detail::require_finite("queries", queries);
+    detail::require_finite("keys", keys.tokens(0, seen));
+    detail::require_finite("values", values.tokens(0, seen));
+    AttentionOutput out;
+    detail::resize_output(shape, out);
+    const auto seed = static_cast<std::uint64_t>(engine());
+    // Scores that overflow float do so nowhere unnoticed.
+    if (detail::may_overflow(queries, keys.tokens(0, seen), shape.scale))
+      exact_attention(queries, keys, values, options_.attention, out);
+    detail::sampled_prefill(queries, keys, values, options_, shape, seed, out, tape);
+    return out;
+  }
+
+  /// Gradients of a loss through a `forward` that filled `tape`, given g = dL / d(output), m x H
+  /// rows of dv, in about the time that its plan takes: the keys that met each query, drawn ones
+  /// with their weights, give all three.
+  ///
+  /// Without `exact`: the exact gradients of the sampled output o^ as a function of queries, keys
+  /// and values, lists and draws held fixed; against those of exact attention a bias of O(1 / l).
+  /// With the output of `exact_attention`, or of another forward with draws of its own: weights
+  /// are by its log Z and deltas <g, o> by its o. The means of all three gradients are then the
+  /// exact ones when it is exact and draws are a fixed budget (no accuracy), and the noise is a
+  /// little larger. Gradients of sink logits are those of the forward that is read.
+  ///
+  /// errors: estimated from the draws themselves, the root of E |g^ - g|^2 over |g^|; 0 where
+  /// nothing was drawn. They fall as 1 / sqrt(tail_samples), and averages over steps fall likewise;
+  /// draws are shared by the queries of a block, so that outputs to 10% do not make gradients to
+  /// 10%.
+  ///
+  /// Same result for any number of threads; memory of the keys' gradients for each thread or so.
+  /// Throws std::invalid_argument as exact_attention_backward does, and on a tape of other shapes,
+  /// queries, keys or options.
+  /// Source: Haris, "kNN Attention Demystified", ICLR 2025, for gradients from few keys;
+  /// docs/attention.md.
+  AttentionGradients backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                              const HeadsView<T>& values, const AttentionTape& tape,
+                              const HeadsView<float>& output_gradients,
+                              const AttentionOutput* exact = nullptr) const {
+    const detail::AttentionShape shape = require_shape(queries, keys, values);
+    if (shape.queries > 0) {
+      detail::require_tape(shape, tape);
+      detail::require_backward(shape, tape.output, output_gradients, "tape.output");
+      if (exact != nullptr) detail::require_backward(shape, *exact, output_gradients, "exact");
+    }
+    detail::require_finite("queries", queries);
+    detail::require_finite("keys", keys);
+    detail::require_finite("values", values);
+    return detail::sampled_backward(queries, keys, values, options_.attention, shape, tape,
+                                    output_gradients, exact);
+  }
+
+ private:
+  detail::AttentionShape require_shape(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                                       const HeadsView<T>& values) const {
+    const auto require = [](const char* name, std::size_t value, std::size_t wanted) {
+      if (value != wanted) detail::throw_invalid(name, value, "must be " + detail::text_of(wanted));
+    };
+    require("queries.heads()", queries.heads(), heads_);
+    require("keys.heads()", keys.heads(), cache_.kv_heads());
+    require("keys.dimension()", keys.dimension(), cache_.keys().dimension());
+    require("values.dimension()", values.dimension(), cache_.values().dimension());
+    return detail::require_attention(queries, keys, values, options_.attention);
+  }
+
+  std::size_t heads_;
+  KnnAttentionOptions options_;
+  std::vector<float> sink_logits_;
+  KeyValueCache<T> cache_;
+  detail::SampledDecoder<T> decoder_;
+};
+
+}  // namespace lazygumbel

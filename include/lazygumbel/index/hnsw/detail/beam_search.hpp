@@ -1,0 +1,125 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/hnsw/detail/hnswlib.hpp"
+
+namespace lazygumbel::detail {
+
+/// Best-first search on level 0 of a graph that hnswlib built. Compared with hnswlib's own search
+/// it starts from several places, which is what decides whether an isolated row is found, and keeps
+/// its candidates in one sorted array with all rows of a neighbourhood prefetched; measured side by
+/// side in bench/results/README.md. Stateless but for the starting places: const is
+/// thread-safe.
+template <class Scalar>
+class BeamSearch {
+ public:
+  using Place = hnswlib::tableint;
+  struct Hit {
+    Scalar score;
+    Place place;
+    bool expanded;
+  };
+
+  /// Takes the nodes of the graph's upper levels, about `pivot_count` of them, as places to start.
+  template <class Graph>
+  void choose_pivots(const Graph& graph) {
+    const auto& engine = graph.engine();
+    const std::size_t n = graph.size();
+    std::vector<Place> nodes;
+    for (int level = engine.maxlevel_; level >= 0 && nodes.size() < pivot_count; --level) {
+      nodes.clear();
+      for (Place place = 0; place < n; ++place)
+        if (engine.element_levels_[place] >= level) nodes.push_back(place);
+    }
+    const std::size_t step = (std::max)(std::size_t{1}, nodes.size() / pivot_count);
+    pivots_.clear();
+    for (std::size_t i = 0; i < nodes.size(); i += step) pivots_.push_back(nodes[i]);
+    rows_.resize(static_cast<Eigen::Index>(pivots_.size()),
+                 static_cast<Eigen::Index>(graph.width()));
+    for (std::size_t i = 0; i < pivots_.size(); ++i)
+      rows_.row(static_cast<Eigen::Index>(i)) = graph.stored(pivots_[i]).transpose();
+  }
+
+  /// Leaves the `ef` best nodes found in `beam`, best first. O(ef M d) and a scan of the pivots.
+  template <class Graph>
+  void run(const Graph& graph, const VectorView<Scalar>& query, std::size_t ef,
+           std::vector<Hit>& beam) const {
+    const auto& engine = graph.engine();
+    const Visited visited(engine);
+    beam.clear();
+    beam.reserve(ef + 1);
+    std::size_t next = 0;  // every hit before it is expanded
+    const auto offer = [&](Scalar score, Place place) {
+      if (beam.size() == ef) {
+        if (!(score > beam.back().score)) return;
+        beam.pop_back();
+      }
+      const auto at = std::upper_bound(beam.begin(), beam.end(), score,
+                                       [](Scalar s, const Hit& hit) { return s > hit.score; });
+      next = (std::min)(next, static_cast<std::size_t>(at - beam.begin()));
+      beam.insert(at, {score, place, false});
+    };
+
+    Vector<Scalar> pivot_scores = rows_ * query;
+    for (std::size_t i = 0; i < (std::min)(start_count, pivots_.size()); ++i) {
+      Eigen::Index best = 0;
+      const Scalar score = pivot_scores.maxCoeff(&best);
+      pivot_scores[best] = -std::numeric_limits<Scalar>::infinity();
+      visited.insert(pivots_[static_cast<std::size_t>(best)]);
+      offer(score, pivots_[static_cast<std::size_t>(best)]);
+    }
+
+    std::vector<Place> fresh(engine.maxM0_);
+    while (next < beam.size()) {
+      Hit& hit = beam[next++];
+      if (hit.expanded) continue;
+      hit.expanded = true;
+      auto* const links = engine.get_linklist0(hit.place);
+      const std::size_t degree = engine.getListCount(links);
+      std::size_t count = 0;
+      for (std::size_t j = 1; j <= degree; ++j) visited.prefetch(links[j]);
+      for (std::size_t j = 1; j <= degree; ++j)
+        if (visited.insert(links[j])) {
+          graph.prefetch(links[j]);
+          fresh[count++] = links[j];
+        }
+      for (std::size_t j = 0; j < count; ++j) offer(graph.stored(fresh[j]).dot(query), fresh[j]);
+    }
+  }
+
+ private:
+  static constexpr std::size_t pivot_count = 256, start_count = 4;
+
+  /// A set of places from the engine's pool of them, given back at the end.
+  class Visited {
+   public:
+    template <class Engine>
+    explicit Visited(const Engine& engine)
+        : pool_(*engine.visited_list_pool_), list_(pool_.getFreeVisitedList()) {}
+    Visited(const Visited&) = delete;
+    Visited& operator=(const Visited&) = delete;
+    ~Visited() { pool_.releaseVisitedList(list_); }
+
+    /// False when it was in already.
+    bool insert(Place place) const {
+      if (list_->mass[place] == list_->curV) return false;
+      list_->mass[place] = list_->curV;
+      return true;
+    }
+    void prefetch(Place place) const { LAZYGUMBEL_PREFETCH(list_->mass + place); }
+
+   private:
+    hnswlib::VisitedListPool& pool_;
+    hnswlib::VisitedList* list_;
+  };
+
+  std::vector<Place> pivots_;
+  RowMatrix<Scalar> rows_;  // of the pivots
+};
+
+}  // namespace lazygumbel::detail

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/hnsw/detail/beam_search.hpp"
+#include "lazygumbel/index/hnsw/detail/hnswlib.hpp"
+#include "lazygumbel/index/hnsw/hnsw_parameters.hpp"
+
+namespace lazygumbel::detail {
+
+/// hnswlib's graph over rows of `width` numbers with distance -<a, b>, and the little that its
+/// users would have to know: where rows lie, how labels map to places, how it grows.
+///
+/// hnswlib stores a row 4 bytes after a multiple of 8; rows of double get 4 bytes of padding in
+/// front, so that they are aligned. What is given to hnswlib (Point) has the same layout.
+template <class Scalar>
+class HnswGraph {
+ public:
+  static constexpr std::size_t padding = sizeof(Scalar) > 4 ? 4 : 0;
+  using Engine = hnswlib::HierarchicalNSW<Scalar>;
+
+  /// A vector outside the graph, laid out as inside it.
+  class Point {
+   public:
+    explicit Point(std::size_t width) : storage_(width + 1) {}
+    Scalar* values() noexcept { return storage_.data() + 1; }
+    const void* data() const noexcept {
+      return reinterpret_cast<const char*>(storage_.data() + 1) - padding;
+    }
+
+   private:
+    std::vector<Scalar> storage_;
+  };
+
+  HnswGraph(std::size_t width, std::size_t capacity, const HnswParameters& parameters)
+      : space_(std::make_unique<Space>(width)),
+        engine_(std::make_unique<Engine>(space_.get(), capacity, parameters.M,
+                                         parameters.ef_construction, parameters.seed)) {}
+
+  std::size_t width() const noexcept { return space_->width; }
+  std::size_t size() const noexcept { return place_.size(); }
+  Engine& engine() noexcept { return *engine_; }
+  const Engine& engine() const noexcept { return *engine_; }
+
+  /// Where hnswlib keeps item `id`.
+  hnswlib::tableint place(item_id id) const noexcept { return place_[id]; }
+
+  /// The vector stored at a place, width() numbers.
+  Eigen::Map<const Vector<Scalar>> stored(hnswlib::tableint place) const noexcept {
+    return {values(engine_->getDataByInternalId(place)), static_cast<Eigen::Index>(width())};
+  }
+
+  /// Fetches (the beginning of) the vector at a place into the cache.
+  void prefetch(hnswlib::tableint place) const noexcept {
+    const char* const begin = engine_->getDataByInternalId(place);
+    const std::size_t bytes = (std::min)(width() * sizeof(Scalar), std::size_t{512});
+    for (std::size_t at = 0; at < bytes; at += 64) LAZYGUMBEL_PREFETCH(begin + at);
+  }
+
+  /// Inserts items size() .. size()+count-1; fill(i, out) writes the i-th new vector.
+  template <class Fill>
+  void append(std::size_t count, std::size_t threads, const Progress& progress, Fill&& fill) {
+    const std::size_t before = size(), after = before + count;
+    if (after > engine_->max_elements_)
+      engine_->resizeIndex((std::max)(after, engine_->max_elements_ + engine_->max_elements_ / 2));
+    std::mutex progress_guard;
+    std::size_t done = 0;
+    const std::size_t step = (count + 99) / 100;
+    const auto insert = [&](std::size_t i) {
+      Point point(width());
+      fill(i, point.values());
+      engine_->addPoint(point.data(), before + i);
+      if (!progress) return;
+      const std::lock_guard lock(progress_guard);
+      if (++done % step == 0 || done == count) progress(done, count);
+    };
+    // The first row of an empty graph becomes its entry point: alone, before the others look for
+    // it.
+    const std::size_t alone = before == 0 && count > 0 ? 1 : 0;
+    try {
+      if (alone == 1) insert(0);
+      parallel_for(count - alone, threads, [&](std::size_t i) { insert(i + alone); });
+    } catch (...) {  // progress threw: every row that was begun is in, and those are the first ones
+      refresh();
+      throw;
+    }
+    refresh();
+  }
+
+  /// Appends the ids of at most k items near the top, found with a beam of max(ef, k); `query` has
+  /// width() numbers.
+  void search(const VectorView<Scalar>& query, std::size_t ef, std::size_t k,
+              std::vector<item_id>& found) const {
+    std::vector<typename BeamSearch<Scalar>::Hit> beam;
+    beam_search_.run(*this, query, (std::max)(ef, k), beam);
+    for (std::size_t i = 0; i < (std::min)(k, beam.size()); ++i)
+      found.push_back(static_cast<item_id>(engine_->getExternalLabel(beam[i].place)));
+  }
+
+  /// What a change of the rows asks for: the map from labels to places, and the places to start
+  /// from.
+  void refresh() {
+    const std::size_t count = engine_->cur_element_count;
+    place_.resize(count);
+    for (std::size_t i = 0; i < count; ++i)
+      place_[engine_->getExternalLabel(static_cast<hnswlib::tableint>(i))] =
+          static_cast<hnswlib::tableint>(i);
+    beam_search_.choose_pivots(*this);
+  }
+
+  static Scalar* values(char* stored) noexcept {
+    return reinterpret_cast<Scalar*>(stored + padding);
+  }
+  static const Scalar* values(const char* stored) noexcept {
+    return reinterpret_cast<const Scalar*>(stored + padding);
+  }
+
+ private:
+  struct Space final : hnswlib::SpaceInterface<Scalar> {
+    explicit Space(std::size_t width_in) : width(width_in) {}
+    std::size_t get_data_size() override { return padding + width * sizeof(Scalar); }
+    hnswlib::DISTFUNC<Scalar> get_dist_func() override { return &distance; }
+    void* get_dist_func_param() override { return &width; }
+
+    static Scalar distance(const void* a, const void* b, const void* width) {
+      const auto d = static_cast<Eigen::Index>(*static_cast<const std::size_t*>(width));
+      using Row = Eigen::Map<const Vector<Scalar>>;
+      return -Row(values(static_cast<const char*>(a)), d)
+                  .dot(Row(values(static_cast<const char*>(b)), d));
+    }
+
+    std::size_t width;
+  };
+
+  std::unique_ptr<Space> space_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<hnswlib::tableint> place_;  // of item id
+  BeamSearch<Scalar> beam_search_;
+};
+
+}  // namespace lazygumbel::detail

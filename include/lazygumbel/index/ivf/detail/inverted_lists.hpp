@@ -1,0 +1,246 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/core/parallel.hpp"
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/ivf/detail/list_directory.hpp"
+#include "lazygumbel/index/ivf/kmeans.hpp"
+
+namespace lazygumbel::detail {
+
+/// The rows of an IVF index, list by list, each list with a centroid, the radius of a ball around
+/// it that holds all its rows, and their spread.
+template <class Scalar>
+class InvertedLists {
+ public:
+  using Rows = Eigen::Map<const RowMatrix<Scalar>>;
+  using Row = Eigen::Map<const Vector<Scalar>>;
+  using Numbers = Eigen::Map<const Eigen::ArrayXd>;
+
+  /// What is known of a query's scores before any row is read.
+  struct QueryScale {
+    double norm = 0.0;     ///< |query|, rounded up
+    double largest = 0.0;  ///< no computed |score| exceeds it
+    double slack = 0.0;    ///< see `bounds`
+  };
+
+  explicit InvertedLists(std::size_t dimension) : dimension_(dimension) {}
+
+  std::size_t size() const noexcept { return directory_.size(); }
+  std::size_t dimension() const noexcept { return dimension_; }
+  std::size_t lists() const noexcept { return rows_.size(); }
+  const ListDirectory& directory() const noexcept { return directory_; }
+
+  Rows rows(std::size_t list) const noexcept {
+    return Rows(rows_[list].data(), static_cast<Eigen::Index>(directory_.items(list).size()),
+                columns());
+  }
+  Row row(item_id id) const noexcept {
+    const auto [list, slot] = directory_.place(id);
+    return Row(rows_[list].data() + slot * dimension_, columns());
+  }
+  /// One centroid a list, lists() x d.
+  Rows centroids() const noexcept {
+    return Rows(centroids_.data(), static_cast<Eigen::Index>(lists()), columns());
+  }
+  /// For each list, at least |x - centroid| for each of its rows x.
+  Numbers radii() const noexcept { return numbers(radii_); }
+  /// For each list, the root mean square of <u, x - centroid> over its rows x and all unit vectors
+  /// u; at most the radius.
+  Numbers deviations() const noexcept { return numbers(deviations_); }
+
+  void prefetch(item_id id) const noexcept {
+    const auto* const begin = reinterpret_cast<const char*>(row(id).data());
+    const std::size_t bytes = (std::min)(dimension_ * sizeof(Scalar), std::size_t{1024});
+    for (std::size_t at = 0; at < bytes; at += 64) LAZYGUMBEL_PREFETCH(begin + at);
+  }
+
+  /// Throws std::invalid_argument on a bad query or k == 0.
+  QueryScale require_query(std::string_view name, const VectorView<Scalar>& query,
+                           std::size_t k) const {
+    detail::require_query<Scalar>(name, query, dimension_);
+    if (k == 0) throw_invalid("k", k, "must be at least 1");
+    const double scale = require_scores_fit<Scalar>(name, query, max_norm_) * (1.0 + 1e-12);
+    // Products with a row and with its centroid, each within g |query| max_norm of the exact one,
+    // g = d u / (1 - d u) [FlatIndex]; 16 more roundings for the arithmetic of `bounds`.
+    const double roundings = (static_cast<double>(dimension_) + 16.0) * 0.5 *
+                             static_cast<double>(std::numeric_limits<Scalar>::epsilon());
+    const double slack = 2.0 * roundings / (1.0 - roundings) * scale +
+                         2.0 * static_cast<double>(dimension_) *
+                             static_cast<double>((std::numeric_limits<Scalar>::min)());
+    return {query.template cast<double>().stableNorm() * (1.0 + 1e-12), scale + slack, slack};
+  }
+
+  /// For each list an upper bound on the *computed* scores of its rows, given those of the
+  /// centroids: <q, x> = <q, c> + <q, x - c> <= <q, c> + |q| radius, and the rounding of both.
+  Eigen::ArrayXd bounds(const QueryScale& query, const VectorView<Scalar>& centroid_scores) const {
+    const Eigen::ArrayXd balls =
+        centroid_scores.template cast<double>().array() + (query.norm * radii() + query.slack);
+    return (balls.min)(query.largest);
+  }
+
+  /// Opens a list with this centroid, d numbers. O(d).
+  void open(const Scalar* centroid) {
+    make_room(centroids_, dimension_);
+    for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) make_room(*numbers, 1);
+    rows_.emplace_back();
+    directory_.open();
+    centroids_.insert(centroids_.end(), centroid, centroid + dimension_);
+    for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) numbers->push_back(0.0);
+    max_norm_ =
+        (std::max)(max_norm_, Row(centroid, columns()).template cast<double>().stableNorm());
+  }
+
+  /// Appends rows as items size() .. ; row i goes to list `nearest[i]`. `norm`: the largest row's,
+  /// at most a quarter of the largest Scalar, so that distances cannot overflow.
+  /// When memory runs out, nothing has changed.
+  void append(const MatrixView<Scalar>& rows, std::span<const std::uint32_t> nearest, double norm,
+              std::size_t threads) {
+    const std::vector<double> distances = distances_to_centroids(rows, nearest, threads);
+    std::vector<std::size_t> counts(lists());
+    for (const std::uint32_t list : nearest) ++counts[list];
+    for (std::size_t list = 0; list < lists(); ++list) make_room_in(list, counts[list]);
+    const std::size_t first = size();
+    directory_.grow(nearest.size());
+    for (std::size_t i = 0; i < nearest.size(); ++i)
+      put(nearest[i], static_cast<item_id>(first + i),
+          rows.row(static_cast<Eigen::Index>(i)).data(), distances[i]);
+    for (std::size_t list = 0; list < lists(); ++list)
+      if (counts[list] > 0) refresh(list);
+    max_norm_ = (std::max)(max_norm_, norm);
+  }
+
+  /// Fills the last list, still empty, with these items; read(span) writes the next row.
+  template <class Read>
+  void adopt(std::span<const item_id> items, Read&& read) {
+    const std::size_t list = lists() - 1;
+    make_room_in(list, items.size());
+    std::vector<Scalar> row(dimension_);
+    for (const item_id id : items) {
+      read(std::span<Scalar>(row));
+      if (id >= size()) directory_.grow(id + std::size_t{1} - size());
+      put(list, id, row.data(), distance(row.data(), list));
+      max_norm_ =
+          (std::max)(max_norm_, Row(row.data(), columns()).template cast<double>().stableNorm());
+    }
+    refresh(list);
+  }
+
+  /// Splits a list of at least two rows by 2-means; in the middle when its rows are all the same.
+  void split(std::size_t list, std::uint64_t seed) {
+    const Rows all = rows(list);
+    KmeansParameters two;
+    two.clusters = 2;
+    two.seed = seed;
+    const RowMatrix<Scalar> seeds = kmeans<Scalar>(all, two);
+    std::vector<std::uint32_t> side(static_cast<std::size_t>(all.rows()));
+    assign_to_centroids<Scalar>(all, seeds, side);
+    auto right = static_cast<std::size_t>(std::count(side.begin(), side.end(), 1u));
+    if (right == 0 || right == side.size()) {
+      right = side.size() / 2;
+      std::fill(side.begin(), side.end() - static_cast<std::ptrdiff_t>(right), 0u);
+      std::fill(side.end() - static_cast<std::ptrdiff_t>(right), side.end(), 1u);
+    }
+    const std::size_t counts[] = {side.size() - right, right};
+    const RowMatrix<Scalar> means = list_means(all, side, counts);
+
+    open(means.row(1).data());
+    const std::size_t places[] = {list, lists() - 1};
+    const std::vector<Scalar> old_rows = std::exchange(rows_[list], {});
+    const std::vector<item_id> old_items = directory_.release(list);
+    radii_[list] = root_squares_[list] = 0.0;
+    std::copy_n(means.row(0).data(), dimension_,
+                centroids_.begin() + static_cast<std::ptrdiff_t>(list * dimension_));
+    for (const int s : {0, 1}) make_room_in(places[s], counts[s]);
+    for (std::size_t i = 0; i < side.size(); ++i) {
+      const Scalar* const row = old_rows.data() + i * dimension_;
+      put(places[side[i]], old_items[i], row, distance(row, places[side[i]]));
+    }
+    refresh(places[0]);
+    refresh(places[1]);
+    max_norm_ = (std::max)(max_norm_, means.row(0).template cast<double>().stableNorm());
+  }
+
+  /// The centroids of lists that hold the rows as `nearest` says: their means.
+  static RowMatrix<Scalar> list_means(const MatrixView<Scalar>& rows,
+                                      std::span<const std::uint32_t> nearest,
+                                      std::span<const std::size_t> counts) {
+    const double scale = unit_scale<double>(max_row_norm<Scalar>("rows", rows));
+    return (cluster_means<Scalar>(rows, nearest, counts, scale) / scale).template cast<Scalar>();
+  }
+
+  std::size_t size_in_bytes() const noexcept {
+    std::size_t bytes = directory_.size_in_bytes() + centroids_.capacity() * sizeof(Scalar) +
+                        3 * radii_.capacity() * sizeof(double);
+    for (const auto& rows : rows_) bytes += sizeof rows + rows.capacity() * sizeof(Scalar);
+    return bytes;
+  }
+
+ private:
+  Eigen::Index columns() const noexcept { return static_cast<Eigen::Index>(dimension_); }
+
+  Numbers numbers(const std::vector<double>& values) const noexcept {
+    return Numbers(values.data(), static_cast<Eigen::Index>(values.size()));
+  }
+
+  /// |row - centroid|, rounded up: relative errors of at most 2^-53 for each difference and square,
+  /// (d + 4) 2^-53 for the sum and its root, and what underflows.
+  double distance(const Scalar* row, std::size_t list) const noexcept {
+    const Row centroid(centroids_.data() + list * dimension_, columns());
+    const double computed =
+        (Row(row, columns()).template cast<double>() - centroid.template cast<double>())
+            .stableNorm();
+    return computed * (1.0 + (static_cast<double>(dimension_) + 16.0) * 0x1p-52) +
+           (std::numeric_limits<double>::min)();
+  }
+
+  std::vector<double> distances_to_centroids(const MatrixView<Scalar>& rows,
+                                             std::span<const std::uint32_t> nearest,
+                                             std::size_t threads) const {
+    constexpr std::size_t block = 1024;
+    std::vector<double> distances(nearest.size());
+    parallel_for((nearest.size() + block - 1) / block, threads, [&](std::size_t part) {
+      for (std::size_t i = part * block; i < (std::min)(nearest.size(), (part + 1) * block); ++i)
+        distances[i] = distance(rows.row(static_cast<Eigen::Index>(i)).data(), nearest[i]);
+    });
+    return distances;
+  }
+
+  void make_room_in(std::size_t list, std::size_t added) {
+    if (added == 0) return;
+    make_room(rows_[list], added * dimension_);
+    directory_.make_room_in(list, added);
+  }
+
+  void put(std::size_t list, item_id id, const Scalar* row, double distance) {
+    rows_[list].insert(rows_[list].end(), row, row + dimension_);
+    radii_[list] = (std::max)(radii_[list], distance);
+    root_squares_[list] = std::hypot(root_squares_[list], distance);
+    directory_.append(list, id);
+  }
+
+  void refresh(std::size_t list) noexcept {
+    const double values =
+        static_cast<double>(directory_.items(list).size()) * static_cast<double>(dimension_);
+    deviations_[list] = (std::min)(root_squares_[list] / std::sqrt(values), radii_[list]);
+  }
+
+  std::size_t dimension_;
+  double max_norm_ = 0.0;  // of rows and centroids
+  std::vector<std::vector<Scalar>> rows_;
+  std::vector<Scalar> centroids_;
+  std::vector<double> radii_, deviations_;
+  std::vector<double> root_squares_;  // roots of the sums of squared distances from the centroids
+  ListDirectory directory_;
+};
+
+}  // namespace lazygumbel::detail

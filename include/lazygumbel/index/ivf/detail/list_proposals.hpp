@@ -1,0 +1,113 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "lazygumbel/core/log_sum_exp.hpp"
+#include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/ivf/detail/grouped_tail.hpp"
+#include "lazygumbel/index/ivf/detail/list_directory.hpp"
+#include "lazygumbel/index/tail.hpp"
+#include "lazygumbel/random/uniform.hpp"
+
+namespace lazygumbel {
+
+/// Proposals for importance sampling after a search in inverted lists. The items of scanned lists
+/// have intensity exp(score), so their weight is 1. An item of another list g has intensity
+/// exp(t_g) + u: t_g is what the list's centroid and spread say of the scores in it, and the
+/// defensive u, the same for all of them, keeps weights bounded when a list is not what it seemed
+/// [Hesterberg, "Weighted Average Importance Sampling and Defensive Mixture Distributions",
+/// Technometrics 37(2), 1995].
+///
+/// Refers to the index that filled it, which must stay where and as it is. const members are
+/// thread-safe.
+class ListProposals {
+ public:
+  /// The uniform component's share of the total rate.
+  static constexpr double defensive_share = 0.1;
+
+  ListProposals() = default;
+
+  /// `tilts[g]` = t_g, or -inf for a scanned list; `ids` and `scores`: the scanned items that are
+  /// not in the head, no score above that of `scores`. O(lists + ids).
+  void assign(const detail::ListDirectory& directory, Eigen::ArrayXd tilts,
+              std::vector<item_id> ids, std::vector<double> scores) {
+    assign_scanned(std::move(ids), std::move(scores));
+    std::size_t unscanned = 0;
+    LogSumExp tilted;
+    for (std::size_t g = 0; g < directory.lists(); ++g) {
+      const double tilt = tilts[static_cast<Eigen::Index>(g)];
+      if (tilt == none) continue;
+      unscanned += directory.items(g).size();
+      tilted.add(directory.log_count(g) + tilt);
+    }
+    smallest_ = -none;
+    if (unscanned > 0) {
+      const double uniform = std::log(defensive_share / (1.0 - defensive_share)) +
+                             log_add_exp(tilted.value(), log_scanned_) -
+                             std::log(static_cast<double>(unscanned));
+      for (double& t : tilts) {
+        if (t == none) continue;
+        t = log_add_exp(t, uniform);
+        smallest_ = (std::min)(smallest_, t);
+      }
+    }
+    unscanned_.assign(directory, std::move(tilts));
+    log_rate_ = log_add_exp(unscanned_.log_rate(), log_scanned_);
+    scanned_share_ = log_scanned_ == none ? 0.0 : std::exp(log_scanned_ - log_rate_);
+  }
+
+  double log_rate() const noexcept { return log_rate_; }
+
+  /// O(log lists + log scanned items). Throws std::invalid_argument when log_rate() is -inf.
+  template <BitGenerator Engine>
+  Proposal propose(Engine& engine) const {
+    if (ids_.empty() || (smallest_ != -none && open_uniform(engine) >= scanned_share_))
+      return unscanned_.propose(engine);
+    const double target = open_uniform(engine) * cumulative_.back();
+    const auto found = std::upper_bound(cumulative_.begin(), cumulative_.end() - 1, target);
+    const auto i = static_cast<std::size_t>(found - cumulative_.begin());
+    return {ids_[i], log_intensities_[i]};
+  }
+
+  /// Scanned items have weight at most 1; the others at most exp(U) over their intensity.
+  double log_largest_weight(double bound) const noexcept {
+    const double unscanned = smallest_ == -none ? none : bound - smallest_;
+    return ids_.empty() ? unscanned : (std::max)(0.0, unscanned);
+  }
+
+ private:
+  static constexpr double none = -std::numeric_limits<double>::infinity();
+
+  void assign_scanned(std::vector<item_id> ids, std::vector<double> scores) {
+    ids_ = std::move(ids);
+    log_intensities_ = std::move(scores);
+    cumulative_.resize(ids_.size());
+    log_scanned_ = none;
+    if (ids_.empty()) return;
+    const auto count = static_cast<Eigen::Index>(ids_.size());
+    Eigen::Map<Eigen::ArrayXd> logs(log_intensities_.data(), count);
+    Eigen::Map<Eigen::ArrayXd> weights(cumulative_.data(), count);
+    const double high = logs.maxCoeff();
+    logs = (logs.max)(high - 700.0);  // no weight may underflow to zero
+    weights = (logs - high).exp();
+    std::partial_sum(cumulative_.begin(), cumulative_.end(), cumulative_.begin());
+    log_scanned_ = high + std::log(cumulative_.back());
+  }
+
+  std::vector<item_id> ids_;             // scanned, outside the head
+  std::vector<double> log_intensities_;  // of ids_
+  std::vector<double> cumulative_;       // of their weights
+  GroupedTail unscanned_;
+  double smallest_ = -none;  // log intensity outside the scanned lists
+  double log_scanned_ = none, log_rate_ = none, scanned_share_ = 0.0;
+};
+
+static_assert(TailProposals<ListProposals>);
+
+}  // namespace lazygumbel

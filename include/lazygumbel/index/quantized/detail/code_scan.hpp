@@ -1,0 +1,278 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "lazygumbel/core/detail/lanes.hpp"
+#include "lazygumbel/index/quantized/detail/code_dots.hpp"
+#include "lazygumbel/index/quantized/detail/coded_query.hpp"
+#include "lazygumbel/index/quantized/detail/row_codes.hpp"
+
+/// \file
+/// From integer dot products to bounds. For row i of tile t and a coded query
+///   estimate_i = s_i (a D_i + b z_i) + offset o_i,
+///   error_i = s_i c e_i + norm_t * slack_norm + slack,
+/// and |score(query, i) + offset o_i - estimate_i| <= error_i for the score as `score` computes it
+/// (docs/algorithms.md, section 5; o_i: RowCodes::set_offsets, 0 where none were set). The loops
+/// below are plain C++; each is compiled once for every instruction set, inside a function that
+/// carries it.
+
+namespace lazygumbel::detail {
+
+/// Rows whose bounds `scan_bounds` merges: rows l, 16 + l, 32 + l and 48 + l of a tile.
+inline constexpr std::size_t tile_lanes = 16;
+
+/// What `scan_weights` says of a tile: its largest estimate, the sum of exp(estimate - largest),
+/// and its largest error.
+struct TileWeight {
+  float largest, sum, error;
+};
+
+/// x = exp(x) for x <= 0, within `fast_exp_error` of itself; about 1e-38 from -87 down. 2^f for f
+/// in [-1/2, 1/2] by its minimax cubic: whoever draws by these weights knows each as computed, so
+/// that closeness matters little and time much.
+template <std::size_t W>
+LAZYGUMBEL_INLINE void fast_exp(typename Lanes<W>::Floats& x) noexcept {
+  using Floats = typename Lanes<W>::Floats;
+  using Ints = typename Lanes<W>::Ints;
+  constexpr float round = 12582912.0F;  // 3 * 2^22: its sum with x has round(x) in the low bits
+  x *= 1.44269504F;
+  const Floats least = Floats{} - 126.0F;
+  take_larger(x, least);
+  const Floats shifted = x + round;
+  const Floats f = x - (shifted - round);
+  const Floats power = ((f * 0.055171669F + 0.242611122F) * f + 0.693260985F) * f + 0.999928074F;
+  Ints exponent, bits;
+  std::memcpy(&exponent, &shifted, sizeof exponent);
+  std::memcpy(&bits, &power, sizeof bits);
+  bits += exponent << 23;
+  std::memcpy(&x, &bits, sizeof x);
+}
+inline constexpr double fast_exp_error = 1e-4;
+
+/// The words of W rows, taken apart.
+template <std::size_t W>
+struct RowWords {
+  using Floats = typename Lanes<W>::Floats;
+  LAZYGUMBEL_INLINE explicit RowWords(const std::uint32_t* words) noexcept {
+    typename Lanes<W>::Ints all;
+    load(all, words);
+    const typename Lanes<W>::Ints upper = all & static_cast<std::int32_t>(0xffff0000U);
+    std::memcpy(&scale, &upper, sizeof scale);
+    zero = __builtin_convertvector((all >> 8) & 255, Floats);
+    residual = __builtin_convertvector(all & 255, Floats);
+  }
+  Floats scale, zero, residual;
+};
+
+/// Adds the coefficient times the offsets of W rows of a tile, where there are any.
+template <std::size_t W>
+LAZYGUMBEL_INLINE void add_offsets(typename Lanes<W>::Floats& sum, const float* offsets,
+                                   std::size_t first, float coefficient) noexcept {
+  if (offsets == nullptr) return;
+  typename Lanes<W>::Floats some;
+  load(some, offsets + first);
+  sum += coefficient * some;
+}
+
+LAZYGUMBEL_INLINE float slack_of(const RowCodes& codes, std::size_t tile, const CodedQuery& query) {
+  return codes.norm(tile) * query.slack_norm + query.slack;
+}
+
+/// Where `scan_bounds` leaves the bounds of one query: tile_lanes numbers a tile, and their
+/// largest.
+struct BoundSink {
+  float* lanes;
+  float* largest;
+};
+
+/// lanes[16 t + l]: an upper bound on the scores of rows l, 16 + l, 32 + l, 48 + l of tile t. Of
+/// rows without offsets: a sum more would be fused here and not there, and a batch of queries would
+/// no longer get what each gets alone.
+template <class Dots, int Bits, int Queries>
+LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std::size_t last,
+                                   const CodedQuery* const* queries, const BoundSink* sinks) {
+  constexpr std::size_t W = Dots::width, parts = tile_lanes / W;
+  using Floats = typename Lanes<W>::Floats;
+  constexpr int at_once = Queries < 2 ? Queries : 2;  // as many as the registers hold
+  static_assert(Queries % at_once == 0);
+  const std::int32_t* words[Queries];
+  for (int q = 0; q < Queries; ++q) words[q] = queries[q]->words.data();
+  alignas(64) std::int32_t dots[Queries][tile_rows];
+  for (std::size_t t = first; t < last; ++t) {
+    for (int q = 0; q < Queries; q += at_once)
+      Dots::template run<Bits, at_once>(codes.tile(t), codes.groups(), words + q, dots + q);
+    Floats largest[Queries][parts];
+    LAZYGUMBEL_UNROLL
+    for (std::size_t i = 0; i < tile_rows / W; ++i) {
+      const RowWords<W> row(codes.words(t) + W * i);
+      LAZYGUMBEL_UNROLL
+      for (int q = 0; q < Queries; ++q) {
+        typename Lanes<W>::Ints dot;
+        load(dot, dots[q] + W * i);
+        const Floats bound = row.scale * (queries[q]->a * __builtin_convertvector(dot, Floats) +
+                                          queries[q]->b * row.zero + queries[q]->c * row.residual);
+        if (i < parts)
+          largest[q][i] = bound;
+        else
+          take_larger(largest[q][i % parts], bound);
+      }
+    }
+    LAZYGUMBEL_UNROLL
+    for (int q = 0; q < Queries; ++q) {
+      const float slack = slack_of(codes, t, *queries[q]);
+      float* const lanes = sinks[q].lanes + t * tile_lanes;
+      Floats all = largest[q][0] + slack;
+      LAZYGUMBEL_UNROLL
+      for (std::size_t part = 0; part < parts; ++part) {
+        largest[q][part] += slack;
+        std::memcpy(lanes + W * part, &largest[q][part], sizeof(Floats));
+        take_larger(all, largest[q][part]);
+      }
+      sinks[q].largest[t] = largest_lane(all);
+    }
+  }
+}
+
+/// Estimates and errors of one tile's rows, W at a time.
+template <std::size_t W>
+struct RowEstimates {
+  using Floats = typename Lanes<W>::Floats;
+  LAZYGUMBEL_INLINE RowEstimates(const std::int32_t* dots, const RowCodes& codes, std::size_t tile,
+                                 std::size_t first, const CodedQuery& query, float slack) noexcept {
+    const RowWords<W> row(codes.words(tile) + first);
+    typename Lanes<W>::Ints dot;
+    load(dot, dots + first);
+    estimate = row.scale * (query.a * __builtin_convertvector(dot, Floats) + query.b * row.zero);
+    add_offsets<W>(estimate, codes.offsets(tile), first, query.offset);
+    error = row.scale * (query.c * row.residual) + slack;
+  }
+  Floats estimate, error;
+};
+
+template <class Dots, int Bits>
+LAZYGUMBEL_INLINE void scan_weights(const RowCodes& codes, std::size_t first, std::size_t last,
+                                    const CodedQuery& query, TileWeight* out) {
+  constexpr std::size_t W = Dots::width, parts = tile_rows / W;
+  using Floats = typename Lanes<W>::Floats;
+  const std::int32_t* const words = query.words.data();
+  alignas(64) std::int32_t dots[1][tile_rows];
+  for (std::size_t t = first; t < last; ++t) {
+    Dots::template run<Bits, 1>(codes.tile(t), codes.groups(), &words, dots);
+    const float slack = slack_of(codes, t, query);
+    Floats estimates[parts], high;
+    LAZYGUMBEL_UNROLL
+    for (std::size_t i = 0; i < parts; ++i) {
+      const RowEstimates<W> rows(dots[0], codes, t, W * i, query, slack);
+      estimates[i] = rows.estimate;
+      if (i == 0)
+        high = rows.estimate;
+      else
+        take_larger(high, rows.estimate);
+    }
+    const float largest = largest_lane(high);
+    Floats sum = {};
+    LAZYGUMBEL_UNROLL
+    for (std::size_t i = 0; i < parts; ++i) {
+      estimates[i] -= largest;
+      fast_exp<W>(estimates[i]);
+      if (codes.rows_in(t) < tile_rows)
+        for (std::size_t l = 0; l < W; ++l)
+          if (W * i + l >= codes.rows_in(t)) estimates[i][l] = 0.0F;  // padding
+      sum += estimates[i];
+    }
+    out[t] = {largest, lane_sum(sum), codes.residual(t) * query.c + slack};
+  }
+}
+
+/// One tile's estimates and errors, and, when `weights` is given, exp(estimate - largest) of each
+/// row, 1 of one whose estimate is larger (of the head), 0 of padding.
+template <class Dots, int Bits>
+LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const CodedQuery& query,
+                                 float* estimates, float* errors, float largest, float* weights) {
+  constexpr std::size_t W = Dots::width;
+  const std::int32_t* const words = query.words.data();
+  alignas(64) std::int32_t dots[1][tile_rows];
+  Dots::template run<Bits, 1>(codes.tile(tile), codes.groups(), &words, dots);
+  const float slack = slack_of(codes, tile, query);
+  for (std::size_t i = 0; i < tile_rows / W; ++i) {
+    const RowEstimates<W> rows(dots[0], codes, tile, W * i, query, slack);
+    std::memcpy(estimates + W * i, &rows.estimate, sizeof rows.estimate);
+    std::memcpy(errors + W * i, &rows.error, sizeof rows.error);
+    if (weights == nullptr) continue;
+    const typename Lanes<W>::Floats zero = {};
+    typename Lanes<W>::Floats weight = rows.estimate - largest;
+    weight = weight < zero ? weight : zero;
+    fast_exp<W>(weight);
+    std::memcpy(weights + W * i, &weight, sizeof weight);
+  }
+  if (weights != nullptr)
+    for (std::size_t r = codes.rows_in(tile); r < tile_rows; ++r) weights[r] = 0.0F;
+}
+
+/// The scans of one instruction set and number of bits, as pointers to functions.
+struct CodeKernels {
+  static constexpr int together = 4;  // queries that `bounds_together` scans for at once
+
+  void (*bounds)(const RowCodes&, std::size_t first, std::size_t last, const CodedQuery* const*,
+                 const BoundSink*);
+  void (*bounds_together)(const RowCodes&, std::size_t first, std::size_t last,
+                          const CodedQuery* const*, const BoundSink*);
+  void (*weights)(const RowCodes&, std::size_t first, std::size_t last, const CodedQuery&,
+                  TileWeight*);
+  void (*tile)(const RowCodes&, std::size_t tile, const CodedQuery&, float* estimates,
+               float* errors, float largest, float* weights);
+};
+
+// The functions that carry an instruction set, once for each. Nothing but calls, which are inlined.
+#define LAZYGUMBEL_CODE_KERNELS(Name, Dots, attributes)                                          \
+  template <int Bits>                                                                            \
+  struct Name {                                                                                  \
+    attributes static void bounds(const RowCodes& codes, std::size_t first, std::size_t last,    \
+                                  const CodedQuery* const* queries, const BoundSink* sinks) {    \
+      scan_bounds<Dots, Bits, 1>(codes, first, last, queries, sinks);                            \
+    }                                                                                            \
+    attributes static void bounds_together(const RowCodes& codes, std::size_t first,             \
+                                           std::size_t last, const CodedQuery* const* queries,   \
+                                           const BoundSink* sinks) {                             \
+      scan_bounds<Dots, Bits, CodeKernels::together>(codes, first, last, queries, sinks);        \
+    }                                                                                            \
+    attributes static void weights(const RowCodes& codes, std::size_t first, std::size_t last,   \
+                                   const CodedQuery& query, TileWeight* out) {                   \
+      scan_weights<Dots, Bits>(codes, first, last, query, out);                                  \
+    }                                                                                            \
+    attributes static void tile(const RowCodes& codes, std::size_t at, const CodedQuery& query,  \
+                                float* estimates, float* errors, float largest, float* weight) { \
+      scan_tile<Dots, Bits>(codes, at, query, estimates, errors, largest, weight);               \
+    }                                                                                            \
+    static constexpr CodeKernels table = {bounds, bounds_together, weights, tile};               \
+  }
+
+LAZYGUMBEL_CODE_KERNELS(PortableKernels, PortableDots, );
+#ifdef LAZYGUMBEL_X86_KERNELS
+LAZYGUMBEL_CODE_KERNELS(Avx2Kernels, Avx2Dots, LAZYGUMBEL_AVX2);
+LAZYGUMBEL_CODE_KERNELS(Avx512Kernels, Avx512Dots, LAZYGUMBEL_AVX512);
+#elif defined(LAZYGUMBEL_NEON_KERNELS)
+LAZYGUMBEL_CODE_KERNELS(NeonKernels, NeonDots, );
+#endif
+#undef LAZYGUMBEL_CODE_KERNELS
+
+/// The kernels of `simd`, which must be supported.
+inline const CodeKernels& code_kernels(Simd simd, int bits) noexcept {
+  switch (simd) {
+#ifdef LAZYGUMBEL_X86_KERNELS
+    case Simd::avx512_vnni:
+      return bits == 4 ? Avx512Kernels<4>::table : Avx512Kernels<8>::table;
+    case Simd::avx2:
+      return bits == 4 ? Avx2Kernels<4>::table : Avx2Kernels<8>::table;
+#elif defined(LAZYGUMBEL_NEON_KERNELS)
+    case Simd::neon:
+      return bits == 4 ? NeonKernels<4>::table : NeonKernels<8>::table;
+#endif
+    default:
+      return bits == 4 ? PortableKernels<4>::table : PortableKernels<8>::table;
+  }
+}
+
+}  // namespace lazygumbel::detail

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "lazygumbel/privacy/accounting/budget.hpp"
+#include "lazygumbel/privacy/accounting/costs.hpp"
+#include "lazygumbel/privacy/release/detail/noisy_total.hpp"
+#include "lazygumbel/privacy/release/mwem_options.hpp"
+#include "lazygumbel/privacy/table/histogram.hpp"
+
+namespace lazygumbel::detail {
+
+/// How a run of MWEM divides its budget. What the noisy number of records costs is spent.
+struct MwemPlan {
+  double total = 0.0;        ///< N: public, or noisy
+  std::size_t rounds = 0;    ///< T
+  double epsilon = 0.0;      ///< of the exponential mechanism, each round
+  double measurement = 0.0;  ///< the cost of each round's noise
+};
+
+/// `rounds(total, amount)`: how many, where the options do not say, for so much of the budget.
+template <class Rounds, SecureBitGenerator Engine>
+MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& rounds, double gap,
+                   Budget& budget, Engine& engine) {
+  require_own_budget(budget);
+  const bool counted = options.neighbours == Neighbours::replace_one;
+  const double share = counted ? 1.0 : 1.0 - options.total_share;
+  MwemPlan plan;
+  plan.total = counted ? (std::max)(1.0, static_cast<double>(table.total()))
+                       : noisy_total(table, budget.share(options.total_share), budget, engine);
+  plan.rounds = options.rounds != 0 ? options.rounds : rounds(plan.total, budget.share(share));
+  // Rounded down, as shares of shares are rounded more often than Budget::share allows for.
+  const double round_share = share / static_cast<double>(plan.rounds) * (1.0 - 0x1p-51);
+  plan.epsilon = exponential_mechanism_epsilon(
+      budget.accountant(), budget.share(round_share * options.selection_share), gap);
+  plan.measurement = budget.share(round_share * (1.0 - options.selection_share));
+  return plan;
+}
+
+}  // namespace lazygumbel::detail

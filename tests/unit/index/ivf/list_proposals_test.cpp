@@ -1,0 +1,90 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <lazygumbel/index/ivf/detail/list_proposals.hpp>
+#include <limits>
+#include <statistics.hpp>
+#include <vector>
+
+namespace {
+
+using namespace lazygumbel;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+/// Item i is in list i % lists.
+lazygumbel::detail::ListDirectory directory_of(std::size_t items, std::size_t lists) {
+  lazygumbel::detail::ListDirectory directory;
+  for (std::size_t g = 0; g < lists; ++g) directory.open();
+  directory.grow(items);
+  for (item_id id = 0; id < items; ++id) directory.append(id % lists, id);
+  return directory;
+}
+
+// List 0 is scanned, and item 0 of it is in the head.
+TEST(ListProposals, ProposesItemsWithTheirIntensities) {
+  const auto directory = directory_of(30, 3);
+  std::vector<item_id> ids;
+  std::vector<double> scores, intensity(30);
+  for (item_id id = 3; id < 30; id += 3) {
+    ids.push_back(id);
+    scores.push_back(0.1 * id);
+    intensity[id] = std::exp(0.1 * id);
+  }
+  ListProposals proposals;
+  proposals.assign(directory, Eigen::Array3d(-infinity, 0.5, -2.0), ids, scores);
+
+  double tilted = 10.0 * (std::exp(0.5) + std::exp(-2.0)), scanned = 0.0;
+  for (const double x : intensity) scanned += x;
+  const double share = ListProposals::defensive_share;
+  const double uniform = share / (1.0 - share) * (tilted + scanned) / 20.0;
+  for (std::size_t id = 0; id < 30; ++id)
+    if (id % 3 != 0) intensity[id] = std::exp(id % 3 == 1 ? 0.5 : -2.0) + uniform;
+  EXPECT_NEAR(proposals.log_rate(), std::log((tilted + scanned) / (1.0 - share)), 1e-12);
+  EXPECT_NEAR(proposals.log_largest_weight(4.0), 4.0 - std::log(intensity[2]), 1e-12);
+  EXPECT_NEAR(proposals.log_largest_weight(-50.0), 0.0, 1e-12) << "a scanned item";
+
+  std::vector<std::uint64_t> counts(30);
+  std::vector<double> expected;
+  for (const double x : intensity) expected.push_back(x / std::exp(proposals.log_rate()));
+  PhiloxEngine engine(611);
+  for (int draw = 0; draw < 200'000; ++draw) {
+    const Proposal proposal = proposals.propose(engine);
+    ASSERT_NEAR(proposal.log_intensity, std::log(intensity[proposal.id]), 1e-12);
+    ++counts[proposal.id];
+  }
+  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, expected), 1e-6);
+}
+
+TEST(ListProposals, EverythingScanned) {
+  const auto directory = directory_of(4, 1);
+  ListProposals proposals;
+  proposals.assign(directory, Eigen::ArrayXd::Constant(1, -infinity), {1, 3}, {2.0, 1.0});
+  EXPECT_NEAR(proposals.log_rate(), std::log(std::exp(2.0) + std::exp(1.0)), 1e-12);
+  EXPECT_EQ(proposals.log_largest_weight(5.0), 0.0);
+  PhiloxEngine engine(612);
+  for (int draw = 0; draw < 100; ++draw) EXPECT_EQ(proposals.propose(engine).id % 2, 1u);
+  proposals.assign(directory, Eigen::ArrayXd::Constant(1, -infinity), {}, {});
+  EXPECT_EQ(proposals.log_rate(), -infinity) << "no tail";
+}
+
+TEST(ListProposals, NothingScannedIsOutsideTheHead) {
+  const auto directory = directory_of(4, 2);
+  ListProposals proposals;
+  proposals.assign(directory, Eigen::Array2d(-infinity, 1.0), {}, {});
+  EXPECT_NEAR(proposals.log_rate(), std::log(2.0) + 1.0 - std::log(0.9), 1e-12);
+  EXPECT_NEAR(proposals.log_largest_weight(1.0), std::log(0.9), 1e-12);
+  PhiloxEngine engine(613);
+  for (int draw = 0; draw < 100; ++draw) EXPECT_EQ(proposals.propose(engine).id % 2, 1u);
+}
+
+// A score 1,000 below the best has weight exp(-1000) = 0 in double: it is raised to exp(-700).
+TEST(ListProposals, EveryScannedItemKeepsAPositiveIntensity) {
+  const auto directory = directory_of(2, 1);
+  ListProposals proposals;
+  proposals.assign(directory, Eigen::ArrayXd::Constant(1, -infinity), {0, 1}, {-1000.0, 0.0});
+  EXPECT_EQ(proposals.log_rate(), 0.0);
+  EXPECT_EQ(proposals.log_largest_weight(0.0), 0.0);
+}
+
+}  // namespace

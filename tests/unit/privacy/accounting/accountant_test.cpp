@@ -1,0 +1,12 @@
+#include <gtest/gtest.h>
+
+#include <lazygumbel/privacy/accounting/accountant.hpp>
+
+namespace {
+
+TEST(Accountant, HasNames) {
+  EXPECT_STREQ(name_of(lazygumbel::Accountant::pure), "pure");
+  EXPECT_STREQ(name_of(lazygumbel::Accountant::zcdp), "zcdp");
+}
+
+}  // namespace
