@@ -1,13 +1,9 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <utility>
-#include <vector>
 
-#include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/detail/top_k.hpp"
@@ -58,30 +54,11 @@ class FlatIndex {
 
   /// The k best of all n; fewer only when k > n. Throws std::invalid_argument on a query of the
   /// wrong dimension, with NaN or infinity, or so long that scores overflow, and on k == 0.
-  void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const {
-    const double slack = rows_.require_query("query", query, k);
-    TopK<Scalar> best((std::min)(k, size()));
-    for (std::size_t i = 0; i < size(); ++i) {
-      const Scalar value = rows_.row(static_cast<item_id>(i)).dot(query);
-      if (value >= best.threshold()) best.push(value, static_cast<item_id>(i));
-    }
-    report(query, best, slack, found);
-  }
+  void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const;
 
   /// One search per row of `queries` (m x d) into retrievals[0 .. m-1], scores by GEMM.
   void search_batch(const MatrixView<Scalar>& queries, std::size_t k,
-                    std::span<Retrieval> retrievals, std::size_t threads = 1) const {
-    constexpr std::size_t group = 64;
-    const auto count = static_cast<std::size_t>(queries.rows());
-    if (retrievals.size() != count)
-      detail::throw_invalid("retrievals.size()", retrievals.size(), "must equal queries.rows()");
-    parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
-      const std::size_t begin = part * group, end = (std::min)(count, begin + group);
-      search_group(queries.middleRows(static_cast<Eigen::Index>(begin),
-                                      static_cast<Eigen::Index>(end - begin)),
-                   begin, k, retrievals.subspan(begin, end - begin));
-    });
-  }
+                    std::span<Retrieval> retrievals, std::size_t threads = 1) const;
 
  private:
   static constexpr std::size_t block_rows = 1024;  // x 64 queries of float: 256 KiB of scores
@@ -89,43 +66,14 @@ class FlatIndex {
   explicit FlatIndex(RowStore<Scalar> rows) : rows_(std::move(rows)) {}
 
   static void collect(const Eigen::Ref<const Vector<Scalar>>& scores, std::size_t first,
-                      TopK<Scalar>& best) {
-    for (Eigen::Index i = 0; i < scores.size(); ++i)
-      if (scores[i] >= best.threshold())
-        best.push(scores[i], static_cast<item_id>(first + static_cast<std::size_t>(i)));
-  }
+                      TopK<Scalar>& best);
 
   /// `begin`: the number of the group's first query in the batch, for messages.
   void search_group(const MatrixView<Scalar>& queries, std::size_t begin, std::size_t k,
-                    std::span<Retrieval> retrievals) const {
-    std::vector<double> slack;
-    for (Eigen::Index j = 0; j < queries.rows(); ++j)
-      slack.push_back(rows_.require_query(
-          "queries.row(" + detail::text_of(begin + static_cast<std::size_t>(j)) + ")",
-          queries.row(j).transpose(), k));
-    std::vector<TopK<Scalar>> best(slack.size(), TopK<Scalar>((std::min)(k, size())));
-    Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> scores;
-    for (std::size_t first = 0; first < size(); first += block_rows) {
-      scores.noalias() = rows_.block(first, block_rows) * queries.transpose();
-      for (Eigen::Index j = 0; j < queries.rows(); ++j)
-        collect(scores.col(j), first, best[static_cast<std::size_t>(j)]);
-    }
-    for (std::size_t j = 0; j < slack.size(); ++j)
-      report(queries.row(static_cast<Eigen::Index>(j)).transpose(), best[j], slack[j],
-             retrievals[j]);
-  }
+                    std::span<Retrieval> retrievals) const;
 
   void report(const VectorView<Scalar>& query, TopK<Scalar>& best, double slack,
-              Retrieval& found) const {
-    found.clear();
-    auto& kept = best.finish();
-    const double kth = static_cast<double>(kept.back().first);
-    for (const auto& hit : kept) found.ids.push_back(hit.second);
-    rescore(*this, query, found);
-    found.residual_bound =
-        kept.size() < size() ? kth + slack : -std::numeric_limits<double>::infinity();
-    found.guarantee = Guarantee::certified();
-  }
+              Retrieval& found) const;
 
   RowStore<Scalar> rows_;
 };
@@ -133,3 +81,12 @@ class FlatIndex {
 static_assert(BatchMipsIndex<FlatIndex<float>> && BatchMipsIndex<FlatIndex<double>>);
 
 }  // namespace lazygumbel
+
+#ifdef LAZYGUMBEL_COMPILED
+namespace lazygumbel {
+extern template class FlatIndex<float>;
+extern template class FlatIndex<double>;
+}  // namespace lazygumbel
+#else
+#include "lazygumbel/index/detail/flat_index_impl.hpp"
+#endif

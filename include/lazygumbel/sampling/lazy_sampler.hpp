@@ -39,13 +39,7 @@ class LazySampler {
   using scalar_type = typename Index::scalar_type;
 
   /// Throws std::invalid_argument when k > n.
-  explicit LazySampler(const Index& index, LazySamplerOptions options = {})
-      : index_(&index), options_(options) {
-    const std::size_t n = index.size();
-    if (n == 0) detail::throw_invalid("index.size()", n, "must be at least 1");
-    if (options.k > n) detail::throw_invalid("k", options.k, "exceeds n = " + detail::text_of(n));
-    if (options.k == 0) options_.k = default_k(index);
-  }
+  explicit LazySampler(const Index& index, LazySamplerOptions options = {});
   explicit LazySampler(const Index&&, LazySamplerOptions = {}) = delete;
 
   const Index& index() const noexcept { return *index_; }
@@ -53,82 +47,32 @@ class LazySampler {
   const LazySamplerOptions& options() const noexcept { return options_; }
 
   /// One retrieval, ready to draw from, best from about `draws` times.
-  Envelope<Index> prepare(const VectorView<scalar_type>& theta, std::size_t draws = 1) const {
-    Envelope<Index> envelope(*index_);
-    envelope.assign(theta, options_.k, options_.gap, draws);
-    return envelope;
-  }
+  Envelope<Index> prepare(const VectorView<scalar_type>& theta, std::size_t draws = 1) const;
 
   /// One item ~ p, with its perturbed value. Search, then O(d) for each of about n/k proposals.
   template <BitGenerator Engine>
-  Draw sample(const VectorView<scalar_type>& theta, Engine& engine) const {
-    return with_work([&](Work& work) {
-      work.envelope.assign(theta, options_.k, options_.gap);
-      return draw_from(work.envelope, engine);
-    });
-  }
+  Draw sample(const VectorView<scalar_type>& theta, Engine& engine) const;
 
   /// `count` independent items ~ p after one retrieval.
   template <BitGenerator Engine>
-  Draws sample(const VectorView<scalar_type>& theta, std::size_t count, Engine& engine) const {
-    return with_work([&](Work& work) {
-      work.envelope.assign(theta, options_.k, options_.gap, count);
-      Draws draws;
-      draws.trace = work.envelope.trace();
-      draws.ids.reserve(count);
-      draws.perturbed.reserve(count);
-      for (std::size_t i = 0; i < count; ++i) {
-        const Draw draw = work.envelope.sample(engine, draws.trace);
-        draws.ids.push_back(draw.id);
-        draws.perturbed.push_back(draw.perturbed);
-      }
-      return draws;
-    });
-  }
+  Draws sample(const VectorView<scalar_type>& theta, std::size_t count, Engine& engine) const;
 
   /// K distinct items in order, as if drawn one by one without replacement, with their perturbed
   /// values: the K largest of y_i + G_i over all n. Retrieves max(k, K) items.
   template <BitGenerator Engine>
   RankedDraws sample_without_replacement(const VectorView<scalar_type>& theta, std::size_t K,
-                                         Engine& engine) const {
-    if (K == 0 || K > index_->size())
-      detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(index_->size()));
-    return with_work([&](Work& work) {
-      work.envelope.assign(theta, (std::max)(options_.k, K), options_.gap, K);
-      return work.envelope.sample_without_replacement(K, engine);
-    });
-  }
+                                         Engine& engine) const;
 
   /// One draw for each row of `thetas` (m x d) on up to `threads` threads (0: all). Takes one
   /// 64-bit seed from `engine`; row j draws from PhiloxEngine(seed, j), so the answer does not
   /// depend on the number of threads. Uses the index's batch search where it has one.
   template <BitGenerator Engine>
   std::vector<Draw> sample_batch(const MatrixView<scalar_type>& thetas, Engine& engine,
-                                 std::size_t threads = 1) const {
-    const std::uint64_t seed = uniform_bits(engine);
-    const auto count = static_cast<std::size_t>(thetas.rows());
-    std::vector<Draw> draws(count);
-    constexpr std::size_t group = queries_together();
-    if constexpr (group > 64 && !TailIndex<Index>) {  // the index spreads a search over threads itself
-      for (std::size_t begin = 0; begin < count; begin += group)
-        sample_large_group(thetas, begin, (std::min)(count, begin + group), seed, draws, threads);
-    } else {
-      parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
-        const std::size_t begin = part * group;
-        sample_group(thetas, begin, (std::min)(count, begin + group), seed, draws);
-      });
-    }
-    return draws;
-  }
+                                 std::size_t threads = 1) const;
 
  private:
   template <BitGenerator Engine>
-  static Draw draw_from(const Envelope<Index>& envelope, Engine& engine) {
-    Trace trace = envelope.trace();
-    Draw draw = envelope.sample(engine, trace);
-    draw.trace = trace;
-    return draw;
-  }
+  static Draw draw_from(const Envelope<Index>& envelope, Engine& engine);
 
   /// Work memory of one thread.
   struct Work {
@@ -155,39 +99,148 @@ class LazySampler {
       return 64;
   }
 
-  Draw draw_from_stream(const Envelope<Index>& envelope, std::uint64_t seed, std::size_t j) const {
-    PhiloxEngine stream(seed, j);
-    return draw_from(envelope, stream);
-  }
+  /// True when the index spreads a batch over threads itself.
+  static constexpr bool spreads_searches() { return queries_together() > 64 && !TailIndex<Index>; }
+
+  Draw draw_from_stream(const Envelope<Index>& envelope, std::uint64_t seed, std::size_t j) const;
 
   void sample_group(const MatrixView<scalar_type>& thetas, std::size_t begin, std::size_t end,
-                    std::uint64_t seed, std::vector<Draw>& draws) const {
-    with_work([&](Work& work) {
-      const auto part = thetas.middleRows(static_cast<Eigen::Index>(begin),
-                                          static_cast<Eigen::Index>(end - begin));
-      work.found.resize(end - begin);
-      if constexpr (BatchTailIndex<Index>) {
-        work.tails.resize(end - begin);
-        index_->search_batch_with_tail(part, options_.k, work.found, work.tails);
-      } else if constexpr (BatchMipsIndex<Index> && !TailIndex<Index>) {
-        index_->search_batch(part, options_.k, work.found);
-      }
-      for (std::size_t j = begin; j < end; ++j) {
-        const auto theta = thetas.row(static_cast<Eigen::Index>(j)).transpose();
-        if constexpr (BatchTailIndex<Index>)
-          work.envelope.assign(theta, options_.k, options_.gap, work.found[j - begin],
-                               work.tails[j - begin]);
-        else if constexpr (BatchMipsIndex<Index> && !TailIndex<Index>)
-          work.envelope.assign(theta, options_.k, options_.gap, work.found[j - begin]);
-        else
-          work.envelope.assign(theta, options_.k, options_.gap);
-        draws[j] = draw_from_stream(work.envelope, seed, j);
-      }
-    });
-  }
+                    std::uint64_t seed, std::vector<Draw>& draws) const;
 
   void sample_large_group(const MatrixView<scalar_type>& thetas, std::size_t begin, std::size_t end,
-                          std::uint64_t seed, std::vector<Draw>& draws, std::size_t threads) const {
+                          std::uint64_t seed, std::vector<Draw>& draws, std::size_t threads) const;
+
+  const Index* index_;
+  LazySamplerOptions options_;
+  detail::Pool<Work> pool_;
+};
+
+template <MipsIndex Index>
+LazySampler<Index>::LazySampler(const Index& index, LazySamplerOptions options)
+    : index_(&index), options_(options) {
+  const std::size_t n = index.size();
+  if (n == 0) detail::throw_invalid("index.size()", n, "must be at least 1");
+  if (options.k > n) detail::throw_invalid("k", options.k, "exceeds n = " + detail::text_of(n));
+  if (options.k == 0) options_.k = default_k(index);
+}
+
+template <MipsIndex Index>
+Envelope<Index> LazySampler<Index>::prepare(const VectorView<scalar_type>& theta,
+                                            std::size_t draws) const {
+  Envelope<Index> envelope(*index_);
+  envelope.assign(theta, options_.k, options_.gap, draws);
+  return envelope;
+}
+
+template <MipsIndex Index>
+template <BitGenerator Engine>
+Draw LazySampler<Index>::sample(const VectorView<scalar_type>& theta, Engine& engine) const {
+  return with_work([&](Work& work) {
+    work.envelope.assign(theta, options_.k, options_.gap);
+    return draw_from(work.envelope, engine);
+  });
+}
+
+template <MipsIndex Index>
+template <BitGenerator Engine>
+Draws LazySampler<Index>::sample(const VectorView<scalar_type>& theta, std::size_t count,
+                                 Engine& engine) const {
+  return with_work([&](Work& work) {
+    work.envelope.assign(theta, options_.k, options_.gap, count);
+    Draws draws;
+    draws.trace = work.envelope.trace();
+    draws.ids.reserve(count);
+    draws.perturbed.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Draw draw = work.envelope.sample(engine, draws.trace);
+      draws.ids.push_back(draw.id);
+      draws.perturbed.push_back(draw.perturbed);
+    }
+    return draws;
+  });
+}
+
+template <MipsIndex Index>
+template <BitGenerator Engine>
+RankedDraws LazySampler<Index>::sample_without_replacement(const VectorView<scalar_type>& theta,
+                                                           std::size_t K, Engine& engine) const {
+  if (K == 0 || K > index_->size())
+    detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(index_->size()));
+  return with_work([&](Work& work) {
+    work.envelope.assign(theta, (std::max)(options_.k, K), options_.gap, K);
+    return work.envelope.sample_without_replacement(K, engine);
+  });
+}
+
+template <MipsIndex Index>
+template <BitGenerator Engine>
+std::vector<Draw> LazySampler<Index>::sample_batch(const MatrixView<scalar_type>& thetas,
+                                                   Engine& engine, std::size_t threads) const {
+  const std::uint64_t seed = uniform_bits(engine);
+  const auto count = static_cast<std::size_t>(thetas.rows());
+  std::vector<Draw> draws(count);
+  constexpr std::size_t group = queries_together();
+  if constexpr (spreads_searches()) {
+    for (std::size_t begin = 0; begin < count; begin += group)
+      sample_large_group(thetas, begin, (std::min)(count, begin + group), seed, draws, threads);
+  } else {
+    parallel_for((count + group - 1) / group, threads, [&](std::size_t part) {
+      const std::size_t begin = part * group;
+      sample_group(thetas, begin, (std::min)(count, begin + group), seed, draws);
+    });
+  }
+  return draws;
+}
+
+template <MipsIndex Index>
+template <BitGenerator Engine>
+Draw LazySampler<Index>::draw_from(const Envelope<Index>& envelope, Engine& engine) {
+  Trace trace = envelope.trace();
+  Draw draw = envelope.sample(engine, trace);
+  draw.trace = trace;
+  return draw;
+}
+
+template <MipsIndex Index>
+Draw LazySampler<Index>::draw_from_stream(const Envelope<Index>& envelope, std::uint64_t seed,
+                                          std::size_t j) const {
+  PhiloxEngine stream(seed, j);
+  return draw_from(envelope, stream);
+}
+
+template <MipsIndex Index>
+void LazySampler<Index>::sample_group(const MatrixView<scalar_type>& thetas, std::size_t begin,
+                                      std::size_t end, std::uint64_t seed,
+                                      std::vector<Draw>& draws) const {
+  with_work([&](Work& work) {
+    const auto part =
+        thetas.middleRows(static_cast<Eigen::Index>(begin), static_cast<Eigen::Index>(end - begin));
+    work.found.resize(end - begin);
+    if constexpr (BatchTailIndex<Index>) {
+      work.tails.resize(end - begin);
+      index_->search_batch_with_tail(part, options_.k, work.found, work.tails);
+    } else if constexpr (BatchMipsIndex<Index> && !TailIndex<Index>) {
+      index_->search_batch(part, options_.k, work.found);
+    }
+    for (std::size_t j = begin; j < end; ++j) {
+      const auto theta = thetas.row(static_cast<Eigen::Index>(j)).transpose();
+      if constexpr (BatchTailIndex<Index>)
+        work.envelope.assign(theta, options_.k, options_.gap, work.found[j - begin],
+                             work.tails[j - begin]);
+      else if constexpr (BatchMipsIndex<Index> && !TailIndex<Index>)
+        work.envelope.assign(theta, options_.k, options_.gap, work.found[j - begin]);
+      else
+        work.envelope.assign(theta, options_.k, options_.gap);
+      draws[j] = draw_from_stream(work.envelope, seed, j);
+    }
+  });
+}
+
+template <MipsIndex Index>
+void LazySampler<Index>::sample_large_group(const MatrixView<scalar_type>& thetas,
+                                            std::size_t begin, std::size_t end, std::uint64_t seed,
+                                            std::vector<Draw>& draws, std::size_t threads) const {
+  if constexpr (spreads_searches()) {  // else never called
     std::vector<Retrieval> found(end - begin);
     index_->search_batch(
         thetas.middleRows(static_cast<Eigen::Index>(begin), static_cast<Eigen::Index>(end - begin)),
@@ -200,10 +253,10 @@ class LazySampler {
       });
     });
   }
-
-  const Index* index_;
-  LazySamplerOptions options_;
-  detail::Pool<Work> pool_;
-};
+}
 
 }  // namespace lazygumbel
+
+#ifdef LAZYGUMBEL_COMPILED
+#include "lazygumbel/sampling/detail/compiled_samplers.hpp"
+#endif

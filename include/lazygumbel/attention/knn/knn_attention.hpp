@@ -1,22 +1,23 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <memory>
 #include <vector>
 
 #include "lazygumbel/attention/cache/exact_kv_cache.hpp"
 #include "lazygumbel/attention/exact/attention_gradients.hpp"
 #include "lazygumbel/attention/exact/attention_output.hpp"
 #include "lazygumbel/attention/knn/attention_tape.hpp"
-#include "lazygumbel/attention/knn/detail/decode/sampled_decode.hpp"
-#include "lazygumbel/attention/knn/detail/prefill/sampled_prefill.hpp"
-#include "lazygumbel/attention/knn/detail/sampled_backward.hpp"
 #include "lazygumbel/attention/knn/knn_attention_options.hpp"
-#include "lazygumbel/random/engine.hpp"
+#include "lazygumbel/random/uniform.hpp"
 
 namespace lazygumbel {
+
+namespace detail {
+template <StorageScalar T>
+class SampledDecoder;
+}  // namespace detail
 
 /// Attention that looks at few of the keys. The keys that matter to a query - the first few, the
 /// last few, those that an index finds - are attended to exactly, the rest by a weighted sample of
@@ -35,16 +36,10 @@ class KnnAttention {
   /// For queries of `heads` heads over keys of `kv_heads` heads of dimension d, values of dv.
   /// Throws std::invalid_argument on sizes or options out of range.
   KnnAttention(std::size_t heads, std::size_t kv_heads, std::size_t d, std::size_t dv,
-               KnnAttentionOptions options = {})
-      : heads_(heads),
-        options_(std::move(options)),
-        sink_logits_(options_.attention.sink_logits.begin(), options_.attention.sink_logits.end()),
-        cache_(kv_heads, d, dv),
-        decoder_(options_, heads, kv_heads, d, dv) {
-    options_.attention.sink_logits = sink_logits_;
-  }
+               KnnAttentionOptions options = {});
   KnnAttention(const KnnAttention&) = delete;
   KnnAttention& operator=(const KnnAttention&) = delete;
+  ~KnnAttention();
 
   const KnnAttentionOptions& options() const noexcept { return options_; }
   const KeyValueCache<T>& cache() const noexcept { return cache_; }
@@ -52,10 +47,7 @@ class KnnAttention {
   /// Appends tokens to the cache (copied), and codes their keys. Amortised O(d + dv) a token and
   /// head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity; nothing is then
   /// appended.
-  void append(const HeadsView<T>& keys, const HeadsView<T>& values) {
-    cache_.append(keys, values);
-    decoder_.append(cache_);
-  }
+  void append(const HeadsView<T>& keys, const HeadsView<T>& values);
 
   /// Attention of one token's queries (1 token, all heads) over the whole cache. Where sampling
   /// does not pay - few keys, or a target that wants more rows than exact attention reads - it is
@@ -71,7 +63,8 @@ class KnnAttention {
   /// The same into `out`, whose memory is reused.
   template <BitGenerator Engine>
   void decode(const HeadsView<float>& queries, Engine& engine, AttentionOutput& out) {
-    decoder_.decode(cache_, queries, engine, out);
+    const detail::AttentionShape shape = require_decode(queries);
+    decode(queries, shape, uniform_bits(engine), out);
   }
 
   /// Attention of many queries over given keys, under the options' mask: lists of keys in order of
@@ -84,21 +77,8 @@ class KnnAttention {
   AttentionOutput forward(const HeadsView<float>& queries, const HeadsView<T>& keys,
                           const HeadsView<T>& values, Engine& engine,
                           AttentionTape* tape = nullptr) const {
-    const detail::AttentionShape shape = require_shape(queries, keys, values);
-    std::size_t seen = 0;
-    for (std::size_t i = 0; i < shape.queries; ++i)
-      seen = (std::max)(seen, options_.attention.mask.visible(i, shape.queries, shape.keys));
-    detail::require_finite("queries", queries);
-    detail::require_finite("keys", keys.tokens(0, seen));
-    detail::require_finite("values", values.tokens(0, seen));
-    AttentionOutput out;
-    detail::resize_output(shape, out);
-    const auto seed = static_cast<std::uint64_t>(engine());
-    // Scores that overflow float do so nowhere unnoticed.
-    if (detail::may_overflow(queries, keys.tokens(0, seen), shape.scale))
-      exact_attention(queries, keys, values, options_.attention, out);
-    detail::sampled_prefill(queries, keys, values, options_, shape, seed, out, tape);
-    return out;
+    const detail::AttentionShape shape = require_forward(queries, keys, values);
+    return forward(queries, keys, values, shape, static_cast<std::uint64_t>(engine()), tape);
   }
 
   /// Gradients of a loss through a `forward` that filled `tape`, given g = dL / d(output), m x H
@@ -125,38 +105,36 @@ class KnnAttention {
   AttentionGradients backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
                               const HeadsView<T>& values, const AttentionTape& tape,
                               const HeadsView<float>& output_gradients,
-                              const AttentionOutput* exact = nullptr) const {
-    const detail::AttentionShape shape = require_shape(queries, keys, values);
-    if (shape.queries > 0) {
-      detail::require_tape(shape, tape);
-      detail::require_backward(shape, tape.output, output_gradients, "tape.output");
-      if (exact != nullptr) detail::require_backward(shape, *exact, output_gradients, "exact");
-    }
-    detail::require_finite("queries", queries);
-    detail::require_finite("keys", keys);
-    detail::require_finite("values", values);
-    return detail::sampled_backward(queries, keys, values, options_.attention, shape, tape,
-                                    output_gradients, exact);
-  }
+                              const AttentionOutput* exact = nullptr) const;
 
  private:
   detail::AttentionShape require_shape(const HeadsView<float>& queries, const HeadsView<T>& keys,
-                                       const HeadsView<T>& values) const {
-    const auto require = [](const char* name, std::size_t value, std::size_t wanted) {
-      if (value != wanted) detail::throw_invalid(name, value, "must be " + detail::text_of(wanted));
-    };
-    require("queries.heads()", queries.heads(), heads_);
-    require("keys.heads()", keys.heads(), cache_.kv_heads());
-    require("keys.dimension()", keys.dimension(), cache_.keys().dimension());
-    require("values.dimension()", values.dimension(), cache_.values().dimension());
-    return detail::require_attention(queries, keys, values, options_.attention);
-  }
+                                       const HeadsView<T>& values) const;
+  detail::AttentionShape require_decode(const HeadsView<float>& queries) const;
+  detail::AttentionShape require_forward(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                                         const HeadsView<T>& values) const;
+  /// All that is drawn comes from `seed`. Precondition: the queries and keys of `shape`, checked.
+  void decode(const HeadsView<float>& queries, const detail::AttentionShape& shape,
+              std::uint64_t seed, AttentionOutput& out);
+  AttentionOutput forward(const HeadsView<float>& queries, const HeadsView<T>& keys,
+                          const HeadsView<T>& values, const detail::AttentionShape& shape,
+                          std::uint64_t seed, AttentionTape* tape) const;
 
   std::size_t heads_;
   KnnAttentionOptions options_;
   std::vector<float> sink_logits_;
   KeyValueCache<T> cache_;
-  detail::SampledDecoder<T> decoder_;
+  std::unique_ptr<detail::SampledDecoder<T>> decoder_;
 };
 
 }  // namespace lazygumbel
+
+#ifdef LAZYGUMBEL_COMPILED
+namespace lazygumbel {
+extern template class KnnAttention<float>;
+extern template class KnnAttention<Eigen::half>;
+extern template class KnnAttention<Eigen::bfloat16>;
+}  // namespace lazygumbel
+#else
+#include "lazygumbel/attention/knn/detail/knn_attention_impl.hpp"
+#endif

@@ -8,12 +8,9 @@
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
-#include "lazygumbel/index/flat_index.hpp"
 #include "lazygumbel/index/hnsw/detail/hnsw_file.hpp"
 #include "lazygumbel/index/hnsw/detail/hnsw_graph.hpp"
-#include "lazygumbel/index/hnsw/mips_to_l2.hpp"
 #include "lazygumbel/index/mips_index.hpp"
-#include "lazygumbel/index/recall.hpp"
 
 namespace lazygumbel {
 
@@ -33,11 +30,7 @@ class HnswIndex {
   /// infinity, overflowing norms, or a parameter out of range. About O(n ef_construction log n) row
   /// products. `progress` is called from the building threads; what it throws ends the build.
   explicit HnswIndex(const MatrixView<Scalar>& rows, const HnswParameters& parameters = {},
-                     const Progress& progress = {})
-      : HnswIndex(resolve(rows, parameters), static_cast<std::size_t>(rows.cols()),
-                  static_cast<std::size_t>(rows.rows())) {
-    insert(rows, parameters.threads, progress);
-  }
+                     const Progress& progress = {});
 
   std::size_t size() const noexcept { return graph_.size(); }
   std::size_t dimension() const noexcept { return dimension_; }
@@ -46,21 +39,12 @@ class HnswIndex {
   std::size_t ef() const noexcept { return parameters_.ef; }
 
   /// Beam width of later searches: more is slower and misses less. Throws when ef == 0.
-  void set_ef(std::size_t ef) {
-    if (ef < 1) detail::throw_invalid("ef", ef, "must be at least 1");
-    parameters_.ef = ef;
-  }
+  void set_ef(std::size_t ef);
 
   /// Appends rows as items size() .. size() + rows.rows() - 1. Throws std::invalid_argument,
   /// leaving the index as it was, on bad rows and, under l2_reduction, on a row longer than the
   /// norm_bound. When `progress` throws, the rows inserted until then, the first ones, stay.
-  void add(const MatrixView<Scalar>& rows, std::size_t threads = 1, const Progress& progress = {}) {
-    detail::require_rows<Scalar>("rows", rows);
-    if (static_cast<std::size_t>(rows.cols()) != dimension_)
-      detail::throw_invalid("rows.cols()", rows.cols(),
-                            "must equal the index's dimension " + detail::text_of(dimension_));
-    insert(rows, threads, progress);
-  }
+  void add(const MatrixView<Scalar>& rows, std::size_t threads = 1, const Progress& progress = {});
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).
   double score(const VectorView<Scalar>& query, item_id id) const noexcept {
@@ -85,47 +69,21 @@ class HnswIndex {
   }
 
   /// At most k items near the top; fewer when the graph reaches no more. Throws as FlatIndex does.
-  void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const {
-    detail::require_query<Scalar>("query", query, dimension_);
-    if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
-    detail::require_scores_fit<Scalar>("query", query, max_norm_);
-    found.clear();
-    if (graph_.width() == dimension_) {
-      graph_.search(query, ef(), (std::min)(k, size()), found.ids);
-    } else {  // the reduction's extra coordinate
-      Vector<Scalar> extended(query.size() + 1);
-      extended << query, Scalar{0};
-      graph_.search(extended, ef(), (std::min)(k, size()), found.ids);
-    }
-    rescore(*this, query, found);
-    found.residual_bound =
-        found.scores.empty() ? std::numeric_limits<double>::quiet_NaN() : found.scores.back();
-  }
+  void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const;
 
   /// Bytes held: rows, links of level 0 and label map; the upper levels add about 1 / M of the
   /// links.
-  std::size_t size_in_bytes() const noexcept {
-    const auto& engine = graph_.engine();
-    std::size_t bytes = engine.max_elements_ * (engine.size_data_per_element_ + sizeof(void*));
-    for (std::size_t i = 0; i < size(); ++i)
-      bytes += engine.size_links_per_element_ * static_cast<std::size_t>(engine.element_levels_[i]);
-    return bytes + size() * sizeof(item_id);
-  }
+  std::size_t size_in_bytes() const noexcept;
 
   /// Writes the index to `path`: a header (format version, scalar type, dimension, count,
   /// parameters, norm bound), rows and links, and a checksum. The file appears whole or not at all;
   /// an older file at `path` survives a failure. Throws file_error. Little-endian machines only.
-  void save(const std::filesystem::path& path) const {
-    detail::save_hnsw(path, graph_, {dimension_, max_norm_, parameters_});
-  }
+  void save(const std::filesystem::path& path) const;
 
   /// Reads what `save` wrote. Throws file_error on a missing, truncated, corrupted or foreign file,
   /// or one of another Scalar or format version; every number is checked before it is used. Rows
   /// added later draw fresh levels from the seed.
-  static HnswIndex load(const std::filesystem::path& path) {
-    auto [header, graph] = detail::load_hnsw<Scalar>(path);
-    return HnswIndex(header, std::move(graph));
-  }
+  static HnswIndex load(const std::filesystem::path& path);
 
  private:
   using Graph = detail::HnswGraph<Scalar>;
@@ -146,21 +104,7 @@ class HnswIndex {
   /// for.
   static HnswParameters resolve(const MatrixView<Scalar>& rows, HnswParameters parameters);
 
-  void insert(const MatrixView<Scalar>& rows, std::size_t threads, const Progress& progress) {
-    const double norm = detail::max_row_norm<Scalar>("rows", rows);
-    const bool reduce = parameters_.geometry == HnswGeometry::l2_reduction;
-    const MipsToL2 reduction(parameters_.norm_bound);
-    if (reduce)  // all rows before the first is inserted
-      for (Eigen::Index i = 0; i < rows.rows(); ++i) reduction.extra_coordinate(rows.row(i));
-    max_norm_ = (std::max)(max_norm_, norm);
-    graph_.append(static_cast<std::size_t>(rows.rows()), threads, progress,
-                  [&](std::size_t i, Scalar* out) {
-                    const auto source = rows.row(static_cast<Eigen::Index>(i));
-                    std::copy_n(source.data(), dimension_, out);
-                    if (reduce)
-                      out[dimension_] = static_cast<Scalar>(reduction.extra_coordinate(source));
-                  });
-  }
+  void insert(const MatrixView<Scalar>& rows, std::size_t threads, const Progress& progress);
 
   std::size_t dimension_;
   double max_norm_ = 0.0;
@@ -168,40 +112,15 @@ class HnswIndex {
   Graph graph_;
 };
 
-/// Builds both geometries over at most 4,000 evenly spaced rows and compares their recall@32 on at
-/// most 100 of them as queries; equal norms need no trial, since both geometries then agree.
-template <class Scalar>
-HnswParameters HnswIndex<Scalar>::resolve(const MatrixView<Scalar>& rows,
-                                          HnswParameters parameters) {
-  detail::require_parameters(parameters);
-  detail::require_rows<Scalar>("rows", rows);
-  const double largest = detail::max_row_norm<Scalar>("rows", rows);
-  if (parameters.norm_bound == 0.0) parameters.norm_bound = largest;
-  if (parameters.geometry != HnswGeometry::automatic) return parameters;
-
-  const auto every = [&](Eigen::Index wanted) {
-    const Eigen::Index step = (std::max)(Eigen::Index{1}, rows.rows() / wanted);
-    RowMatrix<Scalar> part((std::min)(wanted, rows.rows() / step), rows.cols());
-    for (Eigen::Index i = 0; i < part.rows(); ++i) part.row(i) = rows.row(i * step);
-    return part;
-  };
-  const RowMatrix<Scalar> sample = every(4000), queries = every(100);
-  const double smallest = static_cast<double>(rows.rowwise().squaredNorm().minCoeff());
-  parameters.geometry = HnswGeometry::inner_product;
-  if (smallest >= 0.99 * largest * largest) return parameters;
-
-  const auto flat = FlatIndex<Scalar>(sample);
-  const auto recall = [&](HnswGeometry geometry) {
-    HnswParameters trial = parameters;
-    trial.geometry = geometry;
-    trial.norm_bound = largest;
-    return recall_at_k(HnswIndex(sample, trial), flat, queries, 32);
-  };
-  if (recall(HnswGeometry::l2_reduction) > recall(HnswGeometry::inner_product))
-    parameters.geometry = HnswGeometry::l2_reduction;
-  return parameters;
-}
-
 static_assert(MipsIndex<HnswIndex<float>> && MipsIndex<HnswIndex<double>>);
 
 }  // namespace lazygumbel
+
+#ifdef LAZYGUMBEL_COMPILED
+namespace lazygumbel {
+extern template class HnswIndex<float>;
+extern template class HnswIndex<double>;
+}  // namespace lazygumbel
+#else
+#include "lazygumbel/index/hnsw/detail/hnsw_index_impl.hpp"
+#endif

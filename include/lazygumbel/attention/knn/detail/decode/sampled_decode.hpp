@@ -75,21 +75,24 @@ class SampledDecoder {
                  [&](std::size_t kv) { code(keys, kv, end, states_[kv].codes); });
   }
 
-  /// The rows of `out` for the queries of the newest token, which see all keys of the cache. Takes
-  /// one 64-bit seed from `engine`; head h draws from PhiloxEngine(seed, h), so that the outcome
-  /// does not depend on the number of threads (that of exact attention as said there).
-  template <BitGenerator Engine>
-  void decode(const KeyValueCache<T>& cache, const HeadsView<float>& queries, Engine& engine,
-              AttentionOutput& out) {
+  /// Throws std::invalid_argument unless `decode` can answer these queries.
+  AttentionShape require_decode(const KeyValueCache<T>& cache,
+                                const HeadsView<float>& queries) const {
     if (queries.tokens() != 1) throw_invalid("queries.tokens()", queries.tokens(), "must be 1");
     if (queries.heads() != heads_)
       throw_invalid("queries.heads()", queries.heads(), "must equal heads = " + text_of(heads_));
     if (cache.kv_heads() != states_.size())
       throw_invalid("cache.kv_heads()", cache.kv_heads(),
                     "must equal kv_heads = " + text_of(states_.size()));
+    return require_attention(queries, cache.keys(), cache.values(), options_.attention);
+  }
+
+  /// The rows of `out` for the queries of the newest token, which see all keys of the cache. Head h
+  /// draws from PhiloxEngine(seed, h), so that the outcome does not depend on the number of threads
+  /// (that of exact attention as said there). `shape`: what require_decode says of these queries.
+  void decode(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
+              const AttentionShape& shape, std::uint64_t seed, AttentionOutput& out) {
     const HeadsView<T> keys = cache.keys(), values = cache.values();
-    const AttentionShape shape = require_attention(queries, keys, values, options_.attention);
-    const std::uint64_t seed = uniform_bits(engine);
     append(cache);
     const std::size_t end = indexed(0), tail = end > options_.sinks ? end - options_.sinks : 0;
     if (shape.keys < options_.minimum_keys ||

@@ -1,0 +1,2 @@
+#define LAZYGUMBEL_EXTERN  // definitions, not declarations
+#include "lazygumbel/sampling/lazy_sampler.hpp"
