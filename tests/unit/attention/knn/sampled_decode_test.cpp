@@ -38,8 +38,7 @@ struct Step {
     SampledDecoder<T> decoder(options, heads, kv_heads, d, dv);
     PhiloxEngine engine(seed);
     AttentionOutput out;
-    decoder.decode(cache, {queries, heads}, decoder.require_decode(cache, {queries, heads}),
-                   uniform_bits(engine), out);
+    decoder.decode(cache, {queries, heads}, engine, out);
     return out;
   }
   AttentionOutput exact() const {

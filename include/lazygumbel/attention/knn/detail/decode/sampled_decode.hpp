@@ -21,6 +21,7 @@
 #include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/random/philox.hpp"
+#include "lazygumbel/random/uniform.hpp"
 
 namespace lazygumbel::detail {
 
@@ -122,6 +123,14 @@ class SampledDecoder {
         state.patience.succeeded();
     });
     attend_exactly(failed_, queries, keys, values, shape, options_.attention, exact_, out);
+  }
+
+  /// The same, after the checks, from one 64-bit seed that `engine` gives.
+  template <BitGenerator Engine>
+  void decode(const KeyValueCache<T>& cache, const HeadsView<float>& queries, Engine& engine,
+              AttentionOutput& out) {
+    const AttentionShape shape = require_decode(cache, queries);
+    decode(cache, queries, shape, uniform_bits(engine), out);
   }
 
   /// Bytes of the codes or lists.
