@@ -1,8 +1,10 @@
-# lazygumbel_dev: what the project's own tests, benchmarks and examples compile with. They link it
-# PRIVATE and it is never exported, so none of these flags reaches a user.
+# lazygumbel_dev: what the project's own tests, benchmarks and examples compile with, and beside them
+# the compiled library, which has to be compiled like the tests that link it. They link it PRIVATE and
+# it is never exported, so none of these flags reaches a user. It links the headers, not
+# lazygumbel::lazygumbel, so that a test may link lazygumbel::compiled.
 
 add_library(lazygumbel_dev INTERFACE)
-target_link_libraries(lazygumbel_dev INTERFACE lazygumbel::lazygumbel)
+target_link_libraries(lazygumbel_dev INTERFACE lazygumbel::headers)
 
 if(MSVC)
   target_compile_options(lazygumbel_dev INTERFACE /W4 $<$<BOOL:${LAZYGUMBEL_WARNINGS_AS_ERRORS}>:/WX>)

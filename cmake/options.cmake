@@ -1,11 +1,22 @@
-# Every option of the build. A project that takes lazygumbel in by add_subdirectory or FetchContent
-# gets the library target and nothing else; tests, programs and install rules are off there.
+# Every option of the build. Without any, the library is configured and installed in seconds, since
+# nothing is compiled: tests, programs and the compiled library are built by those who ask for them,
+# as the presets and scripts do.
 
-# What else to build beside the library.
-option(LAZYGUMBEL_BUILD_TESTS      "Build the tests"       ${PROJECT_IS_TOP_LEVEL})
-option(LAZYGUMBEL_BUILD_BENCHMARKS "Build the benchmarks"  ${PROJECT_IS_TOP_LEVEL})
-option(LAZYGUMBEL_BUILD_EXAMPLES   "Build the examples and the demo" ${PROJECT_IS_TOP_LEVEL})
-option(LAZYGUMBEL_INSTALL          "Install the headers and the CMake package" ${PROJECT_IS_TOP_LEVEL})
+# What else to build beside the headers. BUILD_TESTING=OFF (CTest's own switch) leaves out the tests
+# whatever is said here.
+option(LAZYGUMBEL_BUILD_TESTS      "Build the tests" OFF)
+option(LAZYGUMBEL_BUILD_BENCHMARKS "Build the benchmarks" OFF)
+option(LAZYGUMBEL_BUILD_EXAMPLES   "Build the examples and the demo" OFF)
+option(LAZYGUMBEL_COMPILED
+  "Component compiled (target lazygumbel::compiled): a library of the usual instantiations, static or shared as BUILD_SHARED_LIBS says" OFF)
+set(LAZYGUMBEL_COMPILED_SOURCES "*.cpp" CACHE STRING
+  "Which files of cmake/compiled go into it: all, but for tests of the build itself")
+mark_as_advanced(LAZYGUMBEL_COMPILED_SOURCES)
+
+# ON in a subproject, too: a parent that exports a library of its own which links lazygumbel can be
+# installed only together with lazygumbel. A parent that links lazygumbel in its programs alone may
+# switch it off.
+option(LAZYGUMBEL_INSTALL "Install the headers, the CMake package and the pkg-config file" ON)
 
 # What the library depends on.
 option(LAZYGUMBEL_OPENMP
@@ -23,8 +34,8 @@ set_property(CACHE LAZYGUMBEL_FAISS LAZYGUMBEL_SODIUM PROPERTY STRINGS AUTO ON O
 option(LAZYGUMBEL_FETCH_DEPENDENCIES
   "Download (pinned to a commit) what find_package does not find of Eigen, hnswlib and Random123" ON)
 
-# For the project's own tests, benchmarks and examples only. None of these reaches a user's target:
-# see cmake/dev_flags.cmake.
+# For the project's own tests, benchmarks and examples, and for the compiled library in a build that
+# has any of them. None of these reaches a user's target: see cmake/dev_flags.cmake.
 option(LAZYGUMBEL_WARNINGS_AS_ERRORS "Fail on a compiler warning" OFF)
 option(LAZYGUMBEL_NATIVE             "Compile for this machine's processor (-march=native)" OFF)
 option(LAZYGUMBEL_AUDIT

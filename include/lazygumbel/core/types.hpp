@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "lazygumbel/core/detail/compiled_abi.hpp"
 #include "lazygumbel/core/detail/square_sum.hpp"
 #include "lazygumbel/core/errors.hpp"
 

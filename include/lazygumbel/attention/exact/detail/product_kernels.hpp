@@ -82,7 +82,7 @@ template <class Isa, int Rows, int Vectors>
 LAZYGUMBEL_INLINE void product_tile(const Product& p, const float* a, const float* b, float* c) {
   using Floats = typename Isa::Floats;
   constexpr std::size_t W = Isa::width;
-  Floats sums[Rows * Vectors];
+  Floats sums[static_cast<std::size_t>(Rows * Vectors)];
   LAZYGUMBEL_UNROLL
   for (int i = 0; i < Rows * Vectors; ++i) {
     sums[i] = Floats{};
@@ -92,7 +92,7 @@ LAZYGUMBEL_INLINE void product_tile(const Product& p, const float* a, const floa
                   sizeof(Floats));
   }
   for (std::size_t l = 0; l < p.k; ++l, a += p.a_col, b += p.b_row) {
-    Floats columns[Vectors];
+    Floats columns[static_cast<std::size_t>(Vectors)];
     LAZYGUMBEL_UNROLL
     for (int v = 0; v < Vectors; ++v)
       std::memcpy(&columns[v], b + static_cast<std::ptrdiff_t>(W) * v, sizeof(Floats));

@@ -127,7 +127,7 @@ LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std
   constexpr int all = Vectors + (Rest ? 1 : 0);
   const std::ptrdiff_t last =
       static_cast<std::ptrdiff_t>(W * Vectors + rest) - static_cast<std::ptrdiff_t>(W);
-  Floats sums[all];
+  Floats sums[static_cast<std::size_t>(all)];
   LAZYGUMBEL_UNROLL
   for (int v = 0; v < all; ++v) sums[v] = Floats{};
   for (std::size_t j = 0; j < count; ++j, values += stride) {
@@ -140,8 +140,10 @@ LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std
     }
   }
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < Vectors; ++v)
-    add_columns(sums[v], out + W * v, lost != nullptr ? lost + W * v : nullptr);
+  for (int v = 0; v < Vectors; ++v) {
+    const std::size_t at = W * static_cast<std::size_t>(v);
+    add_columns(sums[v], out + at, lost != nullptr ? lost + at : nullptr);
+  }
   if constexpr (Rest) {
     alignas(64) float lanes[2 * W] = {};
     std::memcpy(lanes, &sums[Vectors], sizeof(Floats));

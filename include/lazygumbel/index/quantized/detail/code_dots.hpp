@@ -75,7 +75,8 @@ struct Avx512Dots {
                                     std::int32_t (*out)[tile_rows]) {
     constexpr int count = Queries * vectors;
     constexpr int turns = Queries > 1 ? 1 : 2;  // sums used in turn, to hide an addition's latency
-    __m512i low[turns * count], sum[turns * count];
+    constexpr auto kept = static_cast<std::size_t>(turns * count);
+    __m512i low[kept], sum[kept];
     LAZYGUMBEL_UNROLL
     for (int i = 0; i < turns * count; ++i) low[i] = sum[i] = _mm512_setzero_si512();
     std::size_t g = 0;

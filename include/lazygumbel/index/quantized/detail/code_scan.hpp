@@ -97,13 +97,14 @@ LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std
   using Floats = typename Lanes<W>::Floats;
   constexpr int at_once = Queries < 2 ? Queries : 2;  // as many as the registers hold
   static_assert(Queries % at_once == 0);
-  const std::int32_t* words[Queries];
+  constexpr auto count = static_cast<std::size_t>(Queries);
+  const std::int32_t* words[count];
   for (int q = 0; q < Queries; ++q) words[q] = queries[q]->words.data();
-  alignas(64) std::int32_t dots[Queries][tile_rows];
+  alignas(64) std::int32_t dots[count][tile_rows];
   for (std::size_t t = first; t < last; ++t) {
     for (int q = 0; q < Queries; q += at_once)
       Dots::template run<Bits, at_once>(codes.tile(t), codes.groups(), words + q, dots + q);
-    Floats largest[Queries][parts];
+    Floats largest[count][parts];
     LAZYGUMBEL_UNROLL
     for (std::size_t i = 0; i < tile_rows / W; ++i) {
       const RowWords<W> row(codes.words(t) + W * i);

@@ -131,7 +131,7 @@ class ListedKeys {
     const double list_rows = static_cast<double>(index_->size()) / static_cast<double>(lists);
     double least = std::numeric_limits<double>::infinity();
     std::size_t best_probes = 1, best_certain = 0;
-    for (const std::size_t certain : {64, 256, 1024, 4096}) {
+    for (const std::size_t certain : {64U, 256U, 1024U, 4096U}) {
       if (certain > index_->size() / 16) break;
       certain_ = certain;
       std::size_t worse = 0;

@@ -28,7 +28,7 @@ struct PrefillProblem {
 struct PrefillBlock {
   std::size_t first, count;  ///< rows
   std::size_t window;        ///< keys from here on are met by all
-  Eigen::ArrayXf counts;     ///< of each list's keys before the window
+  Eigen::ArrayXf counts{};   ///< of each list's keys before the window
   bool has_tail = false;
   std::size_t tail = 0;  ///< the plan's block of its first draws
 };

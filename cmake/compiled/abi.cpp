@@ -1,0 +1,9 @@
+// The symbol that every file compiled for this library refers to: its name says what the library was
+// built with.
+#include "lazygumbel/core/types.hpp"
+
+namespace lazygumbel::detail {
+
+const int LAZYGUMBEL_DETAIL_ABI = LAZYGUMBEL_COMPILED;
+
+}  // namespace lazygumbel::detail
