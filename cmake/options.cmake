@@ -42,3 +42,5 @@ option(LAZYGUMBEL_AUDIT
   "Compile the costly self-checks in (a user's program gets them by defining LAZYGUMBEL_AUDIT)" OFF)
 set(LAZYGUMBEL_SANITIZE "" CACHE STRING
   "Sanitizers, as -fsanitize takes them: address,undefined or thread")
+option(LAZYGUMBEL_UNITY_TESTS
+  "Compile the tests' files ten at a time: a third of the time in all, more for one changed file" ON)
