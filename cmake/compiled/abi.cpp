@@ -1,5 +1,5 @@
-// The symbol that every file compiled for this library refers to: its name says what the library was
-// built with.
+// The symbol that every file compiled for this library refers to. Its name says what the library
+// was built with.
 #include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel::detail {

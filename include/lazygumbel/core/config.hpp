@@ -6,12 +6,11 @@
 /// LAZYGUMBEL_AUDIT (define it yourself, or configure with -DLAZYGUMBEL_AUDIT=ON): compare every
 /// score that an index returns with its own `score`, O(k d) a search instead of O(d).
 ///
-/// LAZYGUMBEL_COMPILED: the program links the component `compiled`, whose target and pkg-config file
-/// define it, with what the library was built with:
-///   LAZYGUMBEL_COMPILED        its version, 10000 major + 100 minor + patch
-///   LAZYGUMBEL_COMPILED_AUDIT  1 when it was built with LAZYGUMBEL_AUDIT, else 0
-///   LAZYGUMBEL_COMPILED_ALIGN  its EIGEN_MAX_ALIGN_BYTES: see core/detail/compiled_abi.hpp
-/// A file that differs in one of them does not compile.
+/// LAZYGUMBEL_COMPILED: the program links the component `compiled`, whose target and pkg-config
+/// file define it, with what the library was built with. A file that differs does not compile.
+/// - LAZYGUMBEL_COMPILED: its version, 10000 major + 100 minor + patch
+/// - LAZYGUMBEL_COMPILED_AUDIT: 1 when it was built with LAZYGUMBEL_AUDIT, else 0
+/// - LAZYGUMBEL_COMPILED_ALIGN: its EIGEN_MAX_ALIGN_BYTES, see core/detail/compiled_abi.hpp
 
 #ifndef LAZYGUMBEL_CORE_CONFIG_HPP
 #define LAZYGUMBEL_CORE_CONFIG_HPP

@@ -6,15 +6,16 @@
 /// allocated under one value and is freed under another corrupts the heap.
 ///
 /// What is noticed, and when:
-///   generating  (CMake) lazygumbel::lazygumbel and lazygumbel::compiled among what a target links,
-///               directly or through libraries that it links
-///   compiling   another version, alignment or LAZYGUMBEL_AUDIT than the library's; and
-///               LAZYGUMBEL_COMPILED defined or undefined between two headers
-///   linking, or loading a shared library   object files compiled for a build of the library that
-///               differs in one of the three: the symbol that is missing then is named after them
-/// What is not: object files that were compiled header-only and are linked by hand. Compiled with the
-/// library's flags they hold the same functions, and nothing is wrong; compiled with others they are
-/// as dangerous as any two files of one program that use Eigen and were not compiled alike.
+/// - generating (CMake): a target that links both lazygumbel::lazygumbel and lazygumbel::compiled,
+///   itself or through libraries that link them publicly;
+/// - compiling: another version, alignment or LAZYGUMBEL_AUDIT than the library's, and
+///   LAZYGUMBEL_COMPILED defined or undefined between two headers;
+/// - linking, or loading a shared library: object files compiled for a build of the library that
+///   differs in one of these three. The symbol that is missing then is named after them.
+///
+/// What is not: header-only object files in the same program that CMake knows nothing of. Compiled
+/// with the library's flags they hold the same functions, and nothing is wrong; compiled with
+/// others they are as dangerous as any two files that use Eigen and were not compiled alike.
 
 #ifdef LAZYGUMBEL_COMPILED
 
@@ -24,16 +25,16 @@
 
 #if EIGEN_MAX_ALIGN_BYTES != LAZYGUMBEL_COMPILED_ALIGN
 #error \
-    "lazygumbel::compiled was built with another EIGEN_MAX_ALIGN_BYTES (-mavx, -mavx512f, -march=...): compile this file like the library, or link lazygumbel::lazygumbel"
+    "lazygumbel::compiled was built with another EIGEN_MAX_ALIGN_BYTES (-mavx, -mavx512f, -march)"
 #endif
 
 #define LAZYGUMBEL_DETAIL_JOIN_(major, minor, patch, align, audit) \
   compiled_##major##_##minor##_##patch##_align_##align##_audit_##audit
 #define LAZYGUMBEL_DETAIL_JOIN(major, minor, patch, align, audit) \
   LAZYGUMBEL_DETAIL_JOIN_(major, minor, patch, align, audit)
-#define LAZYGUMBEL_DETAIL_ABI                                                                   \
-  LAZYGUMBEL_DETAIL_JOIN(LAZYGUMBEL_VERSION_MAJOR, LAZYGUMBEL_VERSION_MINOR,                    \
-                         LAZYGUMBEL_VERSION_PATCH, LAZYGUMBEL_COMPILED_ALIGN,                   \
+#define LAZYGUMBEL_DETAIL_ABI                                                 \
+  LAZYGUMBEL_DETAIL_JOIN(LAZYGUMBEL_VERSION_MAJOR, LAZYGUMBEL_VERSION_MINOR,  \
+                         LAZYGUMBEL_VERSION_PATCH, LAZYGUMBEL_COMPILED_ALIGN, \
                          LAZYGUMBEL_COMPILED_AUDIT)
 
 namespace lazygumbel::detail {

@@ -1,0 +1,15 @@
+# What a plain build installs to PREFIX: the headers of SOURCE, all of them, and the packages' files.
+file(GLOB_RECURSE files RELATIVE "${PREFIX}" "${PREFIX}/*")
+file(GLOB_RECURSE headers RELATIVE "${SOURCE}" "${SOURCE}/include/lazygumbel/*.hpp")
+set(wanted ${headers} share/doc/lazygumbel/LICENSE share/pkgconfig/lazygumbel.pc)
+foreach(name lazygumbelConfig lazygumbelConfigVersion lazygumbelDependencies lazygumbelTargets
+             FindRandom123 Findhnswlib)
+  list(APPEND wanted share/cmake/lazygumbel/${name}.cmake)
+endforeach()
+set(missing ${wanted})
+set(unwanted ${files})
+list(REMOVE_ITEM missing ${files})
+list(REMOVE_ITEM unwanted ${wanted})
+if(missing OR unwanted)
+  message(FATAL_ERROR "not installed: ${missing}\ninstalled, but should not be: ${unwanted}")
+endif()
