@@ -16,7 +16,7 @@
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/index/mips_index.hpp"
-#include "lazygumbel/index/quantized/detail/code_scan.hpp"
+#include "lazygumbel/index/quantized/detail/code_kernels.hpp"
 #include "lazygumbel/index/quantized/detail/row_codes.hpp"
 #include "lazygumbel/index/quantized/quantized_tail.hpp"
 
@@ -246,7 +246,7 @@ class ScalarQuantizedIndex {
     if (!is_supported(parameters.simd))
       detail::throw_invalid("simd", name_of(parameters.simd), "this machine does not support it");
     require_norms(rows_.max_norm(), "rows");
-    kernels_ = &detail::code_kernels(parameters.simd, parameters.bits);
+    kernels_ = &detail::select<detail::CodeKernels>(parameters.simd);
     codes_.append<Scalar>(rows_.matrix(), parameters.threads, parameters.simd);
   }
 
