@@ -8,6 +8,7 @@
 /// Which of the hand-written kernels a processor can run, found out when the program runs, so that
 /// a user who compiles for a baseline processor gets them too. A function of such a kernel carries
 /// its instruction set as an attribute: no flag, no file of its own, nothing to link.
+/// core/detail/dispatch.hpp tells how one is written.
 
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__))
 #define LAZYGUMBEL_X86_KERNELS 1
@@ -68,4 +69,12 @@ inline Simd best_simd() noexcept {
   return Simd::portable;
 }
 
+namespace detail {
+
+/// The kernels of `simd`, which must be supported, as a table of pointers to functions; portable
+/// ones where this processor has no such set at all.
+template <class Table>
+const Table& select(Simd simd) noexcept;
+
+}  // namespace detail
 }  // namespace lazygumbel

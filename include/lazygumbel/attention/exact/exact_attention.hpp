@@ -99,14 +99,14 @@ void attend_streaming(const HeadsView<float>& queries, const HeadsView<T>& keys,
                       const HeadsView<T>& values, const AttentionShape& shape,
                       const AttentionOptions& options, AttentionOutput& out) {
   constexpr std::size_t least_split = 2048;  // keys worth a thread's trouble
-  const std::size_t width = product_kernels(options.simd).width;
-  const std::size_t value_width = product_kernels(options.simd).pad(shape.value_dimension);
+  const std::size_t width = select<SoftmaxKernels>(options.simd).width;
+  const std::size_t value_width = select<SoftmaxKernels>(options.simd).pad(shape.value_dimension);
   const std::size_t group = shape.group(), m = shape.queries, rows = m * group;
   const std::size_t room = query_room(shape.dimension, width);
   // Parts do not depend on the number of threads, and neither do the sums.
   const std::size_t parts =
       (std::max)(std::size_t{1}, (std::min)(std::size_t{16}, shape.keys / least_split));
-  const StreamKernel<T> kernel = stream_kernel<T>(options.simd);
+  const auto kernel = select<StreamKernels<T>>(options.simd).run;
   std::vector<SoftmaxState> states(shape.kv_heads * parts);
   parallel_for(states.size(), options.threads, [&](std::size_t unit) {
     const std::size_t kv = unit / parts, part = unit % parts;
@@ -176,7 +176,7 @@ void attend_blocked(const HeadsView<float>& queries, const HeadsView<T>& keys,
     const std::size_t count = (std::min)(tile, m - first);
     pool.borrow(
         [&] {
-          return Work{{product_kernels(options.simd), shape.dimension, shape.value_dimension,
+          return Work{{select<ProductKernels>(options.simd), shape.dimension, shape.value_dimension,
                        static_cast<float>(options.softcap)},
                       {},
                       {},

@@ -286,8 +286,8 @@ class SubGenCache {
                              const detail::AttentionShape& shape, const AttentionOptions& options,
                              Work& work) const {
     work.query.resize(detail::query_room(d_, 16));
-    detail::pad_query(query, d_, detail::product_kernels(options.simd).width, shape.scale,
-                      work.query.data());
+    detail::pad_query(query, d_, detail::select<detail::SoftmaxKernels>(options.simd).width,
+                      shape.scale, work.query.data());
     double square = 0.0;
     for (std::size_t j = 0; j < d_; ++j) {
       const double x = shape.scale * static_cast<double>(query[j]);

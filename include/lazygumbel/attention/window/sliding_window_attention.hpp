@@ -99,11 +99,11 @@ void multiply_windows(const HeadsView<float>& queries, const HeadsView<T>& keys,
   if (residual) sums = run_value_sums(values, tiles, options.threads);
   const Pool<Work> pool;
   const auto make = [&] {
-    return Work{
-        {product_kernels(options.simd), shape.dimension, dv, static_cast<float>(options.softcap)},
-        {},
-        {},
-        {}};
+    return Work{{select<ProductKernels>(options.simd), shape.dimension, dv,
+                 static_cast<float>(options.softcap)},
+                {},
+                {},
+                {}};
   };
   // The windows of `count` queries from `first` on.
   const auto add_tile = [&](Work& work, std::size_t kv, std::size_t first, std::size_t count) {

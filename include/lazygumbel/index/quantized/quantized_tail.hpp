@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "lazygumbel/index/quantized/detail/code_scan.hpp"
+#include "lazygumbel/index/quantized/detail/code_kernels.hpp"
 #include "lazygumbel/index/quantized/detail/weighted_codes.hpp"
 #include "lazygumbel/index/tail.hpp"
 

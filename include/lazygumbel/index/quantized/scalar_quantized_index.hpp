@@ -11,7 +11,7 @@
 #include "lazygumbel/core/simd.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/mips_index.hpp"
-#include "lazygumbel/index/quantized/detail/code_scan.hpp"
+#include "lazygumbel/index/quantized/detail/code_kernels.hpp"
 #include "lazygumbel/index/quantized/detail/row_codes.hpp"
 #include "lazygumbel/index/quantized/quantized_tail.hpp"
 

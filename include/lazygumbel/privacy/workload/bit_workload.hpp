@@ -159,7 +159,7 @@ class BitWorkload {
   void set_simd(Simd simd) {
     if (!is_supported(simd))
       detail::throw_invalid("simd", name_of(simd), "this machine does not support it");
-    kernels_ = &detail::bit_kernels(simd);
+    kernels_ = &detail::select<detail::BitKernels>(simd);
   }
 
  private:
@@ -191,7 +191,7 @@ class BitWorkload {
 
   std::size_t count_, cells_, chunks_;
   std::vector<std::uint64_t, detail::CacheLineAllocator<std::uint64_t>> bits_;
-  const detail::BitKernels* kernels_ = &detail::bit_kernels(best_simd());
+  const detail::BitKernels* kernels_ = &detail::select<detail::BitKernels>(best_simd());
 };
 
 static_assert(Workload<BitWorkload>);

@@ -131,7 +131,7 @@ class BoxWorkload {
   void set_simd(Simd simd) {
     if (!is_supported(simd))
       detail::throw_invalid("simd", name_of(simd), "this machine does not support it");
-    kernels_ = &detail::box_kernels(simd);
+    kernels_ = &detail::select<detail::BoxKernels>(simd);
   }
 
  private:
@@ -225,7 +225,7 @@ class BoxWorkload {
   detail::BoxPlan plan_;
   std::size_t outer_ = 0, run_bytes_ = 0;
   std::vector<std::uint8_t> runs_;  // the sets of the attributes outer_ and up, together
-  const detail::BoxKernels* kernels_ = &detail::box_kernels(best_simd());
+  const detail::BoxKernels* kernels_ = &detail::select<detail::BoxKernels>(best_simd());
 };
 
 static_assert(Workload<BoxWorkload>);

@@ -9,7 +9,7 @@
 
 #include "lazygumbel/core/simd.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
-#include "lazygumbel/privacy/workload/detail/wide_dot.hpp"
+#include "lazygumbel/privacy/workload/detail/dot_kernels.hpp"
 #include "lazygumbel/privacy/workload/workload.hpp"
 
 namespace lazygumbel {
@@ -101,7 +101,7 @@ class DenseWorkload {
   DenseWorkload(RowStore<Scalar>&& rows, Simd simd) : rows_(std::move(rows)) {
     if (!is_supported(simd))
       detail::throw_invalid("simd", name_of(simd), "is not supported by this machine");
-    dot_ = detail::wide_dot_kernel<Scalar>(simd);
+    dot_ = detail::select<detail::DotKernels<Scalar>>(simd).dot;
     range_ = {static_cast<double>(rows_.matrix().minCoeff()),
               static_cast<double>(rows_.matrix().maxCoeff())};
   }

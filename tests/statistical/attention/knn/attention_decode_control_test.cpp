@@ -88,13 +88,13 @@ class Step {
   }
 
  private:
-  static std::size_t width() { return detail::product_kernels(best_simd()).width; }
-  std::size_t room() const { return detail::product_kernels(best_simd()).pad(dv_); }
+  static std::size_t width() { return detail::select<detail::SoftmaxKernels>(best_simd()).width; }
+  std::size_t room() const { return detail::select<detail::SoftmaxKernels>(best_simd()).pad(dv_); }
   static const detail::GatherKernels<float>& kernels() {
-    return detail::gather_kernels<float>(best_simd());
+    return detail::select<detail::GatherKernels<float>>(best_simd());
   }
   void scan(detail::CodedScores& scores) const {
-    scores.start(codes_, detail::estimate_kernels(best_simd(), 4),
+    scores.start(codes_, detail::select<detail::EstimateKernels>(best_simd()),
                  problem_.queries.row(0).transpose(), 0.0F, 1e3);
     scores.scan(codes_, 0, codes_.tiles());
   }

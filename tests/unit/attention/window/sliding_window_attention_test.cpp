@@ -54,8 +54,8 @@ TEST(SlidingWindowAttention, KernelsReadBackwards) {
   for (const Simd simd : supported_simds()) {
     const auto attend = [&](const Eigen::half* k, std::ptrdiff_t key_stride, const Eigen::half* v,
                             std::ptrdiff_t value_stride) {
-      lazygumbel::detail::BlockAttention attention(lazygumbel::detail::product_kernels(simd), d, dv,
-                                                   0.0F);
+      lazygumbel::detail::BlockAttention attention(
+          lazygumbel::detail::select<lazygumbel::detail::ProductKernels>(simd), d, dv, 0.0F);
       lazygumbel::detail::SoftmaxState state;
       state.start(m, attention.value_width());
       attention.add(inputs.queries.data(), d, k, key_stride, v, value_stride, n, limits.data(),

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-// The integer dot products of coded rows: PortableDots against sums in 64 bits, coordinate by
-// coordinate, and every other instruction set against PortableDots, to the last bit. Sets that the
-// processor lacks are skipped and say so.
+// The integer dot products of coded rows: CodeDots<Portable> against sums in 64 bits, coordinate by
+// coordinate, and every other instruction set against CodeDots<Portable>, to the last bit. Sets
+// that the processor lacks are skipped and say so.
 
 namespace lazygumbel::detail {
 namespace {
@@ -54,7 +54,7 @@ struct Case {
     return kind == Bytes::largest ? 127 : -127;
   }
 
-  /// The result of the first row of code_dots.hpp's definition, in 64 bits.
+  /// The result of the first row of code_tiles.hpp's definition, in 64 bits.
   std::int64_t expected(std::size_t q, std::size_t row) const {
     std::int64_t sum = 0;
     const auto byte_of = [&](std::int32_t word, std::size_t j) {
@@ -99,7 +99,7 @@ const std::vector<std::size_t> group_counts = {0, 1,  2,  3,  4,  5,  6,  7,   8
 
 template <class Dots, int Bits, int Queries>
 void expect_equal(const Case& input) {
-  const Sums portable = run<PortableDots, Bits, Queries>(input),
+  const Sums portable = run<CodeDots<Portable>, Bits, Queries>(input),
              other = run<Dots, Bits, Queries>(input);
   ASSERT_EQ(std::memcmp(&portable, &other, sizeof portable), 0)
       << Bits << " bits, " << Queries << " queries, " << input.groups << " groups";
@@ -128,7 +128,8 @@ TEST(CodeDots, PortableIsTheDefinition) {
   for (const std::size_t groups : group_counts)
     for (const Bytes kind : all_kinds) {
       const Case four(4, groups, kind, groups), eight(8, groups, kind, groups);
-      const Sums of_four = run<PortableDots, 4, 2>(four), of_eight = run<PortableDots, 8, 2>(eight);
+      const Sums of_four = run<CodeDots<Portable>, 4, 2>(four),
+                 of_eight = run<CodeDots<Portable>, 8, 2>(eight);
       for (std::size_t q = 0; q < 2; ++q)
         for (std::size_t row = 0; row < tile_rows; ++row) {
           ASSERT_EQ(of_four.of[q][row], four.expected(q, row));
@@ -140,7 +141,8 @@ TEST(CodeDots, PortableIsTheDefinition) {
 TEST(CodeDots, NothingOverflowsInTheLargestDimension) {
   for (const Bytes kind : {Bytes::largest, Bytes::smallest, Bytes::extreme}) {
     const Case four(4, max_code_dimension / 8, kind, 1), eight(8, max_code_dimension / 4, kind, 2);
-    const Sums of_four = run<PortableDots, 4, 1>(four), of_eight = run<PortableDots, 8, 1>(eight);
+    const Sums of_four = run<CodeDots<Portable>, 4, 1>(four),
+               of_eight = run<CodeDots<Portable>, 8, 1>(eight);
     for (std::size_t row = 0; row < tile_rows; ++row) {
       ASSERT_EQ(of_four.of[0][row], four.expected(0, row));
       ASSERT_EQ(of_eight.of[0][row], eight.expected(0, row));
@@ -149,11 +151,13 @@ TEST(CodeDots, NothingOverflowsInTheLargestDimension) {
 }
 
 #ifdef LAZYGUMBEL_X86_KERNELS
-TEST(CodeDots, Avx2EqualsPortable) { expect_equal_everywhere<Avx2Dots>(Simd::avx2); }
-TEST(CodeDots, Avx512EqualsPortable) { expect_equal_everywhere<Avx512Dots>(Simd::avx512_vnni); }
+TEST(CodeDots, Avx2EqualsPortable) { expect_equal_everywhere<CodeDots<Avx2>>(Simd::avx2); }
+TEST(CodeDots, Avx512EqualsPortable) {
+  expect_equal_everywhere<CodeDots<Avx512>>(Simd::avx512_vnni);
+}
 #endif
 #ifdef LAZYGUMBEL_NEON_KERNELS
-TEST(CodeDots, NeonEqualsPortable) { expect_equal_everywhere<NeonDots>(Simd::neon); }
+TEST(CodeDots, NeonEqualsPortable) { expect_equal_everywhere<CodeDots<Neon>>(Simd::neon); }
 #endif
 
 }  // namespace

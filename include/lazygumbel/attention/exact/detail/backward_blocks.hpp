@@ -51,8 +51,8 @@ struct BackwardKeys {
 class BackwardBlocks {
  public:
   BackwardBlocks(Simd simd, std::size_t d, std::size_t dv, float softcap)
-      : kernels_(&product_kernels(simd)),
-        gradients_(gradient_kernel(simd)),
+      : kernels_(&select<ProductKernels>(simd)),
+        gradients_(&select<GradientKernels>(simd)),
         d_(d),
         dv_(dv),
         query_width_(kernels_->pad(d)),
@@ -182,17 +182,17 @@ class BackwardBlocks {
     if (!run.excluded.empty())
       exclude(run.excluded, rows.first + row, height, run.first + first, keys, scores_.get(),
               score_row_);
-    gradients_({.rows = height,
-                .keys = keys,
-                .scores = scores_.get(),
-                .products = products_.get(),
-                .row = static_cast<std::ptrdiff_t>(score_row_),
-                .limits = limits,
-                .softcap = softcap_,
-                .shifts = rows.shifts + row,
-                .factors = rows.factors + row,
-                .deltas = rows.deltas + row,
-                .masses = rows.masses + row});
+    gradients_->rows({.rows = height,
+                      .keys = keys,
+                      .scores = scores_.get(),
+                      .products = products_.get(),
+                      .row = static_cast<std::ptrdiff_t>(score_row_),
+                      .limits = limits,
+                      .softcap = softcap_,
+                      .shifts = rows.shifts + row,
+                      .factors = rows.factors + row,
+                      .deltas = rows.deltas + row,
+                      .masses = rows.masses + row});
     if (run.squares != nullptr) add_squares(height, keys, run.squares + first, rows.squares + row);
     weigh(keys, height, scores_.get(), true, gradients, value_width_, value_sums_.get());
     weigh(keys, height, products_.get(), true, queries, query_width_, key_sums_.get());
@@ -210,7 +210,7 @@ class BackwardBlocks {
   }
 
   const ProductKernels* kernels_;
-  GradientKernel gradients_;
+  const GradientKernels* gradients_;
   std::size_t d_, dv_, query_width_, value_width_, score_row_;
   float softcap_;
   CacheLineArray<float> key_panels_, value_panels_, keys_, key_sums_, value_sums_, scores_,

@@ -3,16 +3,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
-#include "lazygumbel/attention/exact/heads_view.hpp"
+#include "lazygumbel/core/detail/dispatch.hpp"
 #include "lazygumbel/core/detail/lanes.hpp"
+#include "lazygumbel/core/types.hpp"
 #ifdef LAZYGUMBEL_X86_KERNELS
 #include <immintrin.h>
 #endif
 
 /// \file
-/// Loads of stored numbers into float lanes, and the exponential of the attention kernels; one
-/// struct an instruction set.
+/// Loads of stored numbers into float lanes, and the exponential of the attention kernels.
 
 namespace lazygumbel::detail {
 
@@ -25,57 +26,58 @@ LAZYGUMBEL_INLINE void load_bfloat16(typename Lanes<W>::Floats& to,
   std::memcpy(&to, &wide, sizeof to);
 }
 
-struct PortableLanes {
-  static constexpr std::size_t width = 4;
-  static constexpr int rows = 4;  // of a tile of products: with two registers each, all that fit
-  using Floats = Lanes<4>::Floats;
-  LAZYGUMBEL_INLINE static void load(Floats& to, const float* from) noexcept {
-    std::memcpy(&to, from, sizeof to);
-  }
-  LAZYGUMBEL_INLINE static void load(Floats& to, const Eigen::half* from) noexcept {
-    for (std::size_t l = 0; l < width; ++l) to[l] = static_cast<float>(from[l]);
-  }
-  LAZYGUMBEL_INLINE static void load(Floats& to, const Eigen::bfloat16* from) noexcept {
-    load_bfloat16<width>(to, from);
+/// Half precision.
+template <class Set>
+struct HalfLanes {
+  LAZYGUMBEL_INLINE static void load(typename Set::Floats& to, const Eigen::half* from) noexcept {
+    for (std::size_t l = 0; l < Set::width; ++l) to[l] = static_cast<float>(from[l]);
   }
 };
 
 #ifdef LAZYGUMBEL_X86_KERNELS
-struct Avx2Lanes {
-  static constexpr std::size_t width = 8;
-  static constexpr int rows = 6;
-  using Floats = Lanes<8>::Floats;
-  LAZYGUMBEL_INLINE static void load(Floats& to, const float* from) noexcept {
-    std::memcpy(&to, from, sizeof to);
-  }
-  // (Not always_inline: gcc would refuse it in the generic loops, before these are inlined.)
-  LAZYGUMBEL_AVX2 static void load(Floats& to, const Eigen::half* from) noexcept {
+// (Not always_inline: gcc would refuse it in the generic loops, before these are inlined.)
+template <>
+struct HalfLanes<Avx2> {
+  LAZYGUMBEL_AVX2 static void load(Avx2::Floats& to, const Eigen::half* from) noexcept {
     const __m256 wide = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
     std::memcpy(&to, &wide, sizeof to);
   }
-  LAZYGUMBEL_INLINE static void load(Floats& to, const Eigen::bfloat16* from) noexcept {
-    load_bfloat16<width>(to, from);
-  }
 };
 
-struct Avx512Lanes {
-  static constexpr std::size_t width = 16;
-  static constexpr int rows = 12;
-  using Floats = Lanes<16>::Floats;
-  LAZYGUMBEL_INLINE static void load(Floats& to, const float* from) noexcept {
-    std::memcpy(&to, from, sizeof to);
-  }
-  LAZYGUMBEL_AVX512 static void load(Floats& to, const Eigen::half* from) noexcept {
+template <>
+struct HalfLanes<Avx512> {
+  LAZYGUMBEL_AVX512 static void load(Avx512::Floats& to, const Eigen::half* from) noexcept {
     // (Masked, since gcc 12 warns of an undefined operand in the plain one's code.)
     const __m512 wide =
         _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
     std::memcpy(&to, &wide, sizeof to);
   }
-  LAZYGUMBEL_INLINE static void load(Floats& to, const Eigen::bfloat16* from) noexcept {
-    load_bfloat16<width>(to, from);
-  }
 };
 #endif
+
+/// One register of stored numbers.
+template <class Set, class T>
+LAZYGUMBEL_INLINE void load_stored(typename Set::Floats& to, const T* from) noexcept {
+  if constexpr (std::is_same_v<T, float>)
+    std::memcpy(&to, from, sizeof to);
+  else if constexpr (std::is_same_v<T, Eigen::half>)
+    HalfLanes<Set>::load(to, from);
+  else
+    load_bfloat16<Set::width>(to, from);
+}
+
+/// to += x, where `lost` is how much too large rounding has made `to` so far.
+template <class Floats>
+LAZYGUMBEL_INLINE void add_compensated(const Floats& x, float* to, float* lost) {
+  Floats total, excess;
+  std::memcpy(&total, to, sizeof total);
+  std::memcpy(&excess, lost, sizeof excess);
+  const Floats rest = x - excess;
+  const Floats sum = total + rest;
+  excess = (sum - total) - rest;
+  std::memcpy(to, &sum, sizeof sum);
+  std::memcpy(lost, &excess, sizeof excess);
+}
 
 /// x = exp(x) for x <= 88, to 3e-7 of itself; 0 below -87. 2^n e^r, |r| <= log(2) / 2, e^r by seven
 /// terms of its series.

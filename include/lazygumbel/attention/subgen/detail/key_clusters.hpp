@@ -130,8 +130,8 @@ class KeyClusters {
   std::pair<std::size_t, double> nearest() const {
     if (clusters_.empty()) return {0, -1.0};
     NearestRow found;
-    sketch_kernels<T>(simd_).nearest(representatives_.data(), representatives_.rows(),
-                                     representatives_.width(), widened_.data(), found);
+    select<SketchKernels<T>>(simd_).nearest(representatives_.data(), representatives_.rows(),
+                                            representatives_.width(), widened_.data(), found);
     double square = square_to(found.row);
     // Squares that float does not tell apart; 0 of a key that is there is one.
     if (!(found.square > 1e-30F && found.square < (std::numeric_limits<float>::infinity)()) &&

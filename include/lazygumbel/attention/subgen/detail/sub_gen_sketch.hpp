@@ -62,7 +62,7 @@ class SubGenSketch {
   /// `error` needs. Precondition: tokens() > 0.
   SketchRow estimate(const float* query, double norm, const AttentionOptions& options,
                      SketchWork& work) const {
-    const SketchKernels<T>& kernels = sketch_kernels<T>(options.simd);
+    const SketchKernels<T>& kernels = select<SketchKernels<T>>(options.simd);
     const auto softcap = static_cast<float>(options.softcap);
     SketchRow row;
     row.normaliser = estimate_normaliser(clusters_, kernels, query, norm, softcap, work);

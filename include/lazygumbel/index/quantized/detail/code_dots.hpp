@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/core/detail/dispatch.hpp"
+#include "lazygumbel/index/quantized/detail/code_tiles.hpp"
 #ifdef LAZYGUMBEL_X86_KERNELS
 #include <immintrin.h>
 #elif defined(LAZYGUMBEL_NEON_KERNELS)
@@ -12,36 +13,18 @@
 #endif
 
 /// \file
-/// Integer dot products of one tile (64 rows of codes) with up to a few coded queries, one struct
-/// an instruction set, all equal to the last bit.
-///
-/// A tile is a sequence of groups of 256 bytes, four bytes a row. With 8 bits a group holds four
-/// coordinates of each row, byte j of a row the code c_j. With 4 bits it holds eight: byte j holds
-/// a = c_j in its low and b = c_(j+4) in its high half. A coded query has one word of four signed
-/// bytes v_j a group with 8 bits, two, w_j and v_j, with 4. The result for a row is, with all sums
-/// over j and groups,
-///   8 bits: sum c_j v_j;    4 bits: 16 sum a_j w_j + sum (a_j + 16 b_j) v_j:
-/// the second sum reads the bytes as they are, which saves taking the high halves out; the query's
-/// coder makes up for the a_j v_j in it. No sum overflows while a row has fewer than
-/// `max_code_dimension` coordinates.
+/// Integer dot products of one tile (64 rows of codes) with up to a few coded queries
+/// (code_tiles.hpp), one struct an instruction set, all equal to the last bit.
 
 namespace lazygumbel::detail {
 
-inline constexpr std::size_t tile_rows = 64;
-inline constexpr std::size_t group_bytes = 4 * tile_rows;
-inline constexpr std::size_t max_code_dimension = 50000;
-
-/// Coordinates of a row in one group, and words of a coded query for it.
-constexpr std::size_t group_dimensions(int bits) noexcept { return bits == 4 ? 8 : 4; }
-constexpr std::size_t group_words(int bits) noexcept { return bits == 4 ? 2 : 1; }
-
-struct PortableDots {
-  static constexpr std::size_t width = 4;  // floats in a register
-
+template <class Set>
+struct CodeDots {
   /// out[q][row] for the queries words[0 .. Queries-1].
   template <int Bits, int Queries>
-  static void run(const std::uint8_t* tile, std::size_t groups, const std::int32_t* const* words,
-                  std::int32_t (*out)[tile_rows]) {
+  [[gnu::noinline]] static void run(const std::uint8_t* tile, std::size_t groups,
+                                    const std::int32_t* const* words,
+                                    std::int32_t (*out)[tile_rows]) {
     for (int q = 0; q < Queries; ++q) {
       std::int32_t* const sums = out[q];
       std::memset(sums, 0, sizeof(std::int32_t) * tile_rows);
@@ -66,13 +49,12 @@ struct PortableDots {
 
 #ifdef LAZYGUMBEL_X86_KERNELS
 
-struct Avx512Dots {
-  static constexpr std::size_t width = 16;  // floats in a register
-
+template <>
+struct CodeDots<Avx512> {
   template <int Bits, int Queries>
-  LAZYGUMBEL_AVX512 static void run(const std::uint8_t* tile, std::size_t groups,
-                                    const std::int32_t* const* words,
-                                    std::int32_t (*out)[tile_rows]) {
+  [[gnu::noinline]] LAZYGUMBEL_AVX512 static void run(const std::uint8_t* tile, std::size_t groups,
+                                                      const std::int32_t* const* words,
+                                                      std::int32_t (*out)[tile_rows]) {
     constexpr int count = Queries * vectors;
     constexpr int turns = Queries > 1 ? 1 : 2;  // sums used in turn, to hide an addition's latency
     constexpr auto kept = static_cast<std::size_t>(turns * count);
@@ -122,13 +104,12 @@ struct Avx512Dots {
   }
 };
 
-struct Avx2Dots {
-  static constexpr std::size_t width = 8;  // floats in a register
-
+template <>
+struct CodeDots<Avx2> {
   template <int Bits, int Queries>
-  LAZYGUMBEL_AVX2 static void run(const std::uint8_t* tile, std::size_t groups,
-                                  const std::int32_t* const* words,
-                                  std::int32_t (*out)[tile_rows]) {
+  [[gnu::noinline]] LAZYGUMBEL_AVX2 static void run(const std::uint8_t* tile, std::size_t groups,
+                                                    const std::int32_t* const* words,
+                                                    std::int32_t (*out)[tile_rows]) {
     for (int q = 0; q < Queries; ++q)
       for (int half = 0; half < 2; ++half)
         run_half<Bits>(tile + 128 * half, groups, words[q], out[q] + 32 * half);
@@ -177,12 +158,12 @@ struct Avx2Dots {
 
 #elif defined(LAZYGUMBEL_NEON_KERNELS)
 
-struct NeonDots {
-  static constexpr std::size_t width = 4;  // floats in a register
-
+template <>
+struct CodeDots<Neon> {
   template <int Bits, int Queries>
-  static void run(const std::uint8_t* tile, std::size_t groups, const std::int32_t* const* words,
-                  std::int32_t (*out)[tile_rows]) {
+  [[gnu::noinline]] static void run(const std::uint8_t* tile, std::size_t groups,
+                                    const std::int32_t* const* words,
+                                    std::int32_t (*out)[tile_rows]) {
     for (int q = 0; q < Queries; ++q)
       for (int quarter = 0; quarter < 4; ++quarter)
         run_quarter<Bits>(tile + 64 * quarter, groups, words[q], out[q] + 16 * quarter);

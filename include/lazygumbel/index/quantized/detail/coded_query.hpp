@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
-#include "lazygumbel/index/quantized/detail/code_dots.hpp"
+#include "lazygumbel/index/quantized/detail/code_tiles.hpp"
 
 namespace lazygumbel::detail {
 
@@ -28,7 +28,7 @@ inline float round_up(double x) noexcept {
 /// `slack` what offset o is rounded by.
 /// The query that the bytes stand for has, with 8 bits, qhat_j = u v_j; with 4, in a group of eight
 /// coordinates, qhat_j = u (16 w_j + v_j) / 16 and qhat_(j+4) = u v_j, so that the kernel's sum of
-/// bytes read whole is right (code_dots.hpp).
+/// bytes read whole is right (code_tiles.hpp).
 struct CodedQuery {
   std::vector<std::int32_t> words;
   float a = 0, b = 0, c = 0;

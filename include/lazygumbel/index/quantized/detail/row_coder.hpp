@@ -12,17 +12,17 @@
 #include <type_traits>
 #include <vector>
 
-#include "lazygumbel/index/quantized/detail/code_dots.hpp"
-#include "lazygumbel/index/quantized/detail/code_row.hpp"
+#include "lazygumbel/index/quantized/detail/code_tiles.hpp"
 #include "lazygumbel/index/quantized/detail/coded_query.hpp"
+#include "lazygumbel/index/quantized/detail/coding_kernels.hpp"
 
 namespace lazygumbel::detail {
 
 /// Codes rows, one at a time, as row_codes.hpp tells, with its own memory. The codes do not depend
 /// on the instruction set.
 ///
-/// The residual norm is certified, though measured in whole parts of a step (code_row.hpp). Let h
-/// be 2^16 with 8 bits, 2^13 with 4. Then r_j / h is (x_j - xhat_j) / s but for
+/// The residual norm is certified, though measured in whole parts of a step (coding_kernels.hpp).
+/// Let h be 2^16 with 8 bits, 2^13 with 4. Then r_j / h is (x_j - xhat_j) / s but for
 ///   (1 + 2^-23 * 2^16 |x_j| / s) / 2^16, and 1/2 / 2^13 more with 4 bits,
 /// so that, norms being norms, |x - xhat| / s <= |r| / h + sqrt(d) p + 2^-23 |x| / s with p = 2^-16
 /// or 5 * 2^-16. That is 2% or 4% of the unit in which e counts. Double rows are coded as floats,
@@ -36,7 +36,7 @@ class RowCoder {
         count_((dimension + coding_block - 1) / coding_block * coding_block),
         unit_(residual_unit),
         root_(std::sqrt(static_cast<double>(dimension))),
-        kernels_(&coding_kernels(simd, bits)),
+        kernels_(&select<CodingKernels>(simd)),
         x_(count_, 0.0F),
         codes_(rows_together * stride()) {}
 
@@ -118,7 +118,7 @@ class RowCoder {
     Grid grid(bits_, survey, 1.0);
     if (bits_ == 4) grid = best_grid(survey, loss, grid);
     CodeSums sums;
-    kernels_->write(x_.data(), count_, grid.step, codes, sums);
+    kernels_->write(bits_, x_.data(), count_, grid.step, codes, sums);
     take_away_padding(grid, sums);
     std::memset(codes + dimension_, 0, count_ - dimension_);
     const auto scale = static_cast<double>(grid.scale);
@@ -140,7 +140,7 @@ class RowCoder {
     for (const double share : shares) {
       const Grid grid(bits_, survey, share);
       CodeSums sums;
-      kernels_->measure(x_.data(), count_, grid.step, sums);
+      kernels_->measure(bits_, x_.data(), count_, grid.step, sums);
       take_away_padding(grid, sums);
       const auto scale = static_cast<double>(grid.scale);
       const double left_out = steps(sums, loss / scale);

@@ -15,7 +15,7 @@
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/simd.hpp"
 #include "lazygumbel/core/types.hpp"
-#include "lazygumbel/index/quantized/detail/code_dots.hpp"
+#include "lazygumbel/index/quantized/detail/code_tiles.hpp"
 #include "lazygumbel/index/quantized/detail/coded_query.hpp"
 #include "lazygumbel/index/quantized/detail/row_coder.hpp"
 
@@ -26,8 +26,8 @@ namespace lazygumbel::detail {
 /// with its residual norm |x - xhat| <= s e residual_unit(), rounded up. s has 8 significant bits,
 /// z and e are bytes: one 32-bit word a row, s in its upper half, then z, then e. The step s is the
 /// best of a few shares of (max x - min x) / (2^b - 1): with 4 bits and many coordinates, cutting
-/// off the extremes pays. Codes lie in tiles of 64 rows (code_dots.hpp); rows that fill up the last
-/// tile repeat the last row.
+/// off the extremes pays. Codes lie in tiles of 64 rows (code_tiles.hpp); rows that fill up the
+/// last tile repeat the last row.
 class RowCodes {
  public:
   /// Throws std::invalid_argument unless bits is 4 or 8 and dimension <= max_code_dimension.

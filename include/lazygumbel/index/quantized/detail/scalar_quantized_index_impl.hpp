@@ -164,7 +164,7 @@ ScalarQuantizedIndex<Scalar>::ScalarQuantizedIndex(RowStore<Scalar> rows,
   if (!is_supported(parameters.simd))
     detail::throw_invalid("simd", name_of(parameters.simd), "this machine does not support it");
   require_norms(rows_.max_norm(), "rows");
-  kernels_ = &detail::code_kernels(parameters.simd, parameters.bits);
+  kernels_ = &detail::select<detail::CodeKernels>(parameters.simd);
   codes_.append<Scalar>(rows_.matrix(), parameters.threads, parameters.simd);
 }
 

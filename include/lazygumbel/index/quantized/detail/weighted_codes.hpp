@@ -8,7 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "lazygumbel/index/quantized/detail/code_scan.hpp"
+#include "lazygumbel/index/quantized/detail/code_kernels.hpp"
+#include "lazygumbel/index/quantized/detail/coded_query.hpp"
+#include "lazygumbel/index/quantized/detail/row_codes.hpp"
 #include "lazygumbel/index/tail.hpp"
 
 namespace lazygumbel::detail {

@@ -18,7 +18,7 @@
 #include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/privacy/lp/detail/constraint_scores.hpp"
 #include "lazygumbel/privacy/selection/selection_modes.hpp"
-#include "lazygumbel/privacy/workload/detail/wide_dot.hpp"
+#include "lazygumbel/privacy/workload/detail/dot_kernels.hpp"
 #include "lazygumbel/random/categorical.hpp"
 
 namespace lazygumbel {
@@ -94,7 +94,7 @@ class ConstraintIndex {
       : scores_(&scores),
         codes_(options.code_bits == CertifiedScanOptions::chosen_bits ? 4 : options.code_bits,
                scores.rows().dimension()),
-        kernels_(&detail::code_kernels(best_simd(), codes_.bits())),
+        kernels_(&detail::select<detail::CodeKernels>(best_simd())),
         budget_(options.proposal_budget) {
     if (!(budget_ >= 0.0))
       detail::throw_invalid("proposal_budget", budget_, "must not be negative");
@@ -202,7 +202,7 @@ class ConstraintIndex {
     const auto& rows = scores_->rows();
     std::vector<double> offsets(size());
     largest_offset_ = 0.0;
-    const auto dot = detail::wide_dot_kernel<Scalar>(best_simd());
+    const auto dot = detail::select<detail::DotKernels<Scalar>>(best_simd()).dot;
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       const auto row = rows.row(static_cast<item_id>(i));
       offsets[i] = dot(row.data(), x.data(), rows.dimension()) - scores_->bounds()[i];

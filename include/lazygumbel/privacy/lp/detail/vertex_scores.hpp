@@ -10,7 +10,7 @@
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/privacy/lp/detail/compensated_sum.hpp"
 #include "lazygumbel/privacy/lp/scaled_simplex.hpp"
-#include "lazygumbel/privacy/workload/detail/wide_dot.hpp"
+#include "lazygumbel/privacy/workload/detail/dot_kernels.hpp"
 
 namespace lazygumbel::detail {
 
@@ -26,7 +26,7 @@ class VertexScores {
       : constraints_(bounds.size()),
         vertices_(region.dimension()),
         rows_(constraints_ * vertices_),
-        dot_(wide_dot_kernel<float>(best_simd())) {
+        dot_(select<DotKernels<float>>(best_simd()).dot) {
     constexpr std::size_t tile_size = 32;
     for (std::size_t top = 0; top < constraints_; top += tile_size)
       for (std::size_t left = 0; left < vertices_; left += tile_size)

@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <span>
 #include <utility>
 #include <vector>
 
-#include "lazygumbel/attention/exact/detail/storage_lanes.hpp"
+#include "lazygumbel/attention/knn/detail/decode/estimate_kernels.hpp"
 #include "lazygumbel/core/detail/cache_line.hpp"
-#include "lazygumbel/index/quantized/detail/code_scan.hpp"
+#include "lazygumbel/index/quantized/detail/code_kernels.hpp"
+#include "lazygumbel/index/quantized/detail/coded_query.hpp"
+#include "lazygumbel/index/quantized/detail/row_codes.hpp"
 #include "lazygumbel/random/uniform.hpp"
 
 /// \file
@@ -21,146 +21,6 @@
 /// are found and drawn by it without another look at the codes.
 
 namespace lazygumbel::detail {
-
-/// Rows 64 first .. 64 last - 1 of whole tiles: their estimates, capped; of each tile the largest
-/// and the sum of exp(estimate - largest). Returns the largest error of an estimate.
-template <class Dots, int Bits>
-LAZYGUMBEL_INLINE float scan_estimates(const RowCodes& codes, std::size_t first, std::size_t last,
-                                       const CodedQuery& query, float cap, float* estimates,
-                                       float* largest, float* sums) {
-  constexpr std::size_t W = Dots::width, parts = tile_rows / W;
-  using Floats = typename Lanes<W>::Floats;
-  const std::int32_t* const words = query.words.data();
-  const float inverse = cap > 0.0F ? 1.0F / cap : 0.0F;
-  alignas(64) std::int32_t dots[1][tile_rows];
-  float error = 0.0F;
-  for (std::size_t t = first; t < last; ++t) {
-    Dots::template run<Bits, 1>(codes.tile(t), codes.groups(), &words, dots);
-    const float slack = slack_of(codes, t, query);
-    Floats rows[parts], high;
-    LAZYGUMBEL_UNROLL
-    for (std::size_t i = 0; i < parts; ++i) {
-      rows[i] = RowEstimates<W>(dots[0], codes, t, W * i, query, slack).estimate;
-      if (cap > 0.0F) lanes_cap<W>(rows[i], cap, inverse);
-      std::memcpy(estimates + t * tile_rows + W * i, &rows[i], sizeof rows[i]);
-      if (i == 0)
-        high = rows[i];
-      else
-        take_larger(high, rows[i]);
-    }
-    largest[t] = largest_lane(high);
-    Floats sum = {};
-    LAZYGUMBEL_UNROLL
-    for (std::size_t i = 0; i < parts; ++i) {
-      rows[i] -= largest[t];
-      fast_exp<W>(rows[i]);
-      sum += rows[i];
-    }
-    sums[t] = lane_sum(sum);
-    const float here = codes.residual(t) * query.c + slack;
-    error = here > error ? here : error;
-  }
-  return error;
-}
-
-/// The weights exp(estimate - largest) of one tile's rows, 0 of those whose estimate is -inf.
-template <std::size_t W>
-LAZYGUMBEL_INLINE void weigh_estimates(const float* estimates, float* weights, float* largest,
-                                       float* sum) {
-  using Floats = typename Lanes<W>::Floats;
-  Floats high;
-  load(high, estimates);
-  for (std::size_t i = W; i < tile_rows; i += W) {
-    Floats x;
-    load(x, estimates + i);
-    take_larger(high, x);
-  }
-  *largest = largest_lane(high);
-  Floats all = {};
-  if (*largest == -std::numeric_limits<float>::infinity())
-    std::memset(weights, 0, sizeof(float) * tile_rows);
-  else
-    for (std::size_t i = 0; i < tile_rows; i += W) {
-      Floats x;
-      load(x, estimates + i);
-      x -= *largest;
-      lanes_exp<W>(x);
-      all += x;
-      std::memcpy(weights + i, &x, sizeof x);
-    }
-  *sum = lane_sum(all);
-}
-
-/// masses[t] = sums[t] exp(largest[t] - unit), in whole lanes.
-template <std::size_t W>
-LAZYGUMBEL_INLINE void weigh_tiles(const float* largest, const float* sums, std::size_t count,
-                                   float unit, float* masses) {
-  using Floats = typename Lanes<W>::Floats;
-  for (std::size_t t = 0; t < count; t += W) {
-    Floats x, sum;
-    load(x, largest + t);
-    load(sum, sums + t);
-    x -= unit;
-    lanes_exp<W>(x);
-    x *= sum;
-    std::memcpy(masses + t, &x, sizeof x);
-  }
-}
-
-/// The loops of one instruction set and number of bits, as pointers to functions.
-struct EstimateKernels {
-  float (*scan)(const RowCodes&, std::size_t first, std::size_t last, const CodedQuery&, float cap,
-                float* estimates, float* largest, float* sums);
-  void (*rows)(const float* estimates, float* weights, float* largest, float* sum);
-  void (*tiles)(const float* largest, const float* sums, std::size_t count, float unit,
-                float* masses);
-};
-
-// The functions that carry an instruction set, once for each. Nothing but calls, which are inlined.
-#define LAZYGUMBEL_ESTIMATE_KERNELS(Name, Dots, attributes)                                        \
-  template <int Bits>                                                                              \
-  struct Name {                                                                                    \
-    attributes static float scan(const RowCodes& codes, std::size_t first, std::size_t last,       \
-                                 const CodedQuery& query, float cap, float* estimates,             \
-                                 float* largest, float* sums) {                                    \
-      return scan_estimates<Dots, Bits>(codes, first, last, query, cap, estimates, largest, sums); \
-    }                                                                                              \
-    attributes static void rows(const float* estimates, float* weights, float* largest,            \
-                                float* sum) {                                                      \
-      weigh_estimates<Dots::width>(estimates, weights, largest, sum);                              \
-    }                                                                                              \
-    attributes static void tiles(const float* largest, const float* sums, std::size_t count,       \
-                                 float unit, float* masses) {                                      \
-      weigh_tiles<Dots::width>(largest, sums, count, unit, masses);                                \
-    }                                                                                              \
-    static constexpr EstimateKernels table = {scan, rows, tiles};                                  \
-  }
-
-LAZYGUMBEL_ESTIMATE_KERNELS(PortableEstimates, PortableDots, );
-#ifdef LAZYGUMBEL_X86_KERNELS
-LAZYGUMBEL_ESTIMATE_KERNELS(Avx2Estimates, Avx2Dots, LAZYGUMBEL_AVX2);
-LAZYGUMBEL_ESTIMATE_KERNELS(Avx512Estimates, Avx512Dots, LAZYGUMBEL_AVX512);
-#elif defined(LAZYGUMBEL_NEON_KERNELS)
-LAZYGUMBEL_ESTIMATE_KERNELS(NeonEstimates, NeonDots, );
-#endif
-#undef LAZYGUMBEL_ESTIMATE_KERNELS
-
-/// The kernels of `simd`, which must be supported.
-inline const EstimateKernels& estimate_kernels(Simd simd, int bits) noexcept {
-  switch (simd) {
-#ifdef LAZYGUMBEL_X86_KERNELS
-    case Simd::avx512_vnni:
-      return bits == 4 ? Avx512Estimates<4>::table : Avx512Estimates<8>::table;
-    case Simd::avx2:
-      return bits == 4 ? Avx2Estimates<4>::table : Avx2Estimates<8>::table;
-#elif defined(LAZYGUMBEL_NEON_KERNELS)
-    case Simd::neon:
-      return bits == 4 ? NeonEstimates<4>::table : NeonEstimates<8>::table;
-#endif
-    default:
-      return bits == 4 ? PortableEstimates<4>::table : PortableEstimates<8>::table;
-  }
-}
 
 /// One query's estimates of the scores of keys 0 .. 64 tiles - 1, and draws by exp(estimate) of
 /// those that were not taken out. Work memory, to be reused.

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "lazygumbel/attention/exact/detail/product_kernels.hpp"
+#include "lazygumbel/attention/exact/detail/softmax_kernels.hpp"
 #include "lazygumbel/attention/knn/detail/decode/draw_rule.hpp"
 #include "lazygumbel/attention/knn/detail/decode/gather_kernels.hpp"
 #include "lazygumbel/attention/knn/detail/decode/row_estimate.hpp"
@@ -78,7 +78,7 @@ class HeadDecoder {
       outcome.drawn += draw(task, wanted - row_.count(), !rule.strict(), source, stream);
       row_.settle();
       const ProvedRange range{source.largest_error(), task.largest_value + row_.centre_norm()};
-      outcome.half_width = rule.half_width(row_, stage, range, gather_kernels<float>(simd_));
+      outcome.half_width = rule.half_width(row_, stage, range, select<GatherKernels<float>>(simd_));
       if (!row_.is_finite() || std::isnan(outcome.half_width)) return outcome;
       if (!rule.sequential()) break;
       const double ratio = rule.ratio(row_, outcome.half_width);
@@ -118,23 +118,24 @@ class HeadDecoder {
     if (ids_.empty()) return;
     weights_.resize(ids_.size() + lanes);
     if (scores.empty() || task.softcap > 0.0F)
-      gather_kernels<T>(simd_).scores(picked_keys(task), task.query, task.softcap, weights_.data());
+      select<GatherKernels<T>>(simd_).scores(picked_keys(task), task.query, task.softcap,
+                                             weights_.data());
     else
       std::transform(scores.begin(), scores.end(), weights_.begin(),
                      [](double score) { return static_cast<float>(score); });
-    product_kernels(simd_).softmax({.rows = 1,
-                                    .keys = ids_.size(),
-                                    .scores = weights_.data(),
-                                    .score_row = 0,
-                                    .limits = nullptr,
-                                    .bias = 0.0F,
-                                    .softcap = 0.0F,
-                                    .largest = task.largest,
-                                    .sums = task.sum,
-                                    .out = task.certain,
-                                    .out_row = 0,
-                                    .dimension = task.room});
-    gather_kernels<T>(simd_).values(picked_values(task), weights_.data(), task.certain);
+    select<SoftmaxKernels>(simd_).rows({.rows = 1,
+                                        .keys = ids_.size(),
+                                        .scores = weights_.data(),
+                                        .score_row = 0,
+                                        .limits = nullptr,
+                                        .bias = 0.0F,
+                                        .softcap = 0.0F,
+                                        .largest = task.largest,
+                                        .sums = task.sum,
+                                        .out = task.certain,
+                                        .out_row = 0,
+                                        .dimension = task.room});
+    select<GatherKernels<T>>(simd_).values(picked_values(task), weights_.data(), task.certain);
   }
 
   template <class Source>
@@ -144,7 +145,7 @@ class HeadDecoder {
     intensities_.resize(count);
     weights_.resize(count + lanes);
     source.draw(count, stratified, stream, ids_.data(), intensities_.data());
-    row_.add(gather_kernels<T>(simd_), picked_keys(task), picked_values(task), task.query,
+    row_.add(select<GatherKernels<T>>(simd_), picked_keys(task), picked_values(task), task.query,
              task.softcap, intensities_.data(), weights_.data());
     return count;
   }

@@ -164,8 +164,8 @@ class ListedKeys {
                             Eigen::OuterStride<>(keys.token_stride())));
     } else {
       RowMatrix<float> rows(count, d);
-      product_kernels(simd).widen(keys.row(from, kv), keys.token_stride(), to - from, d_,
-                                  rows.data(), d_);
+      select<StorageKernels<T>>(simd).widen(keys.row(from, kv), keys.token_stride(), to - from, d_,
+                                            rows.data(), d_);
       use(rows);
     }
   }

@@ -169,8 +169,9 @@ class SampledDecoder {
       while (codes.size() < end) {
         const std::size_t count = (std::min)(together, end - codes.size());
         rows.resize(static_cast<Eigen::Index>(count), d);
-        product_kernels(simd_).widen(keys.row(codes.size(), kv), keys.token_stride(), count,
-                                     keys.dimension(), rows.data(), keys.dimension());
+        select<StorageKernels<T>>(simd_).widen(keys.row(codes.size(), kv), keys.token_stride(),
+                                               count, keys.dimension(), rows.data(),
+                                               keys.dimension());
         codes.append<float>(rows, 1, simd_);
       }
     }
@@ -185,8 +186,8 @@ class SampledDecoder {
     const float cap = static_cast<float>(options_.attention.softcap);
     if (!attend_to_ends(cache, queries, shape, kv, work)) return false;
     work.scores.resize((std::max)(work.scores.size(), group));
-    const EstimateKernels& kernels = estimate_kernels(simd_, codes.bits());
-    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    const EstimateKernels& kernels = select<EstimateKernels>(simd_);
+    const std::size_t room = query_room(shape.dimension, select<SoftmaxKernels>(simd_).width);
     for (std::size_t g = 0; g < group; ++g)
       work.scores[g].start(
           codes, kernels,
@@ -215,7 +216,7 @@ class SampledDecoder {
     if (rule_.sequential() && options_.sample_tail && listed.wants_tuning())
       tune(cache, shape, kv, work);
     if (!attend_to_ends(cache, queries, shape, kv, work)) return false;
-    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    const std::size_t room = query_room(shape.dimension, select<SoftmaxKernels>(simd_).width);
     for (std::size_t g = 0; g < shape.group(); ++g) {
       const std::size_t h = kv * shape.group() + g;
       const float* const query = work.padded.data() + g * room;
@@ -241,7 +242,7 @@ class SampledDecoder {
   /// Sinks and window, for all heads of the group at once; false when a score is not finite.
   bool attend_to_ends(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
                       const AttentionShape& shape, std::size_t kv, Work& work) const {
-    const std::size_t group = shape.group(), width = product_kernels(simd_).width,
+    const std::size_t group = shape.group(), width = select<SoftmaxKernels>(simd_).width,
                       room = query_room(shape.dimension, width);
     const HeadsView<T> keys = cache.keys(), values = cache.values();
     work.padded.resize(group * room);
@@ -249,26 +250,27 @@ class SampledDecoder {
     for (std::size_t g = 0; g < group; ++g)
       pad_query(queries.row(0, kv * group + g), shape.dimension, width, shape.scale,
                 work.padded.data() + g * room);
-    work.certain.start(group, product_kernels(simd_).pad(shape.value_dimension));
+    work.certain.start(group, select<SoftmaxKernels>(simd_).pad(shape.value_dimension));
     for (const auto& [from, to] :
          {std::pair{std::size_t{0}, options_.sinks}, std::pair{indexed(kv), shape.keys}})
       if (from < to)
-        stream_kernel<T>(simd_)({.keys = keys.row(from, kv),
-                                 .values = values.row(from, kv),
-                                 .key_stride = keys.token_stride(),
-                                 .value_stride = values.token_stride(),
-                                 .count = to - from,
-                                 .d = shape.dimension,
-                                 .dv = shape.value_dimension,
-                                 .queries = group,
-                                 .query = work.padded.data(),
-                                 .query_row = static_cast<std::ptrdiff_t>(room),
-                                 .softcap = static_cast<float>(options_.attention.softcap),
-                                 .largest = work.certain.largest.data(),
-                                 .sums = work.certain.sums.data(),
-                                 .out = work.certain.values.data(),
-                                 .out_row = work.certain.stride(),
-                                 .checks = work.checks.data()});
+        select<StreamKernels<T>>(simd_).run(
+            {.keys = keys.row(from, kv),
+             .values = values.row(from, kv),
+             .key_stride = keys.token_stride(),
+             .value_stride = values.token_stride(),
+             .count = to - from,
+             .d = shape.dimension,
+             .dv = shape.value_dimension,
+             .queries = group,
+             .query = work.padded.data(),
+             .query_row = static_cast<std::ptrdiff_t>(room),
+             .softcap = static_cast<float>(options_.attention.softcap),
+             .largest = work.certain.largest.data(),
+             .sums = work.certain.sums.data(),
+             .out = work.certain.values.data(),
+             .out_row = work.certain.stride(),
+             .checks = work.checks.data()});
     return std::all_of(work.checks.begin(), work.checks.end(),
                        [](float check) { return std::isfinite(check); });
   }
@@ -280,7 +282,7 @@ class SampledDecoder {
                                                std::size_t g, double sink, PhiloxEngine stream,
                                                Source& source, Work& work) const {
     const HeadsView<T> keys = cache.keys(), values = cache.values();
-    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    const std::size_t room = query_room(shape.dimension, select<SoftmaxKernels>(simd_).width);
     return work.head.attend({.keys = keys.row(0, kv),
                              .values = values.row(0, kv),
                              .key_stride = keys.token_stride(),
@@ -323,11 +325,12 @@ class SampledDecoder {
   void tune(const KeyValueCache<T>& cache, const AttentionShape& shape, std::size_t kv,
             Work& work) {
     ListedKeys<T>& listed = states_[kv].listed;
-    const std::size_t room = query_room(shape.dimension, product_kernels(simd_).width);
+    const std::size_t room = query_room(shape.dimension, select<SoftmaxKernels>(simd_).width);
     work.padded.resize((std::max)(work.padded.size(), room));
     listed.tune([&](const float* query, std::size_t number) {
-      pad_query(query, shape.dimension, product_kernels(simd_).width, 1.0F, work.padded.data());
-      work.certain.start(1, product_kernels(simd_).pad(shape.value_dimension));
+      pad_query(query, shape.dimension, select<SoftmaxKernels>(simd_).width, 1.0F,
+                work.padded.data());
+      work.certain.start(1, select<SoftmaxKernels>(simd_).pad(shape.value_dimension));
       ListedScores<float> source;
       listed.look(query, source);
       const auto outcome = attend_head(cache, shape, kv, 0, -RowEstimate::infinity,

@@ -40,7 +40,7 @@ class PrefillSegment {
   explicit PrefillSegment(const PrefillProblem<T>& problem)
       : problem_(&problem),
         options_(problem.options),
-        kernels_(&product_kernels(problem.options->attention.simd)),
+        kernels_(&select<ProductKernels>(problem.options->attention.simd)),
         group_(problem.shape.group()),
         d_(problem.shape.dimension),
         dv_(problem.shape.value_dimension),

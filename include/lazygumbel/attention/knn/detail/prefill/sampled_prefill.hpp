@@ -105,7 +105,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
       return !pays_for_lists((epoch.end - epoch.begin) * shape.group(), epoch.trained);
     });
   for (PrefillEpoch& epoch : epochs) epoch.lists.resize(heads);
-  const ProductKernels& kernels = product_kernels(options.attention.simd);
+  const ProductKernels& kernels = select<ProductKernels>(options.attention.simd);
   parallel_for(epochs.empty() ? 0 : heads, threads, [&](std::size_t kv) {
     RowMatrix<float> widened;  // of keys that are not floats
     MatrixView<float> rows = [&]() -> MatrixView<float> {

@@ -6,7 +6,7 @@
 #include <code_bounds.hpp>
 #include <cstdint>
 #include <indexes.hpp>
-#include <lazygumbel/index/quantized/detail/code_scan.hpp>
+#include <lazygumbel/index/quantized/detail/code_kernels.hpp>
 #include <lazygumbel/index/quantized/detail/row_codes.hpp>
 #include <string>
 #include <vector>
@@ -38,7 +38,7 @@ struct Answers {
 
 std::vector<Answers> answers(const RowCodes& codes, const std::vector<CodedQuery>& queries,
                              Simd simd) {
-  const CodeKernels& kernels = code_kernels(simd, codes.bits());
+  const CodeKernels& kernels = select<CodeKernels>(simd);
   const std::size_t padded = codes.tiles() * tile_rows;
   std::vector<Answers> all(queries.size());
   std::vector<const CodedQuery*> pointers;

@@ -4,30 +4,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lazygumbel/core/detail/dispatch.hpp"
 #include "lazygumbel/core/detail/lanes.hpp"
 #include "lazygumbel/index/quantized/detail/code_dots.hpp"
+#include "lazygumbel/index/quantized/detail/code_kernels.hpp"
 #include "lazygumbel/index/quantized/detail/coded_query.hpp"
 #include "lazygumbel/index/quantized/detail/row_codes.hpp"
 
-/// \file
-/// From integer dot products to bounds. For row i of tile t and a coded query
-///   estimate_i = s_i (a D_i + b z_i) + offset o_i,
-///   error_i = s_i c e_i + norm_t * slack_norm + slack,
-/// and |score(query, i) + offset o_i - estimate_i| <= error_i for the score as `score` computes it
-/// (docs/algorithms.md, section 5; o_i: RowCodes::set_offsets, 0 where none were set). The loops
-/// below are plain C++; each is compiled once for every instruction set, inside a function that
-/// carries it.
-
 namespace lazygumbel::detail {
-
-/// Rows whose bounds `scan_bounds` merges: rows l, 16 + l, 32 + l and 48 + l of a tile.
-inline constexpr std::size_t tile_lanes = 16;
-
-/// What `scan_weights` says of a tile: its largest estimate, the sum of exp(estimate - largest),
-/// and its largest error.
-struct TileWeight {
-  float largest, sum, error;
-};
 
 /// x = exp(x) for x <= 0, within `fast_exp_error` of itself; about 1e-38 from -87 down. 2^f for f
 /// in [-1/2, 1/2] by its minimax cubic: whoever draws by these weights knows each as computed, so
@@ -49,7 +33,6 @@ LAZYGUMBEL_INLINE void fast_exp(typename Lanes<W>::Floats& x) noexcept {
   bits += exponent << 23;
   std::memcpy(&x, &bits, sizeof x);
 }
-inline constexpr double fast_exp_error = 1e-4;
 
 /// The words of W rows, taken apart.
 template <std::size_t W>
@@ -80,30 +63,31 @@ LAZYGUMBEL_INLINE float slack_of(const RowCodes& codes, std::size_t tile, const 
   return codes.norm(tile) * query.slack_norm + query.slack;
 }
 
-/// Where `scan_bounds` leaves the bounds of one query: tile_lanes numbers a tile, and their
-/// largest.
-struct BoundSink {
-  float* lanes;
-  float* largest;
-};
+/// The integer dot products of a tile of `codes` with `Queries` queries: never inlined, so that the
+/// scans share them.
+template <class Set, int Queries>
+LAZYGUMBEL_INLINE auto dots_of(const RowCodes& codes) noexcept {
+  return codes.bits() == 4 ? CodeDots<Set>::template run<4, Queries>
+                           : CodeDots<Set>::template run<8, Queries>;
+}
 
-/// lanes[16 t + l]: an upper bound on the scores of rows l, 16 + l, 32 + l, 48 + l of tile t. Of
-/// rows without offsets: a sum more would be fused here and not there, and a batch of queries would
-/// no longer get what each gets alone.
-template <class Dots, int Bits, int Queries>
+/// (Of rows without offsets: a sum more would be fused here and not there, and a batch of queries
+/// would no longer get what each gets alone.)
+template <class Set, int Queries>
 LAZYGUMBEL_INLINE void scan_bounds(const RowCodes& codes, std::size_t first, std::size_t last,
                                    const CodedQuery* const* queries, const BoundSink* sinks) {
-  constexpr std::size_t W = Dots::width, parts = tile_lanes / W;
+  constexpr std::size_t W = Set::width, parts = tile_lanes / W;
   using Floats = typename Lanes<W>::Floats;
   constexpr int at_once = Queries < 2 ? Queries : 2;  // as many as the registers hold
   static_assert(Queries % at_once == 0);
+  const auto run = dots_of<Set, at_once>(codes);
   constexpr auto count = static_cast<std::size_t>(Queries);
   const std::int32_t* words[count];
   for (int q = 0; q < Queries; ++q) words[q] = queries[q]->words.data();
   alignas(64) std::int32_t dots[count][tile_rows];
   for (std::size_t t = first; t < last; ++t) {
     for (int q = 0; q < Queries; q += at_once)
-      Dots::template run<Bits, at_once>(codes.tile(t), codes.groups(), words + q, dots + q);
+      run(codes.tile(t), codes.groups(), words + q, dots + q);
     Floats largest[count][parts];
     LAZYGUMBEL_UNROLL
     for (std::size_t i = 0; i < tile_rows / W; ++i) {
@@ -152,15 +136,16 @@ struct RowEstimates {
   Floats estimate, error;
 };
 
-template <class Dots, int Bits>
+template <class Set>
 LAZYGUMBEL_INLINE void scan_weights(const RowCodes& codes, std::size_t first, std::size_t last,
                                     const CodedQuery& query, TileWeight* out) {
-  constexpr std::size_t W = Dots::width, parts = tile_rows / W;
+  constexpr std::size_t W = Set::width, parts = tile_rows / W;
   using Floats = typename Lanes<W>::Floats;
+  const auto run = dots_of<Set, 1>(codes);
   const std::int32_t* const words = query.words.data();
   alignas(64) std::int32_t dots[1][tile_rows];
   for (std::size_t t = first; t < last; ++t) {
-    Dots::template run<Bits, 1>(codes.tile(t), codes.groups(), &words, dots);
+    run(codes.tile(t), codes.groups(), &words, dots);
     const float slack = slack_of(codes, t, query);
     Floats estimates[parts], high;
     LAZYGUMBEL_UNROLL
@@ -187,15 +172,14 @@ LAZYGUMBEL_INLINE void scan_weights(const RowCodes& codes, std::size_t first, st
   }
 }
 
-/// One tile's estimates and errors, and, when `weights` is given, exp(estimate - largest) of each
-/// row, 1 of one whose estimate is larger (of the head), 0 of padding.
-template <class Dots, int Bits>
+template <class Set>
 LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const CodedQuery& query,
                                  float* estimates, float* errors, float largest, float* weights) {
-  constexpr std::size_t W = Dots::width;
+  constexpr std::size_t W = Set::width;
+  const auto run = dots_of<Set, 1>(codes);
   const std::int32_t* const words = query.words.data();
   alignas(64) std::int32_t dots[1][tile_rows];
-  Dots::template run<Bits, 1>(codes.tile(tile), codes.groups(), &words, dots);
+  run(codes.tile(tile), codes.groups(), &words, dots);
   const float slack = slack_of(codes, tile, query);
   for (std::size_t i = 0; i < tile_rows / W; ++i) {
     const RowEstimates<W> rows(dots[0], codes, tile, W * i, query, slack);
@@ -212,68 +196,10 @@ LAZYGUMBEL_INLINE void scan_tile(const RowCodes& codes, std::size_t tile, const 
     for (std::size_t r = codes.rows_in(tile); r < tile_rows; ++r) weights[r] = 0.0F;
 }
 
-/// The scans of one instruction set and number of bits, as pointers to functions.
-struct CodeKernels {
-  static constexpr int together = 4;  // queries that `bounds_together` scans for at once
-
-  void (*bounds)(const RowCodes&, std::size_t first, std::size_t last, const CodedQuery* const*,
-                 const BoundSink*);
-  void (*bounds_together)(const RowCodes&, std::size_t first, std::size_t last,
-                          const CodedQuery* const*, const BoundSink*);
-  void (*weights)(const RowCodes&, std::size_t first, std::size_t last, const CodedQuery&,
-                  TileWeight*);
-  void (*tile)(const RowCodes&, std::size_t tile, const CodedQuery&, float* estimates,
-               float* errors, float largest, float* weights);
-};
-
-// The functions that carry an instruction set, once for each. Nothing but calls, which are inlined.
-#define LAZYGUMBEL_CODE_KERNELS(Name, Dots, attributes)                                          \
-  template <int Bits>                                                                            \
-  struct Name {                                                                                  \
-    attributes static void bounds(const RowCodes& codes, std::size_t first, std::size_t last,    \
-                                  const CodedQuery* const* queries, const BoundSink* sinks) {    \
-      scan_bounds<Dots, Bits, 1>(codes, first, last, queries, sinks);                            \
-    }                                                                                            \
-    attributes static void bounds_together(const RowCodes& codes, std::size_t first,             \
-                                           std::size_t last, const CodedQuery* const* queries,   \
-                                           const BoundSink* sinks) {                             \
-      scan_bounds<Dots, Bits, CodeKernels::together>(codes, first, last, queries, sinks);        \
-    }                                                                                            \
-    attributes static void weights(const RowCodes& codes, std::size_t first, std::size_t last,   \
-                                   const CodedQuery& query, TileWeight* out) {                   \
-      scan_weights<Dots, Bits>(codes, first, last, query, out);                                  \
-    }                                                                                            \
-    attributes static void tile(const RowCodes& codes, std::size_t at, const CodedQuery& query,  \
-                                float* estimates, float* errors, float largest, float* weight) { \
-      scan_tile<Dots, Bits>(codes, at, query, estimates, errors, largest, weight);               \
-    }                                                                                            \
-    static constexpr CodeKernels table = {bounds, bounds_together, weights, tile};               \
-  }
-
-LAZYGUMBEL_CODE_KERNELS(PortableKernels, PortableDots, );
-#ifdef LAZYGUMBEL_X86_KERNELS
-LAZYGUMBEL_CODE_KERNELS(Avx2Kernels, Avx2Dots, LAZYGUMBEL_AVX2);
-LAZYGUMBEL_CODE_KERNELS(Avx512Kernels, Avx512Dots, LAZYGUMBEL_AVX512);
-#elif defined(LAZYGUMBEL_NEON_KERNELS)
-LAZYGUMBEL_CODE_KERNELS(NeonKernels, NeonDots, );
-#endif
-#undef LAZYGUMBEL_CODE_KERNELS
-
-/// The kernels of `simd`, which must be supported.
-inline const CodeKernels& code_kernels(Simd simd, int bits) noexcept {
-  switch (simd) {
-#ifdef LAZYGUMBEL_X86_KERNELS
-    case Simd::avx512_vnni:
-      return bits == 4 ? Avx512Kernels<4>::table : Avx512Kernels<8>::table;
-    case Simd::avx2:
-      return bits == 4 ? Avx2Kernels<4>::table : Avx2Kernels<8>::table;
-#elif defined(LAZYGUMBEL_NEON_KERNELS)
-    case Simd::neon:
-      return bits == 4 ? NeonKernels<4>::table : NeonKernels<8>::table;
-#endif
-    default:
-      return bits == 4 ? PortableKernels<4>::table : PortableKernels<8>::table;
-  }
+template <class Set>
+constexpr CodeKernels CodeKernels::of() noexcept {
+  return {Set::template run<scan_bounds<Set, 1>>, Set::template run<scan_bounds<Set, together>>,
+          Set::template run<scan_weights<Set>>, Set::template run<scan_tile<Set>>};
 }
 
 }  // namespace lazygumbel::detail

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+
+#include "lazygumbel/core/simd.hpp"
+
+namespace lazygumbel::detail {
+
+/// Rows of stored numbers, widened to floats.
+template <class T>
+struct StorageKernels {
+  /// panels (d x 2W floats each, enough of them for lanes of W) = the transpose of `count` rows of
+  /// d numbers; columns beyond the rows are 0.
+  void (*pack)(const T* rows, std::ptrdiff_t stride, std::size_t count, std::size_t d,
+               float* panels);
+  /// out (count rows of `padded` floats) = rows of d numbers; 0 behind each.
+  void (*widen)(const T* rows, std::ptrdiff_t stride, std::size_t count, std::size_t d, float* out,
+                std::size_t padded);
+
+  template <class Set>
+  static constexpr StorageKernels of() noexcept;
+};
+
+}  // namespace lazygumbel::detail
+
+#ifndef LAZYGUMBEL_COMPILED
+#include "lazygumbel/attention/exact/detail/storage_kernels_impl.hpp"
+#endif
