@@ -112,7 +112,7 @@ class SoftmaxExpectation {
   }
 
  private:
-  using Sums = detail::RatioSums;
+  using Sums = detail::RatioSums<>;
 
   template <ScalarFunction F>
   static auto as_column(const F& f) {

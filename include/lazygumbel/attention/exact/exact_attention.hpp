@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <utility>
@@ -23,7 +24,8 @@ inline constexpr std::size_t streamed_queries = 8;
 
 /// Fills in the rows of `out` for queries `first` .. + count of kv head `kv`, of which `state` has
 /// the rows in the order (query, head of the group).
-inline void write_output(const AttentionShape& shape, const AttentionOptions& options,
+template <std::same_as<float> Real = float>
+void write_output(const AttentionShape& shape, const AttentionOptions& options,
                          std::size_t kv, std::size_t first, std::size_t count,
                          const SoftmaxState& state, AttentionOutput& out) {
   const std::size_t group = shape.group(), dv = shape.value_dimension;
@@ -45,7 +47,7 @@ inline void write_output(const AttentionShape& shape, const AttentionOptions& op
       auto values = out.values.row(row).segment(static_cast<Eigen::Index>(h * dv),
                                                 static_cast<Eigen::Index>(dv));
       if (sum > 0.0) {
-        values = Eigen::Map<const Eigen::RowVectorXf>(state.row(r), static_cast<Eigen::Index>(dv)) *
+        values = Eigen::Map<const Eigen::RowVectorX<Real>>(state.row(r), static_cast<Eigen::Index>(dv)) *
                  static_cast<float>(scale / sum);
         out.log_sum_exp(row, head) = high + std::log(sum);
       } else {
@@ -58,7 +60,8 @@ inline void write_output(const AttentionShape& shape, const AttentionOptions& op
     }
 }
 
-inline void resize_output(const AttentionShape& shape, AttentionOutput& out) {
+template <std::same_as<float> Real = float>
+void resize_output(const AttentionShape& shape, AttentionOutput& out) {
   const auto m = static_cast<Eigen::Index>(shape.queries);
   out.values.resize(m, static_cast<Eigen::Index>(shape.heads * shape.value_dimension));
   out.log_sum_exp.resize(m, static_cast<Eigen::Index>(shape.heads));
@@ -66,7 +69,8 @@ inline void resize_output(const AttentionShape& shape, AttentionOutput& out) {
 }
 
 /// The queries `first` .. + count of a group of heads, scaled: rows in the order (query, head).
-inline void gather_queries(const HeadsView<float>& queries, const AttentionShape& shape,
+template <std::same_as<float> Real = float>
+void gather_queries(const HeadsView<float>& queries, const AttentionShape& shape,
                            std::size_t kv, std::size_t first, std::size_t count,
                            std::vector<float>& rows) {
   const std::size_t group = shape.group(), d = shape.dimension;

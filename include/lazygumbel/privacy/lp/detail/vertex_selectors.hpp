@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/privacy/lp/detail/stale_vertex_index.hpp"
 #include "lazygumbel/privacy/lp/detail/vertex_scores.hpp"
 #include "lazygumbel/privacy/selection/exponential_mechanism.hpp"
@@ -38,7 +39,7 @@ class VertexSelector<FullScan> {
     const double cost = exponential_mechanism_cost(budget.accountant(), epsilon);
     budget.spend("exponential mechanism", cost);
     scores_->scores(weights_, values_);
-    Eigen::Map<Eigen::ArrayXd>(values_.data(), static_cast<Eigen::Index>(values_.size())) *=
+    Eigen::Map<Eigen::ArrayX<Later<double, Engine>>>(values_.data(), static_cast<Eigen::Index>(values_.size())) *=
         epsilon / (2.0 * sensitivity_);
     const Draw draw = inverse_cdf_draw(std::span<const double>(values_), exponentials_, engine);
     return {draw.id, cost, draw.trace};
