@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -33,7 +34,8 @@ struct BackwardConstants {
 
 /// Throws std::invalid_argument unless the outputs of the forward `name` and their gradients have
 /// the shapes that the attention gives and are finite.
-inline void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
+template <std::same_as<double> Real = double>
+void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
                              const HeadsView<float>& output_gradients,
                              const std::string& name = "forward") {
   const auto require = [](const std::string& what, std::size_t value, const char* of,
@@ -65,7 +67,8 @@ inline void require_backward(const AttentionShape& shape, const AttentionOutput&
 
 /// Shifts and factors from the forward's log_sum_exp, delta = <g, o>, and the gradient of the sink
 /// logits, -sum_i e^(sink - log Z_i) delta_i.
-inline BackwardConstants backward_constants(const AttentionShape& shape,
+template <std::same_as<double> Real = double>
+BackwardConstants backward_constants(const AttentionShape& shape,
                                             const AttentionOptions& options,
                                             const AttentionOutput& forward,
                                             const HeadsView<float>& output_gradients,
@@ -188,7 +191,8 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
 }
 
 /// All 0, in the shapes of one call.
-inline void resize_gradients(const AttentionShape& shape, AttentionGradients& out) {
+template <std::same_as<float> Real = float>
+void resize_gradients(const AttentionShape& shape, AttentionGradients& out) {
   const auto m = static_cast<Eigen::Index>(shape.queries),
              n = static_cast<Eigen::Index>(shape.keys);
   out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
@@ -199,7 +203,8 @@ inline void resize_gradients(const AttentionShape& shape, AttentionGradients& ou
 }
 
 /// Throws std::invalid_argument when a gradient is not finite.
-inline void require_finite_gradients(const AttentionGradients& out) {
+template <std::same_as<double> Real = double>
+void require_finite_gradients(const AttentionGradients& out) {
   for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
     for (Eigen::Index i = 0; i < gradient->size(); ++i)
       if (!std::isfinite(gradient->data()[i]))
@@ -208,7 +213,8 @@ inline void require_finite_gradients(const AttentionGradients& out) {
 
 /// Throws std::invalid_argument when weights of a query sum to more than 1, for then the forward
 /// was another's, or when a gradient is not finite.
-inline void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
+template <std::same_as<double> Real = double>
+void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
                               const BackwardConstants& constants, const AttentionGradients& out) {
   for (std::size_t i = 0; i < shape.queries; ++i)
     for (std::size_t h = 0; h < shape.heads; ++h)

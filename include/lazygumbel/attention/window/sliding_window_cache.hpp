@@ -19,6 +19,7 @@
 #include "lazygumbel/attention/exact/exact_attention.hpp"
 #include "lazygumbel/attention/window/residual_mass.hpp"
 #include "lazygumbel/attention/window/sliding_window_options.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 
 namespace lazygumbel {
 
@@ -104,7 +105,7 @@ class SlidingWindowCache {
 
   /// The tokens before the window. Precondition: kv < kv_heads().
   ResidualMass residual(std::size_t kv) const {
-    using Sum = Eigen::Map<const Vector<double>>;
+    using Sum = Eigen::Map<const Vector<detail::Later<double, T>>>;
     const std::size_t dv = values_.width();
     const auto size = static_cast<Eigen::Index>(dv);
     return {options_.residual_logit, static_cast<double>(seen_ - tokens_kept()),

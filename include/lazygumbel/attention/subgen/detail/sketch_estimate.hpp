@@ -77,7 +77,7 @@ struct SketchWork {
 /// scores -> e^(scores - largest); the largest of them. Throws where one is not finite.
 template <std::same_as<float> Real>
 double weigh(std::span<Real> scores) {
-  Eigen::Map<Eigen::ArrayXf> all(scores.data(), static_cast<Eigen::Index>(scores.size()));
+  Eigen::Map<Eigen::ArrayX<Real>> all(scores.data(), static_cast<Eigen::Index>(scores.size()));
   const float high = all.maxCoeff();
   if (!std::isfinite(high) || !std::isfinite(all.sum() * 0.0F))
     throw_invalid("scale * <query, key>", "inf or nan", "scores overflow float");

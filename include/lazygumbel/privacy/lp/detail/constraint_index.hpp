@@ -134,17 +134,17 @@ class ConstraintIndex {
   /// Of the codes and what is kept beside them; the rows are not counted.
   std::size_t size_in_bytes() const noexcept { return codes_.size_in_bytes(); }
 
-  double score(const VectorView<double>& theta, item_id id) const {
+  double score(const VectorView<Real>& theta, item_id id) const {
     return scores_->score(theta, id);
   }
-  void score_many(const VectorView<double>& theta, std::span<const item_id> ids,
+  void score_many(const VectorView<Real>& theta, std::span<const item_id> ids,
                   std::span<double> out) const {
     scores_->score_many(theta, ids, out);
   }
 
   /// Makes searches for theta possible. Throws std::invalid_argument as
   /// ConstraintScores::require_theta does.
-  void prepare(const VectorView<double>& theta) {
+  void prepare(const VectorView<Real>& theta) {
     scores_->require_theta(theta);
     const Vector<Real> x = theta.head(theta.size() - 1) / scores_->scale_of(theta);
     const double scale = scores_->scale_of(theta);
@@ -164,12 +164,12 @@ class ConstraintIndex {
 
   /// k items of large bounds, rescored, and a certified bound on the rest. Throws
   /// std::invalid_argument as `prepare` does, and when theta was not prepared.
-  void search(const VectorView<double>& theta, std::size_t k, Retrieval& found) const {
+  void search(const VectorView<Real>& theta, std::size_t k, Retrieval& found) const {
     ConstraintTail tail;
     search_with_tail(theta, k, found, tail, 1);
   }
 
-  void search_with_tail(const VectorView<double>& theta, std::size_t k, Retrieval& found,
+  void search_with_tail(const VectorView<Real>& theta, std::size_t k, Retrieval& found,
                         ConstraintTail& tail, std::size_t) const {
     scores_->require_theta(theta);
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
@@ -278,7 +278,7 @@ class ConstraintIndex {
 
   /// Whether few proposals are expected: exp(bounds) against the head as it is now (it may have
   /// fallen since the scan, having been selected) and the rest as estimated then.
-  bool affordable(const VectorView<double>& theta, const Vector<Real>& x) const {
+  bool affordable(const VectorView<Real>& theta, const Vector<Real>& x) const {
     std::vector<double> head(head_.size());
     scores_->score_many(theta, head_, head);
     LogSumExp partition;
