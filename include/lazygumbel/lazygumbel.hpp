@@ -7,5 +7,6 @@
 /// secure); so is random/not_private_engine.hpp, which only tests of private mechanisms need.
 
 #include "lazygumbel/attention.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/privacy.hpp"
 #include "lazygumbel/sampling.hpp"

@@ -14,6 +14,7 @@
 #include "lazygumbel/attention/knn/detail/prefill/sampled_prefill.hpp"
 #include "lazygumbel/attention/knn/detail/sampled_backward.hpp"
 #include "lazygumbel/attention/knn/knn_attention_options.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/random/engine.hpp"
 
 namespace lazygumbel {
@@ -29,7 +30,7 @@ namespace lazygumbel {
 /// Source: Mussmann, Levy, Ermon, "Fast Amortized Inference and Learning in Log-linear Models with
 /// Randomly Perturbed Nearest Neighbor Search", UAI 2017; Haris, "kNN Attention Demystified",
 /// ICLR 2025; docs/attention.md.
-template <StorageScalar T = float>
+template <StorageScalar T>
 class KnnAttention {
  public:
   /// For queries of `heads` heads over keys of `kv_heads` heads of dimension d, values of dv.

@@ -20,6 +20,7 @@
 #include "lazygumbel/attention/window/residual_mass.hpp"
 #include "lazygumbel/attention/window/sliding_window_options.hpp"
 #include "lazygumbel/core/detail/later.hpp"
+#include "lazygumbel/fwd.hpp"
 
 namespace lazygumbel {
 
@@ -46,7 +47,7 @@ namespace lazygumbel {
 /// O(d W) space, and Omega(d W) below it. That masked scores are 0 (c = 0), so that an old token
 /// weighs e^0 = 1, and that the window counts the current token, is how we read it; c = -infinity
 /// is the other reading of a mask. A sum then needs no estimator.
-template <StorageScalar T = float>
+template <StorageScalar T>
 class SlidingWindowCache {
  public:
   using scalar_type = T;

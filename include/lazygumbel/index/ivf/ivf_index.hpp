@@ -13,6 +13,7 @@
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/ivf/detail/grouped_tail.hpp"
 #include "lazygumbel/index/ivf/detail/inverted_lists.hpp"
 #include "lazygumbel/index/ivf/detail/ivf_build.hpp"
@@ -24,9 +25,6 @@
 #include "lazygumbel/index/tail.hpp"
 
 namespace lazygumbel {
-
-template <class Scalar>
-class CertifiedIvfView;
 
 /// Inverted file index: k-means lists, of which a search scans those that promise the largest
 /// scores. Quick to build, best for batches (thousands of queries at once), which share the lists
@@ -42,7 +40,7 @@ class CertifiedIvfView;
 /// Source: Sivic, Zisserman, "Video Google: A Text Retrieval Approach to Object Matching in
 /// Videos", ICCV 2003; Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search",
 /// IEEE TPAMI 33(1), 2011.
-template <class Scalar = float>
+template <class Scalar>
 class IvfIndex {
  public:
   using scalar_type = Scalar;

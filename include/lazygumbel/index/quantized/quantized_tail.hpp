@@ -11,14 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/quantized/detail/code_scan.hpp"
 #include "lazygumbel/index/quantized/detail/weighted_codes.hpp"
 #include "lazygumbel/index/tail.hpp"
 
 namespace lazygumbel {
-
-template <class Scalar>
-class ScalarQuantizedIndex;
 
 /// The tail of a ScalarQuantizedIndex: a certified upper bound for every item, from its codes.
 ///
