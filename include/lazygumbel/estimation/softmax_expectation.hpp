@@ -118,7 +118,8 @@ class SoftmaxExpectation {
   template <ScalarFunction F>
   static auto as_column(const F& f) {
     return [&f](item_id id) {
-      return Eigen::Matrix<detail::Later<double, F>, 1, 1>::Constant(static_cast<double>(f(id))).eval();
+      return Eigen::Matrix<detail::Later<double, F>, 1, 1>::Constant(static_cast<double>(f(id)))
+          .eval();
     };
   }
 

@@ -25,10 +25,11 @@ inline constexpr std::size_t streamed_queries = 8;
 /// Fills in the rows of `out` for queries `first` .. + count of kv head `kv`, of which `state` has
 /// the rows in the order (query, head of the group).
 template <std::same_as<float> Real = float>
-void write_output(const AttentionShape& shape, const AttentionOptions& options,
-                         std::size_t kv, std::size_t first, std::size_t count,
-                         const SoftmaxState& state, AttentionOutput& out) {
+void write_output(const AttentionShape& shape, const AttentionOptions& options, std::size_t kv,
+                  std::size_t first, std::size_t count, const SoftmaxState& state,
+                  AttentionOutput& out) {
   const std::size_t group = shape.group(), dv = shape.value_dimension;
+  RowMatrix<Real>& all = out.values;
   for (std::size_t i = 0; i < count; ++i)
     for (std::size_t g = 0; g < group; ++g) {
       const std::size_t r = i * group + g, h = kv * group + g;
@@ -44,11 +45,12 @@ void write_output(const AttentionShape& shape, const AttentionOptions& options,
           high = top;
         }
       }
-      auto values = out.values.row(row).segment(static_cast<Eigen::Index>(h * dv),
-                                                static_cast<Eigen::Index>(dv));
+      auto values =
+          all.row(row).segment(static_cast<Eigen::Index>(h * dv), static_cast<Eigen::Index>(dv));
       if (sum > 0.0) {
-        values = Eigen::Map<const Eigen::RowVectorX<Real>>(state.row(r), static_cast<Eigen::Index>(dv)) *
-                 static_cast<float>(scale / sum);
+        values =
+            Eigen::Map<const Eigen::RowVectorX<Real>>(state.row(r), static_cast<Eigen::Index>(dv)) *
+            static_cast<float>(scale / sum);
         out.log_sum_exp(row, head) = high + std::log(sum);
       } else {
         values.setZero();
@@ -70,9 +72,8 @@ void resize_output(const AttentionShape& shape, AttentionOutput& out) {
 
 /// The queries `first` .. + count of a group of heads, scaled: rows in the order (query, head).
 template <std::same_as<float> Real = float>
-void gather_queries(const HeadsView<float>& queries, const AttentionShape& shape,
-                           std::size_t kv, std::size_t first, std::size_t count,
-                           std::vector<float>& rows) {
+void gather_queries(const HeadsView<float>& queries, const AttentionShape& shape, std::size_t kv,
+                    std::size_t first, std::size_t count, std::vector<float>& rows) {
   const std::size_t group = shape.group(), d = shape.dimension;
   rows.resize(count * group * d);
   float* to = rows.data();

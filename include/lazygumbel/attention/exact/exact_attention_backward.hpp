@@ -36,8 +36,8 @@ struct BackwardConstants {
 /// the shapes that the attention gives and are finite.
 template <std::same_as<double> Real = double>
 void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
-                             const HeadsView<float>& output_gradients,
-                             const std::string& name = "forward") {
+                      const HeadsView<float>& output_gradients,
+                      const std::string& name = "forward") {
   const auto require = [](const std::string& what, std::size_t value, const char* of,
                           std::size_t wanted) {
     if (value != wanted)
@@ -68,11 +68,10 @@ void require_backward(const AttentionShape& shape, const AttentionOutput& forwar
 /// Shifts and factors from the forward's log_sum_exp, delta = <g, o>, and the gradient of the sink
 /// logits, -sum_i e^(sink - log Z_i) delta_i.
 template <std::same_as<double> Real = double>
-BackwardConstants backward_constants(const AttentionShape& shape,
-                                            const AttentionOptions& options,
-                                            const AttentionOutput& forward,
-                                            const HeadsView<float>& output_gradients,
-                                            Vector<double>& sink_gradients) {
+BackwardConstants backward_constants(const AttentionShape& shape, const AttentionOptions& options,
+                                     const AttentionOutput& forward,
+                                     const HeadsView<float>& output_gradients,
+                                     Vector<double>& sink_gradients) {
   const std::size_t rows = shape.queries * shape.heads, dv = shape.value_dimension;
   BackwardConstants constants{std::vector<float>(rows), std::vector<float>(rows),
                               std::vector<float>(rows), std::vector<double>(rows),
@@ -215,7 +214,7 @@ void require_finite_gradients(const AttentionGradients& out) {
 /// was another's, or when a gradient is not finite.
 template <std::same_as<double> Real = double>
 void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
-                              const BackwardConstants& constants, const AttentionGradients& out) {
+                       const BackwardConstants& constants, const AttentionGradients& out) {
   for (std::size_t i = 0; i < shape.queries; ++i)
     for (std::size_t h = 0; h < shape.heads; ++h)
       if (const double mass = constants.masses[BackwardConstants::at(shape, i, h)]; !(mass <= 1.05))

@@ -73,7 +73,7 @@ inline void require_residual(const ResidualMass& mass, std::size_t dv) {
 /// none. O(dv). Different rows may be changed at the same time.
 template <std::same_as<double> Real = double>
 void add_residual(const ResidualMass& mass, std::size_t query, std::size_t head,
-                         AttentionOutput& out) {
+                  AttentionOutput& out) {
   const auto heads = static_cast<std::size_t>(out.log_sum_exp.cols());
   if (query >= static_cast<std::size_t>(out.log_sum_exp.rows()))
     detail::throw_invalid("query", query,
@@ -82,7 +82,8 @@ void add_residual(const ResidualMass& mass, std::size_t query, std::size_t head,
   const auto i = static_cast<Eigen::Index>(query), h = static_cast<Eigen::Index>(head);
   const Eigen::Index dv = out.values.cols() / out.log_sum_exp.cols();
   detail::require_residual(mass, static_cast<std::size_t>(dv));
-  auto values = out.values.row(i).segment(h * dv, dv);
+  detail::Later<RowMatrix<float>, Real>& all = out.values;
+  auto values = all.row(i).segment(h * dv, dv);
   const double norm = values.template cast<Real>().norm();
   const double kept = detail::add_residual_row(
       mass.logit, mass.count, mass.value_sum.size() > 0 ? mass.value_sum.data() : nullptr,

@@ -53,7 +53,8 @@ class RatioSums {
     const double z = total(), l = static_cast<double>(count_);
     const Eigen::ArrayX<Real> f = shifted_mean(z);
     const Eigen::ArrayX<Real> squares = sum_wwff_ - 2.0 * f * sum_wwf_ + f.square() * sum_ww_;
-    const Eigen::ArrayX<Real> variance = (squares - (sum_wf_ - f * sum_w_).square() / l) / (l - 1.0);
+    const Eigen::ArrayX<Real> variance =
+        (squares - (sum_wf_ - f * sum_w_).square() / l) / (l - 1.0);
     return (((variance.max)(0.0) / l).sqrt() / z).matrix();
   }
 

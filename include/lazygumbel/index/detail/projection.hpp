@@ -38,7 +38,8 @@ Projection<Scalar> random_directions(Eigen::Index dimension, Eigen::Index kept,
   Projection<Scalar> directions;
   parallel_for(1, 1, [&](std::size_t) {
     const Eigen::HouseholderQR<Eigen::MatrixX<Real>> qr(gaussian);
-    const Eigen::MatrixX<Real> basis = qr.householderQ() * Eigen::MatrixX<Real>::Identity(dimension, kept);
+    const Eigen::MatrixX<Real> basis =
+        qr.householderQ() * Eigen::MatrixX<Real>::Identity(dimension, kept);
     directions = basis.template cast<Scalar>();
   });
   return directions;
@@ -48,7 +49,8 @@ Projection<Scalar> random_directions(Eigen::Index dimension, Eigen::Index kept,
 /// products, since X^T u is an eigenvector of X^T X. Householder's Q makes them orthonormal and,
 /// where the rows span less than `kept` dimensions, completes them. O(n^2 d + n^3).
 template <class Scalar>
-Projection<Scalar> principal_directions_of_few(const RowMatrix<Later<double, Scalar>>& rows, Eigen::Index kept) {
+Projection<Scalar> principal_directions_of_few(const RowMatrix<Later<double, Scalar>>& rows,
+                                               Eigen::Index kept) {
   using Real = Later<double, Scalar>;
   Projection<Scalar> directions;
   parallel_for(1, 1, [&](std::size_t) {
@@ -59,7 +61,8 @@ Projection<Scalar> principal_directions_of_few(const RowMatrix<Later<double, Sca
     spanning.leftCols(known).noalias() =
         rows.transpose() * solver.eigenvectors().rightCols(known).rowwise().reverse();
     const Eigen::HouseholderQR<Eigen::MatrixX<Real>> qr(spanning);
-    const Eigen::MatrixX<Real> basis = qr.householderQ() * Eigen::MatrixX<Real>::Identity(rows.cols(), kept);
+    const Eigen::MatrixX<Real> basis =
+        qr.householderQ() * Eigen::MatrixX<Real>::Identity(rows.cols(), kept);
     directions = basis.template cast<Scalar>();
   });
   return directions;
@@ -78,8 +81,8 @@ Projection<Scalar> principal_directions(const MatrixView<Scalar>& rows, double m
       static_cast<Eigen::Index>((std::min)(sample, static_cast<std::size_t>(rows.rows())));
   RowMatrix<Real> unit(count, d);
   for (Eigen::Index i = 0; i < count; ++i)
-    unit.row(i) = rows.row(i * rows.rows() / count).template cast<Real>() /
-                  (max_norm > 0.0 ? max_norm : 1.0);
+    unit.row(i) =
+        rows.row(i * rows.rows() / count).template cast<Real>() / (max_norm > 0.0 ? max_norm : 1.0);
   if (count < d) return principal_directions_of_few<Scalar>(unit, kept);
   Eigen::MatrixX<Real> moment(d, d);
   constexpr Eigen::Index stripe = 64;

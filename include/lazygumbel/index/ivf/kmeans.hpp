@@ -156,7 +156,8 @@ RowMatrix<Scalar> kmeans(const MatrixView<Scalar>& rows, const KmeansParameters&
     std::vector<std::size_t> counts(parameters.clusters);
     for (const std::uint32_t g : nearest) ++counts[g];
     detail::fill_empty_clusters<Scalar>(nearest, distances, counts);
-    RowMatrix<detail::Later<double, Scalar>> means = detail::cluster_means<Scalar>(sample, nearest, counts, 1.0);
+    RowMatrix<detail::Later<double, Scalar>> means =
+        detail::cluster_means<Scalar>(sample, nearest, counts, 1.0);
     if (parameters.spherical)
       for (auto mean : means.rowwise()) mean.normalize();  // a mean of 0 stays
     centroids = means.template cast<Scalar>();

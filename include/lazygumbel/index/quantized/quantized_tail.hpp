@@ -77,7 +77,7 @@ class QuantizedTail {
     }
     unit_ = static_cast<double>(*std::max_element(largest_.begin(), largest_.end()));
     const Eigen::Map<const Eigen::ArrayX<Real>> largest(largest_.data(),
-                                                   static_cast<Eigen::Index>(largest_.size()));
+                                                        static_cast<Eigen::Index>(largest_.size()));
     if (unit_ == -std::numeric_limits<double>::infinity()) unit_ = 0.0;  // every row in the head
     // Above the bound by more than the errors of a float exponential (80 2^-24 of its argument and
     // as much as that for itself), and never so low that it vanishes.

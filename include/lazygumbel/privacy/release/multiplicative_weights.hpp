@@ -27,7 +27,7 @@ class BasicMultiplicativeWeights {
   BasicMultiplicativeWeights(std::size_t cells, double total)
       : total_(total),
         weights_(Eigen::ArrayX<Real>::Constant(static_cast<Eigen::Index>(cells),
-                                          total / static_cast<double>(cells))) {
+                                               total / static_cast<double>(cells))) {
     if (cells == 0) detail::throw_invalid("cells", cells, "must be at least 1");
     detail::require_positive("total", total);
   }

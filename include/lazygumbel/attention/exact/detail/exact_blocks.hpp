@@ -37,7 +37,7 @@ class SoftmaxState {
   bool is_finite() const noexcept {
     const auto finite = [](const auto& numbers) {
       return (Eigen::Map<const Eigen::ArrayX<Real>>(numbers.data(),
-                                               static_cast<Eigen::Index>(numbers.size())) *
+                                                    static_cast<Eigen::Index>(numbers.size())) *
               0.0F)
                  .sum() == 0.0F;
     };

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "lazygumbel/attention/exact/detail/attention_plan.hpp"
-#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/attention/exact/heads_view.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 
 namespace lazygumbel::detail {
 

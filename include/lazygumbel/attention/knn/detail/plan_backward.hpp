@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "lazygumbel/attention/exact/exact_attention_backward.hpp"
-#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/attention/knn/attention_tape.hpp"
 #include "lazygumbel/attention/knn/detail/draw_influence.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 
 namespace lazygumbel::detail {
 
@@ -251,7 +251,7 @@ class PlanBackward {
     std::fill_n(value_sums_.data(), count * dv_, 0.0F);
     if (!sampled) return;
     const Eigen::Map<const Eigen::RowVectorX<Real>> center(center_.data(),
-                                                      static_cast<Eigen::Index>(d_));
+                                                           static_cast<Eigen::Index>(d_));
     // The unbiased gradient under a cap has no control variate.
     const bool plain = !centered_ && !self_normalised();
     for (std::size_t j = 0; j < count; ++j) {

@@ -67,8 +67,8 @@ void require_tape(const AttentionShape& shape, const AttentionTape& tape) {
 /// tape's log Z^: then it is another's.
 template <std::same_as<float> Real = float>
 void require_masses(const AttentionShape& shape, const AttentionOptions& options,
-                           const AttentionTape& tape, const AttentionOutput& forward,
-                           const BackwardConstants& constants) {
+                    const AttentionTape& tape, const AttentionOutput& forward,
+                    const BackwardConstants& constants) {
   for (std::size_t i = 0; i < shape.queries; ++i)
     for (std::size_t h = 0; h < shape.heads; ++h) {
       const auto row = static_cast<Eigen::Index>(i), column = static_cast<Eigen::Index>(h);

@@ -64,6 +64,7 @@ struct SketchWork {
   Unseen unseen;
 
   /// Sums and output of dv numbers, all 0.
+  template <std::same_as<float> Real = float>  // core/detail/later.hpp
   void start(std::size_t batch_count, std::size_t dv) {
     const std::size_t room = compared_width(dv);
     sums.setZero(static_cast<Eigen::Index>(batch_count), static_cast<Eigen::Index>(room));

@@ -84,7 +84,8 @@ class InvertedLists {
 
   /// For each list an upper bound on the *computed* scores of its rows, given those of the
   /// centroids: <q, x> = <q, c> + <q, x - c> <= <q, c> + |q| radius, and the rounding of both.
-  Eigen::ArrayX<Real> bounds(const QueryScale& query, const VectorView<Scalar>& centroid_scores) const {
+  Eigen::ArrayX<Real> bounds(const QueryScale& query,
+                             const VectorView<Scalar>& centroid_scores) const {
     const Eigen::ArrayX<Real> balls =
         centroid_scores.template cast<Real>().array() + (query.norm * radii() + query.slack);
     return (balls.min)(query.largest);
@@ -98,8 +99,7 @@ class InvertedLists {
     directory_.open();
     centroids_.insert(centroids_.end(), centroid, centroid + dimension_);
     for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) numbers->push_back(0.0);
-    max_norm_ =
-        (std::max)(max_norm_, Row(centroid, columns()).template cast<Real>().stableNorm());
+    max_norm_ = (std::max)(max_norm_, Row(centroid, columns()).template cast<Real>().stableNorm());
   }
 
   /// Appends rows as items size() .. ; row i goes to list `nearest[i]`. `norm`: the largest row's,
@@ -199,8 +199,7 @@ class InvertedLists {
   double distance(const Scalar* row, std::size_t list) const noexcept {
     const Row centroid(centroids_.data() + list * dimension_, columns());
     const double computed =
-        (Row(row, columns()).template cast<Real>() - centroid.template cast<Real>())
-            .stableNorm();
+        (Row(row, columns()).template cast<Real>() - centroid.template cast<Real>()).stableNorm();
     return computed * (1.0 + (static_cast<double>(dimension_) + 16.0) * 0x1p-52) +
            (std::numeric_limits<double>::min)();
   }

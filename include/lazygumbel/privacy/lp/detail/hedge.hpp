@@ -28,7 +28,7 @@ class BasicHedge {
       : rate_(rate),
         losses_(Eigen::ArrayX<Real>::Zero(static_cast<Eigen::Index>(actions))),
         weights_(Eigen::ArrayX<Real>::Constant(static_cast<Eigen::Index>(actions),
-                                          1.0 / static_cast<double>(actions))) {
+                                               1.0 / static_cast<double>(actions))) {
     if (actions == 0) detail::throw_invalid("actions", actions, "must be at least 1");
     detail::require_not_negative("rate", rate);
   }

@@ -57,7 +57,7 @@ class VertexScores {
   double half_range(std::size_t j) const {
     if (constraints_ == 0) return 0.0;
     const Eigen::Map<const Eigen::ArrayX<Real>> all(row(j).data(),
-                                               static_cast<Eigen::Index>(constraints_));
+                                                    static_cast<Eigen::Index>(constraints_));
     return 0.5 * (static_cast<double>(all.maxCoeff()) - static_cast<double>(all.minCoeff()));
   }
 

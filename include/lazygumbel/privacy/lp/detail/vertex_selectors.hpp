@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/privacy/lp/detail/stale_vertex_index.hpp"
 #include "lazygumbel/privacy/lp/detail/vertex_scores.hpp"
 #include "lazygumbel/privacy/selection/exponential_mechanism.hpp"
@@ -55,7 +54,7 @@ class VertexSelector<FullScan, Real> {
 
 template <std::same_as<double> Real>
 class VertexSelector<LazyCertified, Real> {
-  using Index = Later<StaleVertexIndex, Real>;
+  using Index = BasicStaleVertexIndex<Real>;
 
  public:
   VertexSelector(const VertexScores& scores, double sensitivity, const LazyCertified& mode)

@@ -27,10 +27,10 @@ class BasicErrorBounds {
 
   /// `range` is that of the queries. O(m).
   BasicErrorBounds(std::vector<double> weights, double scale, const QueryRange& range,
-              std::vector<double> bounds)
+                   std::vector<double> bounds)
       : weights_(std::move(weights)), bounds_(std::move(bounds)), range_(range), scale_(scale) {
     const Eigen::Map<const Eigen::ArrayX<Real>> all(bounds_.data(),
-                                               static_cast<Eigen::Index>(bounds_.size()));
+                                                    static_cast<Eigen::Index>(bounds_.size()));
     largest_ = all.maxCoeff();
     TopK<Real> best((std::min)(head_capacity + 1, bounds_.size()));
     cumulative_.resize(bounds_.size());
@@ -69,7 +69,8 @@ class BasicErrorBounds {
   /// given as `theta_i` = -s A'_i. O(|X|).
   double drift(std::span<const double> theta) const {
     const auto cells = static_cast<Eigen::Index>(weights_.size());
-    const Eigen::Map<const Eigen::ArrayX<Real>> then(weights_.data(), cells), now(theta.data(), cells);
+    const Eigen::Map<const Eigen::ArrayX<Real>> then(weights_.data(), cells),
+        now(theta.data(), cells);
     const double difference = (now / -scale_ - then).sum();
     const double distance = (now / -scale_ - then).abs().sum();
     const double rose = 0.5 * (distance + difference), fell = 0.5 * (distance - difference);

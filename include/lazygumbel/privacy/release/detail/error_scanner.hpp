@@ -94,7 +94,7 @@ class ErrorScanner {
       using Scalar = typename Codes::scalar_type;
       const auto cells = static_cast<Eigen::Index>(weights.size());
       const Vector<Real> moved = Eigen::Map<const Vector<Real>>(weights.data(), cells) -
-                                    Eigen::Map<const Vector<Real>>(base_weights_.data(), cells);
+                                 Eigen::Map<const Vector<Real>>(base_weights_.data(), cells);
       const std::size_t m = scores_->size();
       lower_.resize(m);
       upper_.resize(m);

@@ -55,9 +55,9 @@ class MwemSelector<FullScan, W> {
     const auto m = static_cast<Eigen::Index>(answers_.size());
     using Real = Later<double, W>;
     Eigen::Map<Eigen::ArrayX<Real>> scores(answers_.data(), m);
-    scores =
-        (Eigen::Map<const Eigen::ArrayX<Real>>(scores_->private_answers().data(), m) - scores).abs() *
-        (epsilon / (2.0 * sensitivity_));
+    scores = (Eigen::Map<const Eigen::ArrayX<Real>>(scores_->private_answers().data(), m) - scores)
+                 .abs() *
+             (epsilon / (2.0 * sensitivity_));
     const Draw draw = inverse_cdf_draw(std::span<const double>(answers_), exponentials_, engine);
     return {draw.id, cost, draw.trace};
   }

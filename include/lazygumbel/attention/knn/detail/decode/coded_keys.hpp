@@ -177,7 +177,7 @@ class CodedScores {
     cap_ = cap;
     tiles_ = codes.tiles();
     query_.assign<Real>(query, codes.bits(), codes.residual_unit(),
-                         static_cast<double>(codes.largest_scale()), largest_key_norm);
+                        static_cast<double>(codes.largest_scale()), largest_key_norm);
     estimates_.resize(tiles_ * tile_rows);
     const std::size_t room = (tiles_ + 15) / 16 * 16;
     largest_.assign(room, -infinity);

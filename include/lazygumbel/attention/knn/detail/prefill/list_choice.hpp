@@ -24,8 +24,8 @@ class ListChoice {
  public:
   struct Tail {
     const Eigen::ArrayX<Real>& counts;  ///< n_g of every list, of the keys that count
-    double size, draws;            ///< N and l
-    double log_known;              ///< log of what is known of Z already
+    double size, draws;                 ///< N and l
+    double log_known;                   ///< log of what is known of Z already
   };
 
   ListChoice(const ProductKernels& kernels, double share, std::size_t least_keys, double softcap)

@@ -31,7 +31,7 @@ struct PrefillEpoch {
 /// The epochs of queries that see `least` keys or more.
 template <std::same_as<float> Real>
 std::vector<PrefillEpoch<Real>> prefill_epochs(const std::vector<std::uint32_t>& seen,
-                                                std::size_t least) {
+                                               std::size_t least) {
   std::vector<PrefillEpoch<Real>> epochs;
   std::size_t p = 0;
   while (p < seen.size() && seen[p] < least) ++p;
@@ -123,7 +123,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
     }();
     for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
       auto lists = std::make_unique<TimedLists<Real>>(rows, epoch->trained,
-                                                       prefill_lists(epoch->trained), kernels);
+                                                      prefill_lists(epoch->trained), kernels);
       lists->extend(rows, problem.seen[epoch->end - 1]);
       epoch->lists[kv] = std::move(lists);
     }

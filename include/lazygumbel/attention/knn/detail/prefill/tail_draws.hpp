@@ -81,8 +81,7 @@ double degrees_of_row(const PlanBlock& tail, std::size_t at, const float* query,
     for (std::size_t b = 0; b < batches; ++b) mean += sums[b * dv + c] / batches;
     for (std::size_t b = 0; b < batches; ++b) sums[b * dv + c] -= mean;
   }
-  const Eigen::Map<const RowMatrix<Real>> rows(sums.data(), batches,
-                                                 static_cast<Eigen::Index>(dv));
+  const Eigen::Map<const RowMatrix<Real>> rows(sums.data(), batches, static_cast<Eigen::Index>(dv));
   const RowMatrix<Real> products = rows * rows.transpose();
   return error_degrees(std::span<const double>(products.data(), batches * batches), batches,
                        static_cast<double>(dv));
