@@ -15,6 +15,7 @@
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/parameters.hpp"
 #include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/core/storage_scalar.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/core/version.hpp"
 #include "lazygumbel/estimation/estimate.hpp"

@@ -1,7 +1,8 @@
 # A header includes only its own layer and the layers before it:
 # core -> random -> index -> sampling -> estimation -> { privacy | attention | distributed }, of which
 # the last three never include each other. Inside a layer that has families, a header includes only
-# its own family and those on the floors below. Aggregates include anything, nothing includes them.
+# its own family and those on the floors below. Aggregates include anything, nothing includes them;
+# but for fwd.hpp, names alone, which every header may include and which includes core only.
 include("${CMAKE_CURRENT_LIST_DIR}/rule.cmake")
 
 set(chain core random index sampling estimation)
@@ -50,6 +51,14 @@ endfunction()
 
 foreach(header IN LISTS headers)
   place(${header} layer family)
+  if(header STREQUAL lazygumbel/fwd.hpp)
+    read_includes(${header} includes)
+    foreach(include IN LISTS includes)
+      if(NOT include MATCHES "^lazygumbel/core/")
+        complain("${header} includes ${include}, which is not core")
+      endif()
+    endforeach()
+  endif()
   if(NOT layer)
     continue()
   endif()
@@ -63,6 +72,7 @@ foreach(header IN LISTS headers)
     continue()
   endif()
   read_includes(${header} includes)
+  list(REMOVE_ITEM includes lazygumbel/fwd.hpp)
   foreach(include IN LISTS includes)
     place(${include} other_layer other_family)
     if(NOT other_layer IN_LIST allowed_in_${layer})

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/estimation/detail/head_tail.hpp"
 #include "lazygumbel/estimation/detail/ratio_sums.hpp"
 #include "lazygumbel/estimation/detail/sample_size.hpp"
@@ -112,12 +113,13 @@ class SoftmaxExpectation {
   }
 
  private:
-  using Sums = detail::RatioSums;
+  using Sums = detail::RatioSums<>;
 
   template <ScalarFunction F>
   static auto as_column(const F& f) {
     return [&f](item_id id) {
-      return Eigen::Matrix<double, 1, 1>::Constant(static_cast<double>(f(id))).eval();
+      return Eigen::Matrix<detail::Later<double, F>, 1, 1>::Constant(static_cast<double>(f(id)))
+          .eval();
     };
   }
 

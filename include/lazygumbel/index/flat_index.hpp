@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/index/mips_index.hpp"
@@ -21,7 +22,7 @@ namespace lazygumbel {
 /// that is not returned.
 ///
 /// search: O(n d); search_batch: O(n d) a query at GEMM speed. const members are thread-safe.
-template <class Scalar = float>
+template <class Scalar>
 class FlatIndex {
  public:
   using scalar_type = Scalar;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/errors.hpp"
 #include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/random/gumbel.hpp"
@@ -26,7 +27,7 @@ namespace detail {
 template <class Scalar, BitGenerator Engine, class Visit>
 void for_each_perturbed(std::span<const Scalar> scores, Engine& engine, Visit&& visit) {
   constexpr std::size_t block = 256;
-  Eigen::Array<double, Eigen::Dynamic, 1, 0, block> noise;
+  Eigen::Array<Later<double, Scalar>, Eigen::Dynamic, 1, 0, block> noise;
   for (std::size_t first = 0; first < scores.size(); first += block) {
     noise.resize(static_cast<Eigen::Index>((std::min)(block, scores.size() - first)));
     for (double& u : noise) u = standard_exponential(engine);
@@ -87,7 +88,7 @@ Draw inverse_cdf_draw(std::span<const Scalar> scores, std::vector<double>& weigh
   for (std::size_t first = 0; first < scores.size(); first += block) {
     const auto begin = static_cast<Eigen::Index>(first);
     const Eigen::Index count = (std::min)(static_cast<Eigen::Index>(block), all.size() - begin);
-    Eigen::Map<Eigen::ArrayXd> part(weights.data() + first, count);
+    Eigen::Map<Eigen::ArrayX<detail::Later<double, Scalar>>> part(weights.data() + first, count);
     part = (all.segment(begin, count).template cast<double>() - high).exp();
     sums.push_back(total += part.sum());
   }

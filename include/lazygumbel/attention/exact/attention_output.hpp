@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel {
@@ -68,7 +70,8 @@ inline float relative_error(double absolute, double norm) {
 /// queries: o = (e^a o_a + e^b o_b) / (e^a + e^b). Sink logits belong to one of the two. Errors
 /// are combined as if they added up; one that is infinite makes the sum's infinite. Throws
 /// std::invalid_argument on outputs of different shapes. O(m H dv).
-inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b) {
+template <std::same_as<double> Real = double>
+AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b) {
   if (a.values.rows() != b.values.rows() || a.values.cols() != b.values.cols() ||
       a.log_sum_exp.rows() != b.log_sum_exp.rows() ||
       a.log_sum_exp.cols() != b.log_sum_exp.cols() || a.rows.size() != b.rows.size())
@@ -76,6 +79,9 @@ inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b)
         "b", detail::text_of(b.values.rows()) + " x " + detail::text_of(b.values.cols()),
         "must have the shape of a");
   AttentionOutput merged = a;
+  using Values = detail::Later<RowMatrix<float>, Real>;
+  const Values &values_a = a.values, &values_b = b.values;
+  Values& values = merged.values;
   const Eigen::Index heads = a.log_sum_exp.cols(),
                      width = heads > 0 ? a.values.cols() / heads : Eigen::Index{0};
   for (Eigen::Index i = 0; i < a.values.rows(); ++i)
@@ -94,13 +100,13 @@ inline AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b)
         continue;
       }
       const double wa = std::exp(la - high), wb = std::exp(lb - high), sum = wa + wb;
-      const auto out_a = a.values.row(i).segment(h * width, width).template cast<double>();
-      const auto out_b = b.values.row(i).segment(h * width, width).template cast<double>();
-      const Eigen::RowVectorXd out = (wa * out_a + wb * out_b) / sum;
+      const auto out_a = values_a.row(i).segment(h * width, width).template cast<Real>();
+      const auto out_b = values_b.row(i).segment(h * width, width).template cast<Real>();
+      const Eigen::RowVectorX<Real> out = (wa * out_a + wb * out_b) / sum;
       const double error = detail::absolute_error(wa, ra.error, out_a.norm()) +
                            detail::absolute_error(wb, rb.error, out_b.norm());
       row.error = detail::relative_error(error / sum, out.norm());
-      merged.values.row(i).segment(h * width, width) = out.template cast<float>();
+      values.row(i).segment(h * width, width) = out.template cast<float>();
       merged.log_sum_exp(i, h) = high + std::log(sum);
     }
   return merged;

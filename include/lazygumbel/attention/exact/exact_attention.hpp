@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <utility>
@@ -23,10 +24,12 @@ inline constexpr std::size_t streamed_queries = 8;
 
 /// Fills in the rows of `out` for queries `first` .. + count of kv head `kv`, of which `state` has
 /// the rows in the order (query, head of the group).
-inline void write_output(const AttentionShape& shape, const AttentionOptions& options,
-                         std::size_t kv, std::size_t first, std::size_t count,
-                         const SoftmaxState& state, AttentionOutput& out) {
+template <std::same_as<float> Real = float>
+void write_output(const AttentionShape& shape, const AttentionOptions& options, std::size_t kv,
+                  std::size_t first, std::size_t count, const SoftmaxState& state,
+                  AttentionOutput& out) {
   const std::size_t group = shape.group(), dv = shape.value_dimension;
+  RowMatrix<Real>& all = out.values;
   for (std::size_t i = 0; i < count; ++i)
     for (std::size_t g = 0; g < group; ++g) {
       const std::size_t r = i * group + g, h = kv * group + g;
@@ -42,11 +45,12 @@ inline void write_output(const AttentionShape& shape, const AttentionOptions& op
           high = top;
         }
       }
-      auto values = out.values.row(row).segment(static_cast<Eigen::Index>(h * dv),
-                                                static_cast<Eigen::Index>(dv));
+      auto values =
+          all.row(row).segment(static_cast<Eigen::Index>(h * dv), static_cast<Eigen::Index>(dv));
       if (sum > 0.0) {
-        values = Eigen::Map<const Eigen::RowVectorXf>(state.row(r), static_cast<Eigen::Index>(dv)) *
-                 static_cast<float>(scale / sum);
+        values =
+            Eigen::Map<const Eigen::RowVectorX<Real>>(state.row(r), static_cast<Eigen::Index>(dv)) *
+            static_cast<float>(scale / sum);
         out.log_sum_exp(row, head) = high + std::log(sum);
       } else {
         values.setZero();
@@ -58,7 +62,8 @@ inline void write_output(const AttentionShape& shape, const AttentionOptions& op
     }
 }
 
-inline void resize_output(const AttentionShape& shape, AttentionOutput& out) {
+template <std::same_as<float> Real = float>
+void resize_output(const AttentionShape& shape, AttentionOutput& out) {
   const auto m = static_cast<Eigen::Index>(shape.queries);
   out.values.resize(m, static_cast<Eigen::Index>(shape.heads * shape.value_dimension));
   out.log_sum_exp.resize(m, static_cast<Eigen::Index>(shape.heads));
@@ -66,9 +71,9 @@ inline void resize_output(const AttentionShape& shape, AttentionOutput& out) {
 }
 
 /// The queries `first` .. + count of a group of heads, scaled: rows in the order (query, head).
-inline void gather_queries(const HeadsView<float>& queries, const AttentionShape& shape,
-                           std::size_t kv, std::size_t first, std::size_t count,
-                           std::vector<float>& rows) {
+template <std::same_as<float> Real = float>
+void gather_queries(const HeadsView<float>& queries, const AttentionShape& shape, std::size_t kv,
+                    std::size_t first, std::size_t count, std::vector<float>& rows) {
   const std::size_t group = shape.group(), d = shape.dimension;
   rows.resize(count * group * d);
   float* to = rows.data();

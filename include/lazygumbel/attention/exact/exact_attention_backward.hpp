@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -33,9 +34,10 @@ struct BackwardConstants {
 
 /// Throws std::invalid_argument unless the outputs of the forward `name` and their gradients have
 /// the shapes that the attention gives and are finite.
-inline void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
-                             const HeadsView<float>& output_gradients,
-                             const std::string& name = "forward") {
+template <std::same_as<double> Real = double>
+void require_backward(const AttentionShape& shape, const AttentionOutput& forward,
+                      const HeadsView<float>& output_gradients,
+                      const std::string& name = "forward") {
   const auto require = [](const std::string& what, std::size_t value, const char* of,
                           std::size_t wanted) {
     if (value != wanted)
@@ -65,11 +67,11 @@ inline void require_backward(const AttentionShape& shape, const AttentionOutput&
 
 /// Shifts and factors from the forward's log_sum_exp, delta = <g, o>, and the gradient of the sink
 /// logits, -sum_i e^(sink - log Z_i) delta_i.
-inline BackwardConstants backward_constants(const AttentionShape& shape,
-                                            const AttentionOptions& options,
-                                            const AttentionOutput& forward,
-                                            const HeadsView<float>& output_gradients,
-                                            Vector<double>& sink_gradients) {
+template <std::same_as<double> Real = double>
+BackwardConstants backward_constants(const AttentionShape& shape, const AttentionOptions& options,
+                                     const AttentionOutput& forward,
+                                     const HeadsView<float>& output_gradients,
+                                     Vector<double>& sink_gradients) {
   const std::size_t rows = shape.queries * shape.heads, dv = shape.value_dimension;
   BackwardConstants constants{std::vector<float>(rows), std::vector<float>(rows),
                               std::vector<float>(rows), std::vector<double>(rows),
@@ -188,7 +190,8 @@ void add_backward_cell(const HeadsView<float>& queries, const HeadsView<T>& keys
 }
 
 /// All 0, in the shapes of one call.
-inline void resize_gradients(const AttentionShape& shape, AttentionGradients& out) {
+template <std::same_as<float> Real = float>
+void resize_gradients(const AttentionShape& shape, AttentionGradients& out) {
   const auto m = static_cast<Eigen::Index>(shape.queries),
              n = static_cast<Eigen::Index>(shape.keys);
   out.queries.setZero(m, static_cast<Eigen::Index>(shape.heads * shape.dimension));
@@ -199,7 +202,8 @@ inline void resize_gradients(const AttentionShape& shape, AttentionGradients& ou
 }
 
 /// Throws std::invalid_argument when a gradient is not finite.
-inline void require_finite_gradients(const AttentionGradients& out) {
+template <std::same_as<double> Real = double>
+void require_finite_gradients(const AttentionGradients& out) {
   for (const RowMatrix<float>* gradient : {&out.queries, &out.keys, &out.values})
     for (Eigen::Index i = 0; i < gradient->size(); ++i)
       if (!std::isfinite(gradient->data()[i]))
@@ -208,8 +212,9 @@ inline void require_finite_gradients(const AttentionGradients& out) {
 
 /// Throws std::invalid_argument when weights of a query sum to more than 1, for then the forward
 /// was another's, or when a gradient is not finite.
-inline void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
-                              const BackwardConstants& constants, const AttentionGradients& out) {
+template <std::same_as<double> Real = double>
+void require_gradients(const AttentionShape& shape, const AttentionOutput& forward,
+                       const BackwardConstants& constants, const AttentionGradients& out) {
   for (std::size_t i = 0; i < shape.queries; ++i)
     for (std::size_t h = 0; h < shape.heads; ++h)
       if (const double mass = constants.masses[BackwardConstants::at(shape, i, h)]; !(mass <= 1.05))

@@ -1,18 +1,13 @@
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
 
+#include "lazygumbel/core/storage_scalar.hpp"
 #include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel {
-
-/// What keys and values may be stored as. Sums are always in float or double.
-template <class T>
-concept StorageScalar =
-    std::same_as<T, float> || std::same_as<T, Eigen::half> || std::same_as<T, Eigen::bfloat16>;
 
 /// A view of the queries, keys or values of several heads: `tokens` x `heads` rows of `dimension`
 /// contiguous numbers, row (i, h) at data + i token_stride + h head_stride. Covers one matrix a

@@ -10,6 +10,7 @@
 #include "lazygumbel/attention/exact/attention_output.hpp"
 #include "lazygumbel/attention/knn/attention_tape.hpp"
 #include "lazygumbel/attention/knn/knn_attention_options.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/random/uniform.hpp"
 
 namespace lazygumbel {
@@ -30,7 +31,7 @@ class SampledDecoder;
 /// Source: Mussmann, Levy, Ermon, "Fast Amortized Inference and Learning in Log-linear Models with
 /// Randomly Perturbed Nearest Neighbor Search", UAI 2017; Haris, "kNN Attention Demystified",
 /// ICLR 2025; docs/attention.md.
-template <StorageScalar T = float>
+template <StorageScalar T>
 class KnnAttention {
  public:
   /// For queries of `heads` heads over keys of `kv_heads` heads of dimension d, values of dv.

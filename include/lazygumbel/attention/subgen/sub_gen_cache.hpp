@@ -16,6 +16,7 @@
 #include "lazygumbel/attention/subgen/detail/sub_gen_sketch.hpp"
 #include "lazygumbel/attention/subgen/sub_gen_options.hpp"
 #include "lazygumbel/estimation/normal_quantile.hpp"
+#include "lazygumbel/fwd.hpp"
 
 namespace lazygumbel {
 
@@ -65,7 +66,7 @@ struct SubGenBounds {
 /// Source: Zandieh, Han, Mirrokni, Karbasi, "SubGen: Token Generation in Sublinear Time and
 /// Memory", 2024 (`plain`; samples here are without replacement); the others and all errors:
 /// docs/kv_caches.md.
-template <StorageScalar T = float>
+template <StorageScalar T>
 class SubGenCache {
  public:
   using scalar_type = T;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lazygumbel/attention/walks/walk_steps.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/random/categorical.hpp"
 
 /// \file
@@ -45,9 +46,10 @@ WalkEstimate walk(const Steps& steps, std::size_t columns, std::size_t walks, co
                   const Add& add, Engine& engine, std::size_t threads) {
   if (walks < 2) throw_invalid("walks", walks, "must be at least 2");
   const std::size_t rows = steps.rows(), n = steps.positions();
+  using Real = Later<double, Steps>;
   WalkEstimate estimate{
-      RowMatrix<double>::Zero(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(columns)),
-      Vector<double>::Zero(static_cast<Eigen::Index>(n)), 0.0, walks, no_walks()};
+      RowMatrix<Real>::Zero(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(columns)),
+      Vector<Real>::Zero(static_cast<Eigen::Index>(n)), 0.0, walks, no_walks()};
   std::vector<double> sizes(rows), logs(rows);
   double sum = 0.0;
   for (std::size_t i = 0; i < rows; ++i) {

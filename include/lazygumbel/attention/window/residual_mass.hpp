@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 
@@ -70,8 +71,9 @@ inline void require_residual(const ResidualMass& mass, std::size_t dv) {
 ///
 /// Throws std::invalid_argument, leaving `out` as it was, when the row is not there or the mass is
 /// none. O(dv). Different rows may be changed at the same time.
-inline void add_residual(const ResidualMass& mass, std::size_t query, std::size_t head,
-                         AttentionOutput& out) {
+template <std::same_as<double> Real = double>
+void add_residual(const ResidualMass& mass, std::size_t query, std::size_t head,
+                  AttentionOutput& out) {
   const auto heads = static_cast<std::size_t>(out.log_sum_exp.cols());
   if (query >= static_cast<std::size_t>(out.log_sum_exp.rows()))
     detail::throw_invalid("query", query,
@@ -80,15 +82,16 @@ inline void add_residual(const ResidualMass& mass, std::size_t query, std::size_
   const auto i = static_cast<Eigen::Index>(query), h = static_cast<Eigen::Index>(head);
   const Eigen::Index dv = out.values.cols() / out.log_sum_exp.cols();
   detail::require_residual(mass, static_cast<std::size_t>(dv));
-  auto values = out.values.row(i).segment(h * dv, dv);
-  const double norm = values.template cast<double>().norm();
+  detail::Later<RowMatrix<float>, Real>& all = out.values;
+  auto values = all.row(i).segment(h * dv, dv);
+  const double norm = values.template cast<Real>().norm();
   const double kept = detail::add_residual_row(
       mass.logit, mass.count, mass.value_sum.size() > 0 ? mass.value_sum.data() : nullptr,
       static_cast<std::size_t>(dv), values.data(), out.log_sum_exp(i, h));
   AttentionRow& row = out.rows[query * heads + head];
   if (row.error > 0.0F && kept < 1.0)
     row.error = detail::relative_error(detail::absolute_error(kept, row.error, norm),
-                                       values.template cast<double>().norm());
+                                       values.template cast<Real>().norm());
 }
 
 }  // namespace lazygumbel

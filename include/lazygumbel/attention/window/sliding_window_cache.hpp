@@ -19,6 +19,8 @@
 #include "lazygumbel/attention/exact/exact_attention.hpp"
 #include "lazygumbel/attention/window/residual_mass.hpp"
 #include "lazygumbel/attention/window/sliding_window_options.hpp"
+#include "lazygumbel/core/detail/later.hpp"
+#include "lazygumbel/fwd.hpp"
 
 namespace lazygumbel {
 
@@ -45,7 +47,7 @@ namespace lazygumbel {
 /// O(d W) space, and Omega(d W) below it. That masked scores are 0 (c = 0), so that an old token
 /// weighs e^0 = 1, and that the window counts the current token, is how we read it; c = -infinity
 /// is the other reading of a mask. A sum then needs no estimator.
-template <StorageScalar T = float>
+template <StorageScalar T>
 class SlidingWindowCache {
  public:
   using scalar_type = T;
@@ -104,7 +106,7 @@ class SlidingWindowCache {
 
   /// The tokens before the window. Precondition: kv < kv_heads().
   ResidualMass residual(std::size_t kv) const {
-    using Sum = Eigen::Map<const Vector<double>>;
+    using Sum = Eigen::Map<const Vector<detail::Later<double, T>>>;
     const std::size_t dv = values_.width();
     const auto size = static_cast<Eigen::Index>(dv);
     return {options_.residual_logit, static_cast<double>(seen_ - tokens_kept()),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 
@@ -12,6 +13,7 @@ namespace lazygumbel::detail {
 /// f, w^2 f and w^2 f^2 over the tail sample and of w, w f over the head, w = exp(y - unit), unit
 /// the largest score so far. f enters relative to its value at the first item, so that a nearly
 /// constant f does not cancel.
+template <std::same_as<double> Real = double>
 class RatioSums {
  public:
   std::size_t count() const noexcept { return count_; }
@@ -39,19 +41,20 @@ class RatioSums {
   }
 
   /// Fhat. Throws std::invalid_argument when all weights seen were zero.
-  Vector<double> mean() const {
+  Vector<Real> mean() const {
     const double z = total();
     if (!(z > 0.0)) throw_invalid("theta", z, "every item looked at is masked (scores -infinity)");
     return (origin_ + shifted_mean(z)).matrix();
   }
 
   /// sqrt(Var(w (f - Fhat)) / l) / Zhat for each coordinate; 0 without a tail sample.
-  Vector<double> standard_error() const {
-    if (count_ < 2) return Vector<double>::Zero(origin_.size());
+  Vector<Real> standard_error() const {
+    if (count_ < 2) return Vector<Real>::Zero(origin_.size());
     const double z = total(), l = static_cast<double>(count_);
-    const Eigen::ArrayXd f = shifted_mean(z);
-    const Eigen::ArrayXd squares = sum_wwff_ - 2.0 * f * sum_wwf_ + f.square() * sum_ww_;
-    const Eigen::ArrayXd variance = (squares - (sum_wf_ - f * sum_w_).square() / l) / (l - 1.0);
+    const Eigen::ArrayX<Real> f = shifted_mean(z);
+    const Eigen::ArrayX<Real> squares = sum_wwff_ - 2.0 * f * sum_wwf_ + f.square() * sum_ww_;
+    const Eigen::ArrayX<Real> variance =
+        (squares - (sum_wf_ - f * sum_w_).square() / l) / (l - 1.0);
     return (((variance.max)(0.0) / l).sqrt() / z).matrix();
   }
 
@@ -69,7 +72,7 @@ class RatioSums {
   }
 
  private:
-  Eigen::ArrayXd shifted_mean(double z) const {
+  Eigen::ArrayX<Real> shifted_mean(double z) const {
     const double scale = count_ > 0 ? 1.0 / static_cast<double>(count_) : 0.0;
     return (head_f_ + scale * sum_wf_) / z;
   }
@@ -77,7 +80,7 @@ class RatioSums {
   /// exp(y - unit), with f (minus the origin) left in shifted_.
   template <class Value>
   double weight(item_id id, double y, const Value& f) {
-    shifted_ = f.template cast<double>().array();
+    shifted_ = f.template cast<Real>().array();
     if (!shifted_.allFinite())
       throw_invalid("f(" + text_of(id) + ")", "NaN or infinity", "must be finite");
     if (origin_.size() == 0) start();
@@ -92,7 +95,7 @@ class RatioSums {
 
   void start() {
     origin_ = shifted_;
-    head_f_ = sum_wf_ = sum_wwf_ = sum_wwff_ = Eigen::ArrayXd::Zero(origin_.size());
+    head_f_ = sum_wf_ = sum_wwf_ = sum_wwff_ = Eigen::ArrayX<Real>::Zero(origin_.size());
   }
 
   void rescale(double y) {
@@ -104,7 +107,7 @@ class RatioSums {
 
   double unit_ = -std::numeric_limits<double>::infinity();
   double head_z_ = 0.0, sum_w_ = 0.0, sum_ww_ = 0.0;
-  Eigen::ArrayXd origin_, shifted_, head_f_, sum_wf_, sum_wwf_, sum_wwff_;
+  Eigen::ArrayX<Real> origin_, shifted_, head_f_, sum_wf_, sum_wwf_, sum_wwff_;
   std::size_t count_ = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <numbers>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/random/philox.hpp"
@@ -28,15 +29,17 @@ template <class Scalar>
 Projection<Scalar> random_directions(Eigen::Index dimension, Eigen::Index kept,
                                      std::uint64_t seed) {
   PhiloxEngine engine(seed);
-  Eigen::MatrixXd gaussian(dimension, kept);
+  using Real = Later<double, Scalar>;
+  Eigen::MatrixX<Real> gaussian(dimension, kept);
   for (double& entry : gaussian.reshaped()) {  // Box and Muller
     const double radius = std::sqrt(-2.0 * std::log(open_uniform(engine)));
     entry = radius * std::cos(2.0 * std::numbers::pi * open_uniform(engine));
   }
   Projection<Scalar> directions;
   parallel_for(1, 1, [&](std::size_t) {
-    const Eigen::HouseholderQR<Eigen::MatrixXd> qr(gaussian);
-    const Eigen::MatrixXd basis = qr.householderQ() * Eigen::MatrixXd::Identity(dimension, kept);
+    const Eigen::HouseholderQR<Eigen::MatrixX<Real>> qr(gaussian);
+    const Eigen::MatrixX<Real> basis =
+        qr.householderQ() * Eigen::MatrixX<Real>::Identity(dimension, kept);
     directions = basis.template cast<Scalar>();
   });
   return directions;
@@ -46,17 +49,20 @@ Projection<Scalar> random_directions(Eigen::Index dimension, Eigen::Index kept,
 /// products, since X^T u is an eigenvector of X^T X. Householder's Q makes them orthonormal and,
 /// where the rows span less than `kept` dimensions, completes them. O(n^2 d + n^3).
 template <class Scalar>
-Projection<Scalar> principal_directions_of_few(const RowMatrix<double>& rows, Eigen::Index kept) {
+Projection<Scalar> principal_directions_of_few(const RowMatrix<Later<double, Scalar>>& rows,
+                                               Eigen::Index kept) {
+  using Real = Later<double, Scalar>;
   Projection<Scalar> directions;
   parallel_for(1, 1, [&](std::size_t) {
-    const Eigen::MatrixXd products = rows * rows.transpose();
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(products);  // eigenvalues rise
+    const Eigen::MatrixX<Real> products = rows * rows.transpose();
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixX<Real>> solver(products);  // eigenvalues rise
     const Eigen::Index known = (std::min)(kept, rows.rows());
-    Eigen::MatrixXd spanning = Eigen::MatrixXd::Zero(rows.cols(), kept);
+    Eigen::MatrixX<Real> spanning = Eigen::MatrixX<Real>::Zero(rows.cols(), kept);
     spanning.leftCols(known).noalias() =
         rows.transpose() * solver.eigenvectors().rightCols(known).rowwise().reverse();
-    const Eigen::HouseholderQR<Eigen::MatrixXd> qr(spanning);
-    const Eigen::MatrixXd basis = qr.householderQ() * Eigen::MatrixXd::Identity(rows.cols(), kept);
+    const Eigen::HouseholderQR<Eigen::MatrixX<Real>> qr(spanning);
+    const Eigen::MatrixX<Real> basis =
+        qr.householderQ() * Eigen::MatrixX<Real>::Identity(rows.cols(), kept);
     directions = basis.template cast<Scalar>();
   });
   return directions;
@@ -69,15 +75,16 @@ template <class Scalar>
 Projection<Scalar> principal_directions(const MatrixView<Scalar>& rows, double max_norm,
                                         std::size_t sample, Eigen::Index kept,
                                         std::size_t threads) {
+  using Real = Later<double, Scalar>;
   const Eigen::Index d = rows.cols();
   const auto count =
       static_cast<Eigen::Index>((std::min)(sample, static_cast<std::size_t>(rows.rows())));
-  RowMatrix<double> unit(count, d);
+  RowMatrix<Real> unit(count, d);
   for (Eigen::Index i = 0; i < count; ++i)
-    unit.row(i) = rows.row(i * rows.rows() / count).template cast<double>() /
-                  (max_norm > 0.0 ? max_norm : 1.0);
+    unit.row(i) =
+        rows.row(i * rows.rows() / count).template cast<Real>() / (max_norm > 0.0 ? max_norm : 1.0);
   if (count < d) return principal_directions_of_few<Scalar>(unit, kept);
-  Eigen::MatrixXd moment(d, d);
+  Eigen::MatrixX<Real> moment(d, d);
   constexpr Eigen::Index stripe = 64;
   parallel_for(static_cast<std::size_t>((d + stripe - 1) / stripe), threads, [&](std::size_t part) {
     const Eigen::Index first = static_cast<Eigen::Index>(part) * stripe;
@@ -86,7 +93,7 @@ Projection<Scalar> principal_directions(const MatrixView<Scalar>& rows, double m
   });
   Projection<Scalar> directions;
   parallel_for(1, 1, [&](std::size_t) {
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(moment);  // eigenvalues rise
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixX<Real>> solver(moment);  // eigenvalues rise
     directions = solver.eigenvectors().rightCols(kept).template cast<Scalar>();
   });
   return directions;

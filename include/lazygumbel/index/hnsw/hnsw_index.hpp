@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/hnsw/detail/hnsw_file.hpp"
 #include "lazygumbel/index/hnsw/detail/hnsw_graph.hpp"
 #include "lazygumbel/index/mips_index.hpp"
@@ -20,7 +21,7 @@ namespace lazygumbel {
 ///
 /// Copies the rows (n (4 d + 8 M + 12) bytes for float, plus the upper levels). const members are
 /// thread-safe; `add`, `set_ef` and moves are not, against anything.
-template <class Scalar = float>
+template <class Scalar>
 class HnswIndex {
  public:
   using scalar_type = Scalar;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/ivf/detail/grouped_tail.hpp"
 #include "lazygumbel/index/ivf/detail/inverted_lists.hpp"
 #include "lazygumbel/index/ivf/detail/list_proposals.hpp"
@@ -24,9 +25,6 @@ template <class Scalar>
 class Candidates;
 }  // namespace detail
 
-template <class Scalar>
-class CertifiedIvfView;
-
 /// Inverted file index: k-means lists, of which a search scans those that promise the largest
 /// scores. Quick to build, best for batches (thousands of queries at once), which share the lists
 /// as matrix products. Approximate; a retrieval's bound is certified when the bounds of all lists
@@ -41,7 +39,7 @@ class CertifiedIvfView;
 /// Source: Sivic, Zisserman, "Video Google: A Text Retrieval Approach to Object Matching in
 /// Videos", ICCV 2003; Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search",
 /// IEEE TPAMI 33(1), 2011.
-template <class Scalar = float>
+template <class Scalar>
 class IvfIndex {
  public:
   using scalar_type = Scalar;

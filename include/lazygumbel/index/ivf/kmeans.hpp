@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/random/philox.hpp"
@@ -111,8 +112,8 @@ template <class Scalar>
 RowMatrix<double> cluster_means(const MatrixView<Scalar>& rows,
                                 std::span<const std::uint32_t> nearest,
                                 std::span<const std::size_t> counts, double scale) {
-  RowMatrix<double> means =
-      RowMatrix<double>::Zero(static_cast<Eigen::Index>(counts.size()), rows.cols());
+  RowMatrix<Later<double, Scalar>> means =
+      RowMatrix<Later<double, Scalar>>::Zero(static_cast<Eigen::Index>(counts.size()), rows.cols());
   for (Eigen::Index i = 0; i < rows.rows(); ++i)  // in order: the same sums for all threads
     means.row(nearest[static_cast<std::size_t>(i)]) += rows.row(i).template cast<double>() * scale;
   for (std::size_t g = 0; g < counts.size(); ++g)
@@ -155,7 +156,8 @@ RowMatrix<Scalar> kmeans(const MatrixView<Scalar>& rows, const KmeansParameters&
     std::vector<std::size_t> counts(parameters.clusters);
     for (const std::uint32_t g : nearest) ++counts[g];
     detail::fill_empty_clusters<Scalar>(nearest, distances, counts);
-    RowMatrix<double> means = detail::cluster_means<Scalar>(sample, nearest, counts, 1.0);
+    RowMatrix<detail::Later<double, Scalar>> means =
+        detail::cluster_means<Scalar>(sample, nearest, counts, 1.0);
     if (parameters.spherical)
       for (auto mean : means.rowwise()) mean.normalize();  // a mean of 0 stays
     centroids = means.template cast<Scalar>();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -10,14 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/quantized/detail/code_kernels.hpp"
 #include "lazygumbel/index/quantized/detail/weighted_codes.hpp"
 #include "lazygumbel/index/tail.hpp"
 
 namespace lazygumbel {
-
-template <class Scalar>
-class ScalarQuantizedIndex;
 
 /// The tail of a ScalarQuantizedIndex: a certified upper bound for every item, from its codes.
 ///
@@ -63,6 +62,7 @@ class QuantizedTail {
   }
 
   /// Makes the tiles ready to be proposed by `largest_`, the rows of `head` (increasing) left out.
+  template <std::same_as<float> Real = float>
   void sum_bounds(std::span<const item_id> head) {
     alignas(64) std::array<float, detail::tile_rows> estimates, errors;
     for (std::size_t at = 0; at < head.size();) {
@@ -76,8 +76,8 @@ class QuantizedTail {
           largest_[tile] = (std::max)(largest_[tile], estimates[row] + errors[row]);
     }
     unit_ = static_cast<double>(*std::max_element(largest_.begin(), largest_.end()));
-    const Eigen::Map<const Eigen::ArrayXf> largest(largest_.data(),
-                                                   static_cast<Eigen::Index>(largest_.size()));
+    const Eigen::Map<const Eigen::ArrayX<Real>> largest(largest_.data(),
+                                                        static_cast<Eigen::Index>(largest_.size()));
     if (unit_ == -std::numeric_limits<double>::infinity()) unit_ = 0.0;  // every row in the head
     // Above the bound by more than the errors of a float exponential (80 2^-24 of its argument and
     // as much as that for itself), and never so low that it vanishes.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/index/quantized/detail/code_kernels.hpp"
@@ -40,7 +41,7 @@ struct ScalarQuantizedParameters {
 /// plus O(k d). Memory beside the rows: n (d / 2 + 5) bytes with 4 bits. const members are
 /// thread-safe; `add` and moves are not, against anything. A moved index must not be used by tails
 /// made before.
-template <class Scalar = float>
+template <class Scalar>
 class ScalarQuantizedIndex {
  public:
   using scalar_type = Scalar;

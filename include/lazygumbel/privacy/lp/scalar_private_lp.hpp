@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/privacy/accounting/budget.hpp"
 #include "lazygumbel/privacy/lp/detail/constraint_scores.hpp"
@@ -35,7 +36,7 @@ namespace lazygumbel {
 /// Holds or views A (m x d; float or double). const and thread-safe, one engine a solve. Sources:
 /// Hsu, Roth, Roughgarden, Ullman, "Privately Solving Linear Programs", ICALP 2014 (the
 /// low-sensitivity programs); docs/privacy.md (proofs, threat model).
-template <class Scalar = float>
+template <class Scalar>
 class ScalarPrivateLp {
  public:
   /// Owns A (move it in to avoid the copy). Throws std::invalid_argument on an empty A, NaN,

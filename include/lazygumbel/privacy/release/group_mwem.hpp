@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/privacy/noise/noisy_answer.hpp"
 #include "lazygumbel/privacy/release/detail/mwem_plan.hpp"
 #include "lazygumbel/privacy/release/mwem_result.hpp"
@@ -117,6 +118,8 @@ class GroupMwem {
  private:
   /// The table so far and what it is fitted to.
   class Fit {
+    using Real = detail::Later<double, W>;
+
    public:
     Fit(const W& workload, double total, double deviation)
         : workload_(&workload),
@@ -178,8 +181,8 @@ class GroupMwem {
       std::fill(factors_.begin(), factors_.end(), 0.0);
       workload_->add_to_cells(group, answers_, factors_);
       const auto cells = static_cast<Eigen::Index>(weights_.size());
-      Eigen::Map<Eigen::ArrayXd> weights(weights_.data(), cells);
-      weights *= Eigen::Map<const Eigen::ArrayXd>(factors_.data(), cells) * (total_ / sum);
+      Eigen::Map<Eigen::ArrayX<Real>> weights(weights_.data(), cells);
+      weights *= Eigen::Map<const Eigen::ArrayX<Real>>(factors_.data(), cells) * (total_ / sum);
       weights = (weights.max)(1e-280 * total_);
     }
 

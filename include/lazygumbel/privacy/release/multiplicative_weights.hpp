@@ -20,13 +20,14 @@ namespace lazygumbel {
 /// Starts uniform. Public: a function of released numbers only. An update costs O(|X|).
 /// Source: Hardt, Ligett, McSherry, "A Simple and Practical Algorithm for Differentially Private
 /// Data Release", NIPS 2012.
-class MultiplicativeWeights {
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
+class BasicMultiplicativeWeights {
  public:
   /// Throws std::invalid_argument unless cells >= 1 and total is positive and finite.
-  MultiplicativeWeights(std::size_t cells, double total)
+  BasicMultiplicativeWeights(std::size_t cells, double total)
       : total_(total),
-        weights_(Eigen::ArrayXd::Constant(static_cast<Eigen::Index>(cells),
-                                          total / static_cast<double>(cells))) {
+        weights_(Eigen::ArrayX<Real>::Constant(static_cast<Eigen::Index>(cells),
+                                               total / static_cast<double>(cells))) {
     if (cells == 0) detail::throw_invalid("cells", cells, "must be at least 1");
     detail::require_positive("total", total);
   }
@@ -44,7 +45,7 @@ class MultiplicativeWeights {
       detail::throw_invalid("query.size()", query.size(),
                             "must equal cells = " + detail::text_of(weights().size()));
     Measurement taken;
-    taken.query = Eigen::Map<const Eigen::ArrayXd>(query.data(), weights_.size());
+    taken.query = Eigen::Map<const Eigen::ArrayX<Real>>(query.data(), weights_.size());
     if (!taken.query.isFinite().all())
       detail::throw_invalid("query", taken.query.sum(), "must hold finite numbers");
     if (!std::isfinite(answer)) detail::throw_invalid("answer", answer, "must be finite");
@@ -57,11 +58,10 @@ class MultiplicativeWeights {
   std::size_t measurements() const noexcept { return measurements_.size(); }
 
   /// One update by the newest measurement, then `passes` over all of them, oldest first.
-  template <std::integral Count>  // a template: Eigen's part of it costs a second of compiling
-  void fit(Count passes) {
+  void fit(std::size_t passes) {
     if (measurements_.empty()) return;
     update(measurements_.back());
-    for (Count pass = 0; pass < passes; ++pass)
+    for (std::size_t pass = 0; pass < passes; ++pass)
       for (const Measurement& measurement : measurements_) update(measurement);
     weights_ = (weights_.max)(1e-280 * total_) * (total_ / weights_.sum());
   }
@@ -71,7 +71,7 @@ class MultiplicativeWeights {
 
   /// The same for other weights. Precondition, not checked: one a cell.
   std::vector<double> residuals(std::span<const double> weights) const {
-    const Eigen::Map<const Eigen::ArrayXd> other(weights.data(), weights_.size());
+    const Eigen::Map<const Eigen::ArrayX<Real>> other(weights.data(), weights_.size());
     std::vector<double> residuals;
     for (const Measurement& m : measurements_)
       residuals.push_back(m.answer - (m.query * other).sum());
@@ -80,14 +80,13 @@ class MultiplicativeWeights {
 
  private:
   struct Measurement {
-    Eigen::ArrayXd query;
+    Eigen::ArrayX<Real> query;
     double answer = 0.0;
     double largest = 0.0;  // max |q(x)|
     bool binary = false;
   };
 
-  template <class M>
-  void update(const M& m) {
+  void update(const Measurement& m) {
     const double now = (m.query * weights_).sum();
     const double rate = (m.answer - now) / (2.0 * total_);
     if (m.binary) {  // one exponential for all: A (1 + (f - 1) q), and its sum is known
@@ -110,8 +109,10 @@ class MultiplicativeWeights {
   }
 
   double total_;
-  Eigen::ArrayXd weights_;
+  Eigen::ArrayX<Real> weights_;
   std::vector<Measurement> measurements_;
 };
+
+using MultiplicativeWeights = BasicMultiplicativeWeights<double>;
 
 }  // namespace lazygumbel

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -49,6 +50,7 @@ class BoxWorkload {
   /// `sets` holds words_per_box words for each box: attribute by attribute, value v in bit v % 64
   /// of the attribute's word v / 64. Copied. Throws std::invalid_argument without boxes, on 2^32
   /// boxes or more, a part of a box, or a bit that is no value. O(m log m + m d) and, once, O(|X|).
+  template <std::same_as<double> Real = double>
   BoxWorkload(Domain domain, std::span<const std::uint64_t> sets)
       : BoxWorkload(domain, read_sets(domain, sets)) {}
 
@@ -94,6 +96,7 @@ class BoxWorkload {
 
   /// out[j] = <q_j, weights> for all j. Throws std::invalid_argument on other lengths. With
   /// attributes of few values or few distinct sets, O(m) times the cells of two attributes / 30.
+  template <std::same_as<double> Real = double>  // here and below: core/detail/later.hpp
   void answers(std::span<const double> weights, std::span<double> out) const {
     detail::require_answer_spans(weights, cells(), out, size());
     plan_.sums(weights.data(), *kernels_, out.data());
@@ -137,6 +140,7 @@ class BoxWorkload {
  private:
   static constexpr std::size_t run_cells = 64;
 
+  template <std::same_as<double> Real = double>
   BoxWorkload(const Domain& domain, detail::BoxSets sets)
       : domain_(domain), sets_(std::move(sets)), plan_(sets_) {
     // The last attributes, as many as have run_cells together, but at least one.
@@ -164,6 +168,7 @@ class BoxWorkload {
       detail::throw_invalid(parameter, count, "must be below 2^32");
   }
 
+  template <std::same_as<double> Real = double>
   static detail::BoxSets read_sets(const Domain& domain, std::span<const std::uint64_t> words) {
     detail::BoxSets sets(sizes_of(domain));
     const std::size_t per_box = words_per_box(domain), boxes = words.size() / per_box;

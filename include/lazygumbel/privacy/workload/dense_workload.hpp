@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/fwd.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/privacy/workload/detail/dot_kernels.hpp"
 #include "lazygumbel/privacy/workload/workload.hpp"
@@ -19,7 +20,7 @@ namespace lazygumbel {
 ///
 /// Answers are summed in doubles: `answers` reads each row once, at memory speed, O(m |X|);
 /// `answer` is O(|X|). const members are thread-safe.
-template <class Scalar = float>
+template <class Scalar>
 class DenseWorkload {
  public:
   static constexpr bool integral = false;

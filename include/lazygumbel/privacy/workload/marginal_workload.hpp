@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <numeric>
@@ -64,6 +65,7 @@ class MarginalWorkload {
 
   /// All marginals of `ways` attributes, in lexicographic order. Throws std::invalid_argument
   /// unless 1 <= ways <= attributes, and on 2^32 queries or more.
+  template <std::same_as<double> Real = double>
   static MarginalWorkload all(const Domain& domain, std::size_t ways) {
     const std::size_t attributes = domain.attributes().size();
     if (ways == 0 || ways > attributes)
@@ -108,23 +110,25 @@ class MarginalWorkload {
 
   /// out[s] = sum of weights over the cells with x_S = s, S the attributes of the group. Throws
   /// std::invalid_argument on other lengths than cells() and group_size(group). O(|X|).
+  template <std::same_as<double> Real = double>  // here and below: core/detail/later.hpp
   void group_answers(std::size_t group, std::span<const double> weights,
                      std::span<double> out) const {
     require_weights(weights);
     require_length("out.size()", out.size(), "group_size(group)", group_size(group));
     detail::MarginalTarget target{sets_[group], out.data()};
-    detail::MarginalSums(sizes_).run(weights.data(), {&target, 1});
+    detail::MarginalSums<Real>(sizes_).run(weights.data(), {&target, 1});
   }
 
   /// out[j] = <q_j, weights> for all j. Throws std::invalid_argument on other lengths. At most
   /// O(groups |X|), and far less where groups share sums: all marginals of 3 among 8 attributes
   /// cost about as much as 6 of the 56. O(|X|) memory while it runs.
+  template <std::same_as<double> Real = double>
   void answers(std::span<const double> weights, std::span<double> out) const {
     detail::require_answer_spans(weights, cells(), out, size());
     std::vector<detail::MarginalTarget> targets;
     for (std::size_t g = 0; g < groups(); ++g)
       targets.push_back({sets_[g], out.data() + offsets_[g]});
-    detail::MarginalSums(sizes_).run(weights.data(), targets);
+    detail::MarginalSums<Real>(sizes_).run(weights.data(), targets);
   }
 
   /// <q_id, weights>. Throws std::invalid_argument on another length. O(|X| / group_size).

@@ -200,8 +200,9 @@ class BackwardBlocks {
           rows.query_gradients + row * query_width_);
   }
 
+  template <std::same_as<float> Real = float>
   void add_squares(std::size_t height, std::size_t keys, const float* squares, double* to) const {
-    using Values = Eigen::Map<const Eigen::ArrayXf>;
+    using Values = Eigen::Map<const Eigen::ArrayX<Real>>;
     const auto count = static_cast<Eigen::Index>(keys);
     for (std::size_t r = 0; r < height; ++r)
       to[r] += static_cast<double>(

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -32,10 +33,11 @@ class SoftmaxState {
   float* lost_row(std::size_t r) noexcept { return lost.data() + r * width_; }
 
   /// False when a score or a sum of values is NaN or infinite: what else is here is then wrong.
+  template <std::same_as<float> Real = float>
   bool is_finite() const noexcept {
     const auto finite = [](const auto& numbers) {
-      return (Eigen::Map<const Eigen::ArrayXf>(numbers.data(),
-                                               static_cast<Eigen::Index>(numbers.size())) *
+      return (Eigen::Map<const Eigen::ArrayX<Real>>(numbers.data(),
+                                                    static_cast<Eigen::Index>(numbers.size())) *
               0.0F)
                  .sum() == 0.0F;
     };

@@ -8,6 +8,7 @@
 
 #include "lazygumbel/attention/exact/detail/attention_plan.hpp"
 #include "lazygumbel/attention/exact/heads_view.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 
 namespace lazygumbel::detail {
 
@@ -33,6 +34,7 @@ struct Influence {
 template <StorageScalar T>
 Influence draw_influence(const PlanSegment& segment, const InfluenceRow& row,
                          const RowPointer<T>& keys, const RowPointer<T>& values) {
+  using Real = Later<double, T>;
   struct Term {
     item_id key;
     double weight, slope, product;  // p, c, <g, v> - delta
@@ -41,12 +43,12 @@ Influence draw_influence(const PlanSegment& segment, const InfluenceRow& row,
     double draws;
     std::vector<Term> terms;
   };
-  const Eigen::Map<const Eigen::RowVectorXf> q(row.query, keys.cols()),
+  const Eigen::Map<const Eigen::RowVectorX<Later<float, T>>> q(row.query, keys.cols()),
       g(row.gradient, values.cols()), center(row.center, keys.cols());
   const auto key = [&](item_id j) {
     return keys.row(static_cast<Eigen::Index>(j)).template cast<float>();
   };
-  Eigen::RowVectorXd mean = Eigen::RowVectorXd::Zero(keys.cols()), gradient = mean;
+  Eigen::RowVectorX<Real> mean = Eigen::RowVectorX<Real>::Zero(keys.cols()), gradient = mean;
   std::vector<Drawn> drawn;
   Influence sum;
   for (const PlanBlock& block : segment.blocks) {
@@ -75,18 +77,18 @@ Influence draw_influence(const PlanSegment& segment, const InfluenceRow& row,
           static_cast<double>(
               values.row(static_cast<Eigen::Index>(block.keys[j])).template cast<float>().dot(g)) -
           row.delta;
-      mean += weight * slope * key(block.keys[j]).template cast<double>();
-      gradient += weight * slope * product * key(block.keys[j]).template cast<double>();
+      mean += weight * slope * key(block.keys[j]).template cast<Real>();
+      gradient += weight * slope * product * key(block.keys[j]).template cast<Real>();
       if (block.sampled) drawn.back().terms.push_back({block.keys[j], weight, slope, product});
     }
   }
   for (const auto& [draws, terms] : drawn) {
-    Eigen::RowVectorXd plain = Eigen::RowVectorXd::Zero(keys.cols()), full = plain;
+    Eigen::RowVectorX<Real> plain = Eigen::RowVectorX<Real>::Zero(keys.cols()), full = plain;
     for (const Term& term : terms) {
-      const Eigen::RowVectorXd k = key(term.key).template cast<double>();
-      const Eigen::RowVectorXd x =
-          term.weight * term.slope * term.product * (k - center.template cast<double>());
-      const Eigen::RowVectorXd y =
+      const Eigen::RowVectorX<Real> k = key(term.key).template cast<Real>();
+      const Eigen::RowVectorX<Real> x =
+          term.weight * term.slope * term.product * (k - center.template cast<Real>());
+      const Eigen::RowVectorX<Real> y =
           term.weight * (term.product * (term.slope * k - mean) - gradient);
       sum.plain += x.squaredNorm();
       sum.full += y.squaredNorm();

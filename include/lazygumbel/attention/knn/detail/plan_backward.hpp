@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -10,14 +11,16 @@
 #include "lazygumbel/attention/exact/exact_attention_backward.hpp"
 #include "lazygumbel/attention/knn/attention_tape.hpp"
 #include "lazygumbel/attention/knn/detail/draw_influence.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 
 namespace lazygumbel::detail {
 
 /// What some queries of one kv head add to the gradients of its keys and values, and the variances
 /// of what was drawn: sums of squares over all entries.
+template <std::same_as<float> Real>
 struct KeyGradientSums {
   std::size_t count = 0;  ///< of the first keys, beyond which nothing is added
-  std::vector<float, CacheLineAllocator<float>> keys, values;
+  std::vector<Real, CacheLineAllocator<Real>> keys, values;
   double query_variance = 0.0, key_variance = 0.0, value_variance = 0.0;
   Influence influence;  ///< of the draws of a few queries, where it is more than the variance says
 
@@ -70,6 +73,8 @@ struct PlanBackwardProblem {
 /// memory, to be reused; one thread.
 template <StorageScalar T>
 class PlanBackward {
+  using Real = Later<float, T>;
+
  public:
   explicit PlanBackward(const PlanBackwardProblem<T>& problem)
       : problem_(&problem),
@@ -86,7 +91,7 @@ class PlanBackward {
         squares_(key_run) {}
 
   /// Writes the segment's rows of out.queries; what it gives the keys goes to `sums`.
-  void run(const PlanSegment& segment, KeyGradientSums& sums, AttentionGradients& out) {
+  void run(const PlanSegment& segment, KeyGradientSums<Real>& sums, AttentionGradients& out) {
     segment_ = &segment;
     sums_ = &sums;
     start();
@@ -150,7 +155,7 @@ class PlanBackward {
                                : problem_->options->mask.visible(
                                      query_of(0), problem_->shape->queries, problem_->shape->keys);
     center_.assign(d_, 0.0F);
-    Eigen::Map<Eigen::RowVectorXf> center(center_.data(), static_cast<Eigen::Index>(d_));
+    Eigen::Map<Eigen::RowVectorX<Real>> center(center_.data(), static_cast<Eigen::Index>(d_));
     for (std::size_t j = 0; j < seen; ++j)
       center += problem_->keys.head(segment_->kv_head)
                     .row(static_cast<Eigen::Index>(j))
@@ -245,8 +250,8 @@ class PlanBackward {
     std::fill_n(key_sums_.data(), count * d_, 0.0F);
     std::fill_n(value_sums_.data(), count * dv_, 0.0F);
     if (!sampled) return;
-    const Eigen::Map<const Eigen::RowVectorXf> center(center_.data(),
-                                                      static_cast<Eigen::Index>(d_));
+    const Eigen::Map<const Eigen::RowVectorX<Real>> center(center_.data(),
+                                                           static_cast<Eigen::Index>(d_));
     // The unbiased gradient under a cap has no control variate.
     const bool plain = !centered_ && !self_normalised();
     for (std::size_t j = 0; j < count; ++j) {
@@ -263,7 +268,7 @@ class PlanBackward {
 
   static void add_row(const float* from, std::size_t length, float* to) {
     const auto n = static_cast<Eigen::Index>(length);
-    Eigen::Map<Eigen::ArrayXf>(to, n) += Eigen::Map<const Eigen::ArrayXf>(from, n);
+    Eigen::Map<Eigen::ArrayX<Real>>(to, n) += Eigen::Map<const Eigen::ArrayX<Real>>(from, n);
   }
 
   void scatter_keys(const item_id* ids, std::size_t count) {
@@ -341,7 +346,7 @@ class PlanBackward {
   BackwardBlocks blocks_;
   std::size_t width_, value_width_;
   const PlanSegment* segment_ = nullptr;
-  KeyGradientSums* sums_ = nullptr;
+  KeyGradientSums<Real>* sums_ = nullptr;
   Rows all_, some_;
   std::vector<T, CacheLineAllocator<T>> keys_, values_;
   std::vector<float, CacheLineAllocator<float>> key_sums_, value_sums_;

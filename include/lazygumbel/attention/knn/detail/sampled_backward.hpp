@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -11,13 +12,15 @@
 #include <vector>
 
 #include "lazygumbel/attention/knn/detail/plan_backward.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
 
 namespace lazygumbel::detail {
 
 /// Throws std::invalid_argument unless the tape is of an attention of that shape.
-inline void require_tape(const AttentionShape& shape, const AttentionTape& tape) {
+template <std::same_as<float> Real = float>
+void require_tape(const AttentionShape& shape, const AttentionTape& tape) {
   if (tape.keys != shape.keys)
     throw_invalid("tape.keys", tape.keys, "must equal keys.tokens() = " + text_of(shape.keys));
   if (tape.order.size() != shape.queries)
@@ -62,9 +65,10 @@ inline void require_tape(const AttentionShape& shape, const AttentionTape& tape)
 
 /// Throws std::invalid_argument when weights of a query and its sink do not sum to 1 under the
 /// tape's log Z^: then it is another's.
-inline void require_masses(const AttentionShape& shape, const AttentionOptions& options,
-                           const AttentionTape& tape, const AttentionOutput& forward,
-                           const BackwardConstants& constants) {
+template <std::same_as<float> Real = float>
+void require_masses(const AttentionShape& shape, const AttentionOptions& options,
+                    const AttentionTape& tape, const AttentionOutput& forward,
+                    const BackwardConstants& constants) {
   for (std::size_t i = 0; i < shape.queries; ++i)
     for (std::size_t h = 0; h < shape.heads; ++h) {
       const auto row = static_cast<Eigen::Index>(i), column = static_cast<Eigen::Index>(h);
@@ -82,21 +86,22 @@ inline void require_masses(const AttentionShape& shape, const AttentionOptions& 
 
 /// Sums that come in any order and are added up in one: as soon as all before them have come. Few
 /// wait at a time when those that take longest start first.
+template <std::same_as<float> Real = float>
 class OrderedSums {
  public:
   explicit OrderedSums(std::size_t count) : waiting_(count) {}
 
-  std::unique_ptr<KeyGradientSums> take() {
+  std::unique_ptr<KeyGradientSums<Real>> take() {
     const std::lock_guard lock(guard_);
-    if (idle_.empty()) return std::make_unique<KeyGradientSums>();
-    std::unique_ptr<KeyGradientSums> sums = std::move(idle_.back());
+    if (idle_.empty()) return std::make_unique<KeyGradientSums<Real>>();
+    std::unique_ptr<KeyGradientSums<Real>> sums = std::move(idle_.back());
     idle_.pop_back();
     return sums;
   }
 
   /// Calls add(sums) for this turn and those after it that waited for it, or leaves it waiting.
   template <class Add>
-  void give(std::size_t turn, std::unique_ptr<KeyGradientSums> sums, Add&& add) {
+  void give(std::size_t turn, std::unique_ptr<KeyGradientSums<Real>> sums, Add&& add) {
     const std::lock_guard lock(guard_);
     waiting_[turn] = std::move(sums);
     for (; next_ < waiting_.size() && waiting_[next_] != nullptr; ++next_) {
@@ -107,7 +112,7 @@ class OrderedSums {
 
  private:
   std::mutex guard_;
-  std::vector<std::unique_ptr<KeyGradientSums>> waiting_, idle_;
+  std::vector<std::unique_ptr<KeyGradientSums<Real>>> waiting_, idle_;
   std::size_t next_ = 0;
 };
 
@@ -126,6 +131,7 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
                                     const AttentionShape& shape, const AttentionTape& tape,
                                     const HeadsView<float>& output_gradients,
                                     const AttentionOutput* exact) {
+  using Real = Later<float, T>;
   const AttentionOutput& forward = exact != nullptr ? *exact : tape.output;
   AttentionGradients out;
   const std::size_t d = shape.dimension, dv = shape.value_dimension;
@@ -149,18 +155,18 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
                    [](const Unit& a, const Unit& b) { return a.pairs > b.pairs; });
   std::vector<std::size_t> turns(shape.kv_heads);
   for (Unit& unit : units) unit.turn = turns[unit.segment->kv_head]++;
-  std::vector<std::unique_ptr<OrderedSums>> heads;
-  for (const std::size_t count : turns) heads.push_back(std::make_unique<OrderedSums>(count));
-  std::vector<KeyGradientSums> totals(shape.kv_heads);  // variances alone
+  std::vector<std::unique_ptr<OrderedSums<Real>>> heads;
+  for (const std::size_t count : turns) heads.push_back(std::make_unique<OrderedSums<Real>>(count));
+  std::vector<KeyGradientSums<Real>> totals(shape.kv_heads);  // variances alone
   const Pool<PlanBackward<T>> pool;
   parallel_for(units.size(), options.threads, [&](std::size_t u) {
     const Unit& unit = units[u];
     const std::size_t kv = unit.segment->kv_head;
-    std::unique_ptr<KeyGradientSums> sums = heads[kv]->take();
+    std::unique_ptr<KeyGradientSums<Real>> sums = heads[kv]->take();
     pool.borrow([&] { return PlanBackward<T>(problem); },
                 [&](PlanBackward<T>& work) { work.run(*unit.segment, *sums, out); });
-    heads[kv]->give(unit.turn, std::move(sums), [&](const KeyGradientSums& part) {
-      using Part = Eigen::Map<const RowMatrix<float>>;
+    heads[kv]->give(unit.turn, std::move(sums), [&](const KeyGradientSums<Real>& part) {
+      using Part = Eigen::Map<const RowMatrix<Real>>;
       const auto count = static_cast<Eigen::Index>(part.count),
                  columns = static_cast<Eigen::Index>(d),
                  value_columns = static_cast<Eigen::Index>(dv),
@@ -173,8 +179,8 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
   });
   require_masses(shape, options, tape, forward, constants);
   require_finite_gradients(out);
-  KeyGradientSums total;
-  for (const KeyGradientSums& head : totals) total.add_variances(head);
+  KeyGradientSums<Real> total;
+  for (const KeyGradientSums<Real>& head : totals) total.add_variances(head);
   out.errors = {gradient_error(total.whole_query_variance(), out.queries),
                 gradient_error(total.key_variance, out.keys),
                 gradient_error(total.value_variance, out.values)};

@@ -45,14 +45,14 @@ inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, doubl
 /// sum of few large weights would else make too small. With `centred`, one more sample of each
 /// cluster, unlike those that are there: where all weights of a sample are equal, it sees no
 /// deviation.
-template <std::same_as<double> Real>  // a template: it is compiled where it is used
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
 Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSums& sums,
                   std::size_t slots, std::span<const double> o, double share, double quantile,
                   const SketchWork& work) {
   const auto dv = static_cast<Eigen::Index>(o.size());
   const bool stratified = is_stratified(estimator);
   if (row.exact) return 0.0;
-  Vector<double> centre(dv);  // of the values whose sum is estimated
+  Vector<Real> centre(dv);  // of the values whose sum is estimated
   for (Eigen::Index i = 0; i < dv; ++i) {
     const auto at = static_cast<std::size_t>(i);
     centre[i] = stratified                            ? o[at]
@@ -64,15 +64,15 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
   // Deviations of the batches, around their mean.
   double seen = 0.0, degrees = 1.0;
   if (row.batches > 1) {
-    RowMatrix<double> rows = work.sums.leftCols(dv).cast<double>();
+    RowMatrix<Real> rows = work.sums.leftCols(dv).template cast<Real>();
     for (Eigen::Index b = 0; b < rows.rows(); ++b) {
       const double mass = work.masses[static_cast<std::size_t>(b)] * row.scale;
       const double left = (std::max)(0.1, 1.0 - share * work.shares[static_cast<std::size_t>(b)]);
       rows.row(b) = (rows.row(b) * row.scale - mass * centre.transpose()) / left;
     }
-    const Eigen::RowVectorXd mean = rows.colwise().mean();
+    const Eigen::RowVectorX<Real> mean = rows.colwise().mean();
     rows.rowwise() -= mean;
-    const RowMatrix<double> products = rows * rows.transpose();
+    const RowMatrix<Real> products = rows * rows.transpose();
     const auto m = static_cast<std::size_t>(rows.rows());
     seen = row.variance * products.trace() / static_cast<double>(m - 1);
     if (seen > 0.0 && m > 3)
@@ -100,7 +100,7 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
     degrees = 1.0;
   const double of_sum = (std::max)(seen, formula);
   const double distance =  // what an error of Z^ moves
-      (Eigen::Map<const Vector<double>>(o.data(), dv) - centre).squaredNorm();
+      (Eigen::Map<const Vector<Real>>(o.data(), dv) - centre).squaredNorm();
   const double of_normaliser = distance * row.normaliser.variance, both = of_sum + of_normaliser;
   if (!(both > 0.0)) return 0.0;
   const double all_degrees =

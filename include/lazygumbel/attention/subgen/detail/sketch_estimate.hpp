@@ -64,6 +64,7 @@ struct SketchWork {
   Unseen unseen;
 
   /// Sums and output of dv numbers, all 0.
+  template <std::same_as<float> Real = float>  // core/detail/later.hpp
   void start(std::size_t batch_count, std::size_t dv) {
     const std::size_t room = compared_width(dv);
     sums.setZero(static_cast<Eigen::Index>(batch_count), static_cast<Eigen::Index>(room));
@@ -77,7 +78,7 @@ struct SketchWork {
 /// scores -> e^(scores - largest); the largest of them. Throws where one is not finite.
 template <std::same_as<float> Real>
 double weigh(std::span<Real> scores) {
-  Eigen::Map<Eigen::ArrayXf> all(scores.data(), static_cast<Eigen::Index>(scores.size()));
+  Eigen::Map<Eigen::ArrayX<Real>> all(scores.data(), static_cast<Eigen::Index>(scores.size()));
   const float high = all.maxCoeff();
   if (!std::isfinite(high) || !std::isfinite(all.sum() * 0.0F))
     throw_invalid("scale * <query, key>", "inf or nan", "scores overflow float");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -19,12 +20,13 @@ namespace lazygumbel {
 ///
 /// Refers to the index that filled it, which must stay where and as it is. const members are
 /// thread-safe.
-class GroupedTail {
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
+class BasicGroupedTail {
  public:
-  GroupedTail() = default;
+  BasicGroupedTail() = default;
 
   /// bounds[g] = B_g, finite, or -inf for a list that is not to be proposed. O(lists).
-  void assign(const detail::ListDirectory& directory, Eigen::ArrayXd bounds) {
+  void assign(const detail::ListDirectory& directory, Eigen::ArrayX<Real> bounds) {
     directory_ = &directory;
     bounds_ = std::move(bounds);
     weights_.resize(static_cast<std::size_t>(bounds_.size()));
@@ -51,14 +53,16 @@ class GroupedTail {
   }
 
   /// B_g of each list.
-  const Eigen::ArrayXd& bounds() const noexcept { return bounds_; }
+  const Eigen::ArrayX<Real>& bounds() const noexcept { return bounds_; }
 
  private:
   const detail::ListDirectory* directory_ = nullptr;
-  Eigen::ArrayXd bounds_;
+  Eigen::ArrayX<Real> bounds_;
   std::vector<double> weights_;
   Categorical lists_;
 };
+
+using GroupedTail = BasicGroupedTail<double>;
 
 static_assert(DominatingTail<GroupedTail>);
 

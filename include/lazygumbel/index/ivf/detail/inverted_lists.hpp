@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/ivf/detail/list_directory.hpp"
@@ -24,7 +25,8 @@ class InvertedLists {
  public:
   using Rows = Eigen::Map<const RowMatrix<Scalar>>;
   using Row = Eigen::Map<const Vector<Scalar>>;
-  using Numbers = Eigen::Map<const Eigen::ArrayXd>;
+  using Real = Later<double, Scalar>;
+  using Numbers = Eigen::Map<const Eigen::ArrayX<Real>>;
 
   /// What is known of a query's scores before any row is read.
   struct QueryScale {
@@ -77,14 +79,15 @@ class InvertedLists {
     const double slack = 2.0 * roundings / (1.0 - roundings) * scale +
                          2.0 * static_cast<double>(dimension_) *
                              static_cast<double>((std::numeric_limits<Scalar>::min)());
-    return {query.template cast<double>().stableNorm() * (1.0 + 1e-12), scale + slack, slack};
+    return {query.template cast<Real>().stableNorm() * (1.0 + 1e-12), scale + slack, slack};
   }
 
   /// For each list an upper bound on the *computed* scores of its rows, given those of the
   /// centroids: <q, x> = <q, c> + <q, x - c> <= <q, c> + |q| radius, and the rounding of both.
-  Eigen::ArrayXd bounds(const QueryScale& query, const VectorView<Scalar>& centroid_scores) const {
-    const Eigen::ArrayXd balls =
-        centroid_scores.template cast<double>().array() + (query.norm * radii() + query.slack);
+  Eigen::ArrayX<Real> bounds(const QueryScale& query,
+                             const VectorView<Scalar>& centroid_scores) const {
+    const Eigen::ArrayX<Real> balls =
+        centroid_scores.template cast<Real>().array() + (query.norm * radii() + query.slack);
     return (balls.min)(query.largest);
   }
 
@@ -96,8 +99,7 @@ class InvertedLists {
     directory_.open();
     centroids_.insert(centroids_.end(), centroid, centroid + dimension_);
     for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) numbers->push_back(0.0);
-    max_norm_ =
-        (std::max)(max_norm_, Row(centroid, columns()).template cast<double>().stableNorm());
+    max_norm_ = (std::max)(max_norm_, Row(centroid, columns()).template cast<Real>().stableNorm());
   }
 
   /// Appends rows as items size() .. ; row i goes to list `nearest[i]`. `norm`: the largest row's,
@@ -130,7 +132,7 @@ class InvertedLists {
       if (id >= size()) directory_.grow(id + std::size_t{1} - size());
       put(list, id, row.data(), distance(row.data(), list));
       max_norm_ =
-          (std::max)(max_norm_, Row(row.data(), columns()).template cast<double>().stableNorm());
+          (std::max)(max_norm_, Row(row.data(), columns()).template cast<Real>().stableNorm());
     }
     refresh(list);
   }
@@ -167,7 +169,7 @@ class InvertedLists {
     }
     refresh(places[0]);
     refresh(places[1]);
-    max_norm_ = (std::max)(max_norm_, means.row(0).template cast<double>().stableNorm());
+    max_norm_ = (std::max)(max_norm_, means.row(0).template cast<Real>().stableNorm());
   }
 
   /// The centroids of lists that hold the rows as `nearest` says: their means.
@@ -197,8 +199,7 @@ class InvertedLists {
   double distance(const Scalar* row, std::size_t list) const noexcept {
     const Row centroid(centroids_.data() + list * dimension_, columns());
     const double computed =
-        (Row(row, columns()).template cast<double>() - centroid.template cast<double>())
-            .stableNorm();
+        (Row(row, columns()).template cast<Real>() - centroid.template cast<Real>()).stableNorm();
     return computed * (1.0 + (static_cast<double>(dimension_) + 16.0) * 0x1p-52) +
            (std::numeric_limits<double>::min)();
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/ivf/detail/inverted_lists.hpp"
 
@@ -17,7 +19,8 @@ namespace lazygumbel::detail {
 
 /// The numbers of the `count` largest keys (all, when there are not as many), in increasing order;
 /// of equal keys the first. Bisects on the value, which costs a few vectorised passes.
-inline std::vector<std::uint32_t> largest_keys(const Eigen::ArrayXd& keys, std::size_t count) {
+template <std::same_as<double> Real>
+std::vector<std::uint32_t> largest_keys(const Eigen::ArrayX<Real>& keys, std::size_t count) {
   const auto size = static_cast<std::size_t>(keys.size());
   std::vector<std::uint32_t> chosen;
   if (count >= size) {
@@ -100,8 +103,9 @@ template <class Scalar>
 ListPlan plan_search(const InvertedLists<Scalar>& lists,
                      const typename InvertedLists<Scalar>::QueryScale& scale,
                      const VectorView<Scalar>& centroid_scores, std::size_t probes, std::size_t k) {
-  const Eigen::ArrayXd keys =
-      centroid_scores.template cast<double>().array() + (1.5 * scale.norm) * lists.deviations();
+  using Real = Later<double, Scalar>;
+  const Eigen::ArrayX<Real> keys =
+      centroid_scores.template cast<Real>().array() + (1.5 * scale.norm) * lists.deviations();
   ListPlan plan;
   for (;; probes = 2 * probes) {
     plan.scanned = largest_keys(keys, probes);
@@ -114,7 +118,7 @@ ListPlan plan_search(const InvertedLists<Scalar>& lists,
                        [&](std::uint32_t a, std::uint32_t b) { return keys[a] < keys[b]; });
   std::swap(plan.scanned.front(), *best);
 
-  Eigen::ArrayXd bounds = lists.bounds(scale, centroid_scores);
+  Eigen::ArrayX<Real> bounds = lists.bounds(scale, centroid_scores);
   for (const std::uint32_t g : plan.scanned) bounds[g] = -std::numeric_limits<double>::infinity();
   plan.left_out_bound = bounds.maxCoeff();
   return plan;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <numeric>
@@ -26,16 +27,17 @@ namespace lazygumbel {
 ///
 /// Refers to the index that filled it, which must stay where and as it is. const members are
 /// thread-safe.
-class ListProposals {
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
+class BasicListProposals {
  public:
   /// The uniform component's share of the total rate.
   static constexpr double defensive_share = 0.1;
 
-  ListProposals() = default;
+  BasicListProposals() = default;
 
   /// `tilts[g]` = t_g, or -inf for a scanned list; `ids` and `scores`: the scanned items that are
   /// not in the head, no score above that of `scores`. O(lists + ids).
-  void assign(const detail::ListDirectory& directory, Eigen::ArrayXd tilts,
+  void assign(const detail::ListDirectory& directory, Eigen::ArrayX<Real> tilts,
               std::vector<item_id> ids, std::vector<double> scores) {
     assign_scanned(std::move(ids), std::move(scores));
     std::size_t unscanned = 0;
@@ -91,8 +93,8 @@ class ListProposals {
     log_scanned_ = none;
     if (ids_.empty()) return;
     const auto count = static_cast<Eigen::Index>(ids_.size());
-    Eigen::Map<Eigen::ArrayXd> logs(log_intensities_.data(), count);
-    Eigen::Map<Eigen::ArrayXd> weights(cumulative_.data(), count);
+    Eigen::Map<Eigen::ArrayX<Real>> logs(log_intensities_.data(), count);
+    Eigen::Map<Eigen::ArrayX<Real>> weights(cumulative_.data(), count);
     const double high = logs.maxCoeff();
     logs = (logs.max)(high - 700.0);  // no weight may underflow to zero
     weights = (logs - high).exp();
@@ -103,10 +105,12 @@ class ListProposals {
   std::vector<item_id> ids_;             // scanned, outside the head
   std::vector<double> log_intensities_;  // of ids_
   std::vector<double> cumulative_;       // of their weights
-  GroupedTail unscanned_;
+  BasicGroupedTail<Real> unscanned_;
   double smallest_ = -none;  // log intensity outside the scanned lists
   double log_scanned_ = none, log_rate_ = none, scanned_share_ = 0.0;
 };
+
+using ListProposals = BasicListProposals<double>;
 
 static_assert(TailProposals<ListProposals>);
 

@@ -42,7 +42,7 @@ namespace lazygumbel {
 /// did in the last call; otherwise about four. Keeps 16 m bytes of work memory. Not
 /// thread-safe. Sources: M. Herbster, M. Warmuth, "Tracking the best linear predictor", JMLR 1
 /// (2001), for the selection; M. Warmuth, D. Kuzmin, JMLR 9 (2008), for capped experts.
-template <std::same_as<double> Real>  // a template: compiled only where it is used
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
 class BasicCappedProjection {
  public:
   /// Throws std::invalid_argument unless s lies in [1, 1e300]. s need not be an integer.
@@ -79,7 +79,7 @@ class BasicCappedProjection {
   }
 
  private:
-  using Logs = Eigen::Map<const Eigen::ArrayXd>;
+  using Logs = Eigen::Map<const Eigen::ArrayX<Real>>;
   static constexpr double infinity = std::numeric_limits<double>::infinity();
 
   /// Weights known to lie below all that are undecided: `sum` of them over exp(reference).
@@ -191,7 +191,7 @@ class BasicCappedProjection {
   }
 
   double move(double factor, std::span<double> y) {
-    Eigen::Map<Eigen::ArrayXd> all(y.data(), shares_.size());
+    Eigen::Map<Eigen::ArrayX<Real>> all(y.data(), shares_.size());
     const double cap = 1.0 / s_;
     return detail::sum_of_blocks(shares_.size(), [&](Eigen::Index first, Eigen::Index count) {
       auto part = shares_.segment(first, count);
@@ -204,7 +204,7 @@ class BasicCappedProjection {
 
   double s_, hint_ = 0.0, band_ = 0.25;
   bool hinted_ = false;
-  Eigen::ArrayXd shares_;
+  Eigen::ArrayX<Real> shares_;
   std::vector<double> undecided_;
 };
 

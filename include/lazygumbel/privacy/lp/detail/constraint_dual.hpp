@@ -34,9 +34,9 @@ class BasicConstraintDual {
   double add(std::span<const float> violations) {
     if (weights_.empty()) return 0.0;
     const auto m = static_cast<Eigen::Index>(weights_.size());
-    Eigen::Map<Eigen::ArrayXd> sums(sums_.data(), m);
-    sums += Eigen::Map<const Eigen::ArrayXf>(violations.data(), m).cast<double>();
-    Eigen::Map<Eigen::ArrayXd>(log_weights_.data(), m) = learning_rate_ * sums;
+    Eigen::Map<Eigen::ArrayX<Real>> sums(sums_.data(), m);
+    sums += Eigen::Map<const Eigen::ArrayXf>(violations.data(), m).template cast<Real>();
+    Eigen::Map<Eigen::ArrayX<Real>>(log_weights_.data(), m) = learning_rate_ * sums;
     return projection_.project(log_weights_, weights_) * (1.0 + 0x1p-40);
   }
 

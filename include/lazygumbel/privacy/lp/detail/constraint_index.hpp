@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/index/mips_index.hpp"
@@ -81,6 +82,8 @@ static_assert(DominatingTail<ConstraintTail>);
 /// with 4 bits, besides the rows. Construction: two passes over the rows and the coding.
 template <class Scalar>
 class ConstraintIndex {
+  using Real = detail::Later<double, Scalar>;
+
  public:
   using scalar_type = double;
   using tail_type = ConstraintTail;
@@ -105,12 +108,12 @@ class ConstraintIndex {
     if (budget_ == 0.0) budget_ = (std::max)(16.0, static_cast<double>(size()) / rows_per_proposal);
     const auto rows = scores.rows().matrix();
     codes_.template append<Scalar>(rows, 1);
-    mean_ = Eigen::VectorXd::Zero(rows.cols());
+    mean_ = Vector<Real>::Zero(rows.cols());
     for (Eigen::Index i = 0; i < rows.rows(); ++i)
-      mean_ += rows.row(i).transpose().template cast<double>();
+      mean_ += rows.row(i).transpose().template cast<Real>();
     mean_ /= static_cast<double>(rows.rows());
     const Vector<Scalar> mean = mean_.template cast<Scalar>();
-    mean_ = mean.template cast<double>();
+    mean_ = mean.template cast<Real>();
     double largest = 0.0;
     for (Eigen::Index i = 0; i < rows.rows(); ++i)
       largest =
@@ -131,19 +134,19 @@ class ConstraintIndex {
   /// Of the codes and what is kept beside them; the rows are not counted.
   std::size_t size_in_bytes() const noexcept { return codes_.size_in_bytes(); }
 
-  double score(const VectorView<double>& theta, item_id id) const {
+  double score(const VectorView<Real>& theta, item_id id) const {
     return scores_->score(theta, id);
   }
-  void score_many(const VectorView<double>& theta, std::span<const item_id> ids,
+  void score_many(const VectorView<Real>& theta, std::span<const item_id> ids,
                   std::span<double> out) const {
     scores_->score_many(theta, ids, out);
   }
 
   /// Makes searches for theta possible. Throws std::invalid_argument as
   /// ConstraintScores::require_theta does.
-  void prepare(const VectorView<double>& theta) {
+  void prepare(const VectorView<Real>& theta) {
     scores_->require_theta(theta);
-    const Eigen::VectorXd x = theta.head(theta.size() - 1) / scores_->scale_of(theta);
+    const Vector<Real> x = theta.head(theta.size() - 1) / scores_->scale_of(theta);
     const double scale = scores_->scale_of(theta);
     if (anchor_.size() == 0) set_anchor(x);
     if (scan_ && scale == scale_ && affordable(theta, x)) return;
@@ -161,12 +164,12 @@ class ConstraintIndex {
 
   /// k items of large bounds, rescored, and a certified bound on the rest. Throws
   /// std::invalid_argument as `prepare` does, and when theta was not prepared.
-  void search(const VectorView<double>& theta, std::size_t k, Retrieval& found) const {
+  void search(const VectorView<Real>& theta, std::size_t k, Retrieval& found) const {
     ConstraintTail tail;
     search_with_tail(theta, k, found, tail, 1);
   }
 
-  void search_with_tail(const VectorView<double>& theta, std::size_t k, Retrieval& found,
+  void search_with_tail(const VectorView<Real>& theta, std::size_t k, Retrieval& found,
                         ConstraintTail& tail, std::size_t) const {
     scores_->require_theta(theta);
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
@@ -197,7 +200,7 @@ class ConstraintIndex {
            static_cast<double>(std::numeric_limits<Scalar>::epsilon());
   }
 
-  void set_anchor(const Eigen::VectorXd& x) {
+  void set_anchor(const Vector<Real>& x) {
     anchor_ = x;
     const auto& rows = scores_->rows();
     std::vector<double> offsets(size());
@@ -212,7 +215,7 @@ class ConstraintIndex {
     ++counts_.exact;
   }
 
-  void scan(const Eigen::VectorXd& x, double scale) {
+  void scan(const Vector<Real>& x, double scale) {
     detail::CodedQuery query;
     const Vector<Scalar> moved = ((x - anchor_) * scale).template cast<Scalar>();
     query.template assign<Scalar>(moved, codes_.bits(), codes_.residual_unit(),
@@ -260,10 +263,10 @@ class ConstraintIndex {
   }
 
   /// What all scores have gained on average since the scan.
-  double common_gain(const Eigen::VectorXd& x) const { return scale_ * mean_.dot(x - scanned_); }
+  double common_gain(const Vector<Real>& x) const { return scale_ * mean_.dot(x - scanned_); }
 
   /// What has to be added to the scan's bounds to bound scores at x as computed.
-  double raise_to(const Eigen::VectorXd& x) const {
+  double raise_to(const Vector<Real>& x) const {
     const double norm = scores_->rows().max_norm();
     const double reach = x.norm() + anchor_.norm() + scanned_.norm();
     return common_gain(x) + scale_ * spread_ * (x - scanned_).norm() * (1.0 + 0x1p-40) +
@@ -275,7 +278,7 @@ class ConstraintIndex {
 
   /// Whether few proposals are expected: exp(bounds) against the head as it is now (it may have
   /// fallen since the scan, having been selected) and the rest as estimated then.
-  bool affordable(const VectorView<double>& theta, const Eigen::VectorXd& x) const {
+  bool affordable(const VectorView<Real>& theta, const Vector<Real>& x) const {
     std::vector<double> head(head_.size());
     scores_->score_many(theta, head_, head);
     LogSumExp partition;
@@ -288,7 +291,7 @@ class ConstraintIndex {
   detail::RowCodes codes_;
   const detail::CodeKernels* kernels_;
   double budget_, spread_ = 0.0, largest_offset_ = 0.0, rest_partition_ = 0.0;
-  Eigen::VectorXd mean_, anchor_, scanned_;
+  Vector<Real> mean_, anchor_, scanned_;
   std::shared_ptr<detail::WeightedCodes> scan_, spare_;  // the last scan, and memory of one before
   std::vector<item_id> head_;
   double scale_ = 0.0, rest_ = 0.0;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/index/detail/row_store.hpp"
 #include "lazygumbel/privacy/accounting/detail/rounding.hpp"
@@ -26,6 +27,8 @@ namespace lazygumbel {
 /// PRIVATE: it holds b. Refers to the rows, which must outlive it. const members are thread-safe.
 template <class Scalar>
 class ConstraintScores {
+  using Real = detail::Later<double, Scalar>;
+
  public:
   using scalar_type = double;
 
@@ -60,25 +63,25 @@ class ConstraintScores {
 
   /// Throws std::invalid_argument unless theta is s (x, -1) with s > 0, all finite, and scores that
   /// fit Scalar.
-  void require_theta(const VectorView<double>& theta) const {
+  void require_theta(const VectorView<Real>& theta) const {
     detail::require_query<double>("theta", theta, dimension());
     if (!(scale_of(theta) > 0.0))
       detail::throw_invalid("theta's last entry", theta[theta.size() - 1], "must be negative");
     detail::require_scores_fit<Scalar>("theta", point_of(theta), rows_->max_norm());
   }
-  double scale_of(const VectorView<double>& theta) const { return -theta[theta.size() - 1]; }
+  double scale_of(const VectorView<Real>& theta) const { return -theta[theta.size() - 1]; }
   /// s x as the rows are multiplied with it.
-  Vector<Scalar> point_of(const VectorView<double>& theta) const {
+  Vector<Scalar> point_of(const VectorView<Real>& theta) const {
     return theta.head(theta.size() - 1).template cast<Scalar>();
   }
 
   /// Precondition, not checked: id < size(). O(d).
-  double score(const VectorView<double>& theta, item_id id) const {
+  double score(const VectorView<Real>& theta, item_id id) const {
     return score_at(point_of(theta), scale_of(theta), id);
   }
 
   /// score() of each id, prefetching rows ahead.
-  void score_many(const VectorView<double>& theta, std::span<const item_id> ids,
+  void score_many(const VectorView<Real>& theta, std::span<const item_id> ids,
                   std::span<double> scores) const {
     const double scale = scale_of(theta);
     rows_->score_many(point_of(theta), ids, scores);

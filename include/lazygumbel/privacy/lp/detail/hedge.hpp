@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 
@@ -19,14 +20,15 @@ namespace lazygumbel {
 /// regret is at most W sqrt(2 ln d / T). Kept in the log domain: losses of any size will do.
 /// Source: Freund, Schapire, "A Decision-Theoretic Generalization of On-Line Learning", JCSS 1997;
 /// Cesa-Bianchi, Lugosi, "Prediction, Learning, and Games", Theorem 2.2.
-class Hedge {
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
+class BasicHedge {
  public:
   /// Starts uniform. Throws std::invalid_argument unless d >= 1 and rate lies in [0, 1e300].
-  Hedge(std::size_t actions, double rate)
+  BasicHedge(std::size_t actions, double rate)
       : rate_(rate),
-        losses_(Eigen::ArrayXd::Zero(static_cast<Eigen::Index>(actions))),
-        weights_(Eigen::ArrayXd::Constant(static_cast<Eigen::Index>(actions),
-                                          1.0 / static_cast<double>(actions))) {
+        losses_(Eigen::ArrayX<Real>::Zero(static_cast<Eigen::Index>(actions))),
+        weights_(Eigen::ArrayX<Real>::Constant(static_cast<Eigen::Index>(actions),
+                                               1.0 / static_cast<double>(actions))) {
     if (actions == 0) detail::throw_invalid("actions", actions, "must be at least 1");
     detail::require_not_negative("rate", rate);
   }
@@ -39,7 +41,7 @@ class Hedge {
 
   /// One round's losses. Throws std::invalid_argument on another number of them, and unless all lie
   /// in [-1e300, 1e300] (sums of ten million rounds fit then), with nothing changed. O(d).
-  template <std::floating_point Loss>  // a template: Eigen's exp is compiled only where it is used
+  template <std::floating_point Loss>
   void add(std::span<const Loss> losses) {
     if (losses.size() != weights().size())
       detail::throw_invalid(
@@ -57,7 +59,9 @@ class Hedge {
 
  private:
   double rate_;
-  Eigen::ArrayXd losses_, weights_;
+  Eigen::ArrayX<Real> losses_, weights_;
 };
+
+using Hedge = BasicHedge<double>;
 
 }  // namespace lazygumbel

@@ -3,10 +3,12 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/privacy/lp/detail/constraint_index.hpp"
 #include "lazygumbel/privacy/lp/detail/constraint_scores.hpp"
 #include "lazygumbel/privacy/lp/detail/proposed_constraint_index.hpp"
@@ -45,11 +47,11 @@ class LpSelector<FullScan, Scalar> {
     const double cost = exponential_mechanism_cost(budget.accountant(), epsilon);
     const double scale = epsilon / (2.0 * sensitivity_);
     const Vector<Scalar> point =
-        (Eigen::Map<const Eigen::VectorXd>(x.data(), static_cast<Eigen::Index>(x.size())) * scale)
+        (Eigen::Map<const Vector<Real>>(x.data(), static_cast<Eigen::Index>(x.size())) * scale)
             .template cast<Scalar>();
     require_scores_fit<Scalar>("scale * x", point, scores_->rows().max_norm());
     budget.spend("exponential mechanism", cost);
-    Eigen::Array<double, Eigen::Dynamic, 1, 0, block> values;
+    Eigen::Array<Real, Eigen::Dynamic, 1, 0, block> values;
     const auto score = [&](std::size_t first) {
       values.resize(static_cast<Eigen::Index>((std::min)(std::size_t{block}, size() - first)));
       scores_->score_block(point, scale, first,
@@ -72,6 +74,7 @@ class LpSelector<FullScan, Scalar> {
   }
 
  private:
+  using Real = Later<double, Scalar>;
   static constexpr int block = 1024;
 
   std::size_t size() const noexcept { return scores_->size(); }
@@ -83,10 +86,11 @@ class LpSelector<FullScan, Scalar> {
 };
 
 /// theta = s (x, -1) with s = 1; ExponentialMechanism scales it.
-inline void set_point(std::span<const double> x, Vector<double>& query) {
+template <std::same_as<double> Real>
+void set_point(std::span<const double> x, Vector<Real>& query) {
   query.resize(static_cast<Eigen::Index>(x.size()) + 1);
   query.head(query.size() - 1) =
-      Eigen::Map<const Eigen::VectorXd>(x.data(), static_cast<Eigen::Index>(x.size()));
+      Eigen::Map<const Vector<Real>>(x.data(), static_cast<Eigen::Index>(x.size()));
   query[query.size() - 1] = -1.0;
 }
 

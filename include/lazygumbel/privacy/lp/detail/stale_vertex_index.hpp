@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -56,21 +57,22 @@ static_assert(DominatingTail<VertexTail>);
 ///
 /// PRIVATE. Not thread-safe: searches and scores remember what they computed. Refers to the scores,
 /// which must outlive it.
-class StaleVertexIndex {
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
+class BasicStaleVertexIndex {
  public:
   using scalar_type = double;
   using tail_type = VertexTail;
   static constexpr std::size_t preferred_k = 32;
 
   /// Throws std::invalid_argument on a negative or NaN budget; 0 is for max(1, d / 64).
-  explicit StaleVertexIndex(const VertexScores& scores, double proposal_budget = 0.0)
+  explicit BasicStaleVertexIndex(const VertexScores& scores, double proposal_budget = 0.0)
       : scores_(&scores), budget_(proposal_budget), known_(scores.size()) {
     if (!(proposal_budget >= 0.0))
       throw_invalid("proposal_budget", proposal_budget, "must not be negative");
     if (budget_ == 0.0) budget_ = (std::max)(1.0, static_cast<double>(scores.size()) / 64.0);
     for (std::size_t j = 0; j < known_.size(); ++j) known_[j].half_range = scores.half_range(j);
   }
-  explicit StaleVertexIndex(const VertexScores&&, double = 0.0) = delete;
+  explicit BasicStaleVertexIndex(const VertexScores&&, double = 0.0) = delete;
 
   /// The weights are now `weights`, which must outlive the next searches, at most `distance` in
   /// |.|_1 from where they were.
@@ -97,7 +99,7 @@ class StaleVertexIndex {
   /// Throws std::invalid_argument unless theta is one positive number and k >= 1.
   void search_with_tail(const VectorView<double>& theta, std::size_t k, Retrieval& found,
                         VertexTail& tail, std::size_t) const {
-    require_query<double>("theta", theta, 1);
+    require_query<Real>("theta", theta, 1);
     if (!(theta[0] > 0.0)) throw_invalid("theta(0)", theta[0], "must be positive");
     if (k == 0) throw_invalid("k", k, "must be at least 1");
     rescore_in_reach(theta[0]);
@@ -182,6 +184,8 @@ class StaleVertexIndex {
   mutable std::vector<Known> known_;
   mutable std::size_t rows_scored_ = 0;
 };
+
+using StaleVertexIndex = BasicStaleVertexIndex<double>;
 
 static_assert(TailIndex<StaleVertexIndex>);
 

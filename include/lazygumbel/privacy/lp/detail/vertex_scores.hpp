@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -52,10 +53,11 @@ class VertexScores {
 
   /// Half of the distance between the largest and the smallest C_ij of a vertex, rounded up: where
   /// the sum of y stays the same, no score moves by more than this times |y' - y|_1.
+  template <std::same_as<float> Real = float>
   double half_range(std::size_t j) const {
     if (constraints_ == 0) return 0.0;
-    const Eigen::Map<const Eigen::ArrayXf> all(row(j).data(),
-                                               static_cast<Eigen::Index>(constraints_));
+    const Eigen::Map<const Eigen::ArrayX<Real>> all(row(j).data(),
+                                                    static_cast<Eigen::Index>(constraints_));
     return 0.5 * (static_cast<double>(all.maxCoeff()) - static_cast<double>(all.minCoeff()));
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -20,11 +21,11 @@
 
 namespace lazygumbel::detail {
 
-template <class Mode>
+template <class Mode, std::same_as<double> Real = double>
 class VertexSelector;
 
-template <>
-class VertexSelector<FullScan> {
+template <std::same_as<double> Real>
+class VertexSelector<FullScan, Real> {
  public:
   VertexSelector(const VertexScores& scores, double sensitivity, const FullScan&)
       : scores_(&scores), sensitivity_(sensitivity), values_(scores.size()) {}
@@ -38,7 +39,7 @@ class VertexSelector<FullScan> {
     const double cost = exponential_mechanism_cost(budget.accountant(), epsilon);
     budget.spend("exponential mechanism", cost);
     scores_->scores(weights_, values_);
-    Eigen::Map<Eigen::ArrayXd>(values_.data(), static_cast<Eigen::Index>(values_.size())) *=
+    Eigen::Map<Eigen::ArrayX<Real>>(values_.data(), static_cast<Eigen::Index>(values_.size())) *=
         epsilon / (2.0 * sensitivity_);
     const Draw draw = inverse_cdf_draw(std::span<const double>(values_), exponentials_, engine);
     return {draw.id, cost, draw.trace};
@@ -51,13 +52,15 @@ class VertexSelector<FullScan> {
   std::vector<double> values_, exponentials_;
 };
 
-template <>
-class VertexSelector<LazyCertified> {
+template <std::same_as<double> Real>
+class VertexSelector<LazyCertified, Real> {
+  using Index = BasicStaleVertexIndex<Real>;
+
  public:
   VertexSelector(const VertexScores& scores, double sensitivity, const LazyCertified& mode)
       : index_(scores, mode.index.proposal_budget),
         mechanism_(index_, sensitivity, {.k = mode.k}),
-        unit_(Vector<double>::Ones(1)) {}
+        unit_(Vector<Real>::Ones(1)) {}
   VertexSelector(VertexSelector&&) = delete;  // the mechanism refers to the index
 
   static constexpr const char* name() noexcept { return "lazy, certified"; }
@@ -74,9 +77,9 @@ class VertexSelector<LazyCertified> {
   }
 
  private:
-  StaleVertexIndex index_;
-  ExponentialMechanism<StaleVertexIndex> mechanism_;
-  Vector<double> unit_;
+  Index index_;
+  ExponentialMechanism<Index> mechanism_;
+  Vector<Real> unit_;
 };
 
 }  // namespace lazygumbel::detail

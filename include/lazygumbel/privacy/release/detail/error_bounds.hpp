@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <span>
@@ -19,21 +20,22 @@ namespace lazygumbel {
 /// |<q_j, h> - <q_j, A>|, in counts, and the cumulative sums of exp(s bound_j), from which items
 /// are proposed. Good for later weights too: as A moves to A', no error grows by more than
 /// `drift(A')`, whatever the query. PRIVATE. const members are thread-safe.
-class ErrorBounds {
+template <std::same_as<double> Real = double>
+class BasicErrorBounds {
  public:
   static constexpr std::size_t head_capacity = 64;
 
   /// `range` is that of the queries. O(m).
-  ErrorBounds(std::vector<double> weights, double scale, const QueryRange& range,
-              std::vector<double> bounds)
+  BasicErrorBounds(std::vector<double> weights, double scale, const QueryRange& range,
+                   std::vector<double> bounds)
       : weights_(std::move(weights)), bounds_(std::move(bounds)), range_(range), scale_(scale) {
-    const Eigen::Map<const Eigen::ArrayXd> all(bounds_.data(),
-                                               static_cast<Eigen::Index>(bounds_.size()));
+    const Eigen::Map<const Eigen::ArrayX<Real>> all(bounds_.data(),
+                                                    static_cast<Eigen::Index>(bounds_.size()));
     largest_ = all.maxCoeff();
-    TopK<double> best((std::min)(head_capacity + 1, bounds_.size()));
+    TopK<Real> best((std::min)(head_capacity + 1, bounds_.size()));
     cumulative_.resize(bounds_.size());
     double sum = 0.0;
-    Eigen::Array<double, Eigen::Dynamic, 1, 0, block> weight;
+    Eigen::Array<Real, Eigen::Dynamic, 1, 0, block> weight;
     for (Eigen::Index first = 0; first < all.size(); first += block) {
       const auto part = all.segment(first, (std::min)(Eigen::Index{block}, all.size() - first));
       weight = (((part - largest_) * scale).max)(lowest).exp();
@@ -67,7 +69,8 @@ class ErrorBounds {
   /// given as `theta_i` = -s A'_i. O(|X|).
   double drift(std::span<const double> theta) const {
     const auto cells = static_cast<Eigen::Index>(weights_.size());
-    const Eigen::Map<const Eigen::ArrayXd> then(weights_.data(), cells), now(theta.data(), cells);
+    const Eigen::Map<const Eigen::ArrayX<Real>> then(weights_.data(), cells),
+        now(theta.data(), cells);
     const double difference = (now / -scale_ - then).sum();
     const double distance = (now / -scale_ - then).abs().sum();
     const double rose = 0.5 * (distance + difference), fell = 0.5 * (distance - difference);
@@ -103,5 +106,7 @@ class ErrorBounds {
   // place and not in another: scores that are clipped at log_intensity have to equal it.
   double scale_, largest_ = 0.0, highest_ = 0.0, log_sum_ = 0.0;
 };
+
+using ErrorBounds = BasicErrorBounds<double>;
 
 }  // namespace lazygumbel

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/index/quantized/scalar_quantized_index.hpp"
 #include "lazygumbel/privacy/release/detail/error_bounds.hpp"
 #include "lazygumbel/privacy/release/detail/error_scores.hpp"
@@ -46,6 +47,7 @@ class ErrorScanner {
     using type = ScalarQuantizedIndex<typename Rows::Scalar>;
   };
   using Codes = typename CodesOf<W>::type;
+  using Real = detail::Later<double, W>;
 
  public:
   using Bounds = std::shared_ptr<const ErrorBounds>;
@@ -91,8 +93,8 @@ class ErrorScanner {
     if constexpr (has_rows<W>) {
       using Scalar = typename Codes::scalar_type;
       const auto cells = static_cast<Eigen::Index>(weights.size());
-      const Eigen::VectorXd moved = Eigen::Map<const Eigen::VectorXd>(weights.data(), cells) -
-                                    Eigen::Map<const Eigen::VectorXd>(base_weights_.data(), cells);
+      const Vector<Real> moved = Eigen::Map<const Vector<Real>>(weights.data(), cells) -
+                                 Eigen::Map<const Vector<Real>>(base_weights_.data(), cells);
       const std::size_t m = scores_->size();
       lower_.resize(m);
       upper_.resize(m);
@@ -102,7 +104,7 @@ class ErrorScanner {
       const double unit = (std::max)(moved.cwiseAbs().maxCoeff() / 127.0, 1e-30);
       parts.row(0) = ((moved / unit).array().round() * unit).matrix().template cast<Scalar>();
       parts.row(1) =
-          (moved - parts.row(0).transpose().template cast<double>()).template cast<Scalar>();
+          (moved - parts.row(0).transpose().template cast<Real>()).template cast<Scalar>();
       codes_->score_bounds_of_sum(parts, lower_, upper_);
       // The bounds are for inner products as computed and with d as cast. The exact ones are at
       // most (|X| + 8) roundings of |q| |d| away, and entries below the least normal number may
@@ -115,7 +117,7 @@ class ErrorScanner {
                               longest * static_cast<double>(cells) *
                                   static_cast<double>((std::numeric_limits<Scalar>::min)());
       // No answer moves further than its largest value times |d|_1, though codes may not know it.
-      const double reach = scores_->largest_value() * moved.lpNorm<1>() * (1.0 + 1e-10);
+      const double reach = scores_->largest_value() * moved.template lpNorm<1>() * (1.0 + 1e-10);
       std::vector<double> bounds(m);
       double widths = 0.0;
       for (std::size_t j = 0; j < m; ++j) {

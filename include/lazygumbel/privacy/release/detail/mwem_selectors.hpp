@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/privacy/release/detail/error_index.hpp"
 #include "lazygumbel/privacy/release/detail/error_scores.hpp"
 #include "lazygumbel/privacy/release/detail/proposed_error_index.hpp"
@@ -23,7 +25,8 @@
 namespace lazygumbel::detail {
 
 /// theta = s (-A, 1) with s = 1; ExponentialMechanism scales it.
-inline void set_query(std::span<const double> weights, Vector<double>& query) {
+template <std::same_as<double> Real>
+void set_query(std::span<const double> weights, Vector<Real>& query) {
   query.resize(static_cast<Eigen::Index>(weights.size()) + 1);
   for (std::size_t x = 0; x < weights.size(); ++x)
     query[static_cast<Eigen::Index>(x)] = -weights[x];
@@ -50,10 +53,11 @@ class MwemSelector<FullScan, W> {
     scan_answers(scores_->workload(), weights, answers_);
     ++scans_.exact;
     const auto m = static_cast<Eigen::Index>(answers_.size());
-    Eigen::Map<Eigen::ArrayXd> scores(answers_.data(), m);
-    scores =
-        (Eigen::Map<const Eigen::ArrayXd>(scores_->private_answers().data(), m) - scores).abs() *
-        (epsilon / (2.0 * sensitivity_));
+    using Real = Later<double, W>;
+    Eigen::Map<Eigen::ArrayX<Real>> scores(answers_.data(), m);
+    scores = (Eigen::Map<const Eigen::ArrayX<Real>>(scores_->private_answers().data(), m) - scores)
+                 .abs() *
+             (epsilon / (2.0 * sensitivity_));
     const Draw draw = inverse_cdf_draw(std::span<const double>(answers_), exponentials_, engine);
     return {draw.id, cost, draw.trace};
   }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/privacy/release/detail/error_scores.hpp"
@@ -60,8 +61,9 @@ class ProposedErrorIndex {
     const std::size_t half = (k + 1) / 2;
     using Scalar = typename Proposer::scalar_type;
     const Eigen::Index cells = theta.size() - 1;
-    const Eigen::VectorXd direction =
-        theta[cells] * Eigen::Map<const Eigen::VectorXd>(scores_->counts().data(), cells) +
+    using Real = detail::Later<double, W>;
+    const Vector<Real> direction =
+        theta[cells] * Eigen::Map<const Vector<Real>>(scores_->counts().data(), cells) +
         theta.head(cells);
     const Vector<Scalar> query = direction.template cast<Scalar>();
     Retrieval up, down;

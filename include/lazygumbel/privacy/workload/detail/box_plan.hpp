@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -69,9 +70,10 @@ inline void product_set(const BoxSets& sets, std::size_t box,
 /// for each.
 ///
 /// The sum of a box is a tree of additions of its cells: each takes part in fewer than |X|.
-class BoxPlan {
+template <std::same_as<double> Real>  // a template: core/detail/later.hpp
+class BasicBoxPlan {
  public:
-  explicit BoxPlan(const BoxSets& sets) {
+  explicit BasicBoxPlan(const BoxSets& sets) {
     order_axes(sets);
     sort_boxes(sets);
   }
@@ -81,7 +83,7 @@ class BoxPlan {
     Scratch scratch{kernels, out, {}, {}, {}};
     std::size_t most_rows = 0;
     for (const Axis& axis : axes_) {
-      scratch.tensors.push_back(cache_line_array<double>(axis.size * axis.child_length));
+      scratch.tensors.push_back(cache_line_array<Real>(axis.size * axis.child_length));
       scratch.tables.emplace_back();
       most_rows = (std::max)(most_rows, axis.size);
     }
@@ -110,7 +112,7 @@ class BoxPlan {
   struct Scratch {
     const BoxKernels& kernels;
     double* out;
-    std::vector<CacheLineArray<double>> tensors, tables;  // by axis; tables where they are wanted
+    std::vector<CacheLineArray<Real>> tensors, tables;  // by axis; tables where they are wanted
     std::vector<const double*> rows;
   };
 
@@ -223,7 +225,7 @@ class BoxPlan {
     const double* tables = nullptr;
     if (last - first > few_children) {
       auto& memory = scratch.tables[l];
-      if (!memory) memory = cache_line_array<double>(32 * axis.bytes * axis.child_length);
+      if (!memory) memory = cache_line_array<Real>(32 * axis.bytes * axis.child_length);
       kernels.build_tables(tensor, axis.size, axis.child_length, memory.get());
       tables = memory.get();
     }
@@ -279,5 +281,7 @@ class BoxPlan {
   std::vector<item_id> boxes_;                // sorted
   std::vector<std::uint8_t> matrix_sets_;     // of the sorted boxes: rows, columns
 };
+
+using BoxPlan = BasicBoxPlan<double>;
 
 }  // namespace lazygumbel::detail

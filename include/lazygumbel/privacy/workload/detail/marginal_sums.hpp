@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <functional>
@@ -47,6 +48,7 @@ struct MarginalTarget {
 /// do not keep the attribute go on with the tensor summed over it, once for all of them, the others
 /// with the tensor as it is; so what has common attributes shares the work, and most sums run over
 /// long contiguous rows. Each result is a tree of additions of |X| / (its cells) numbers.
+template <std::same_as<double> Real = double>
 class MarginalSums {
  public:
   explicit MarginalSums(std::span<const std::size_t> sizes) : sizes_(sizes) {}
@@ -87,7 +89,7 @@ class MarginalSums {
     if (size == 1)
       return go_on(tensor, attribute + 1, kept, rest, taken, {after_keeping, targets.end()});
     const std::size_t inner = rest / size;
-    const auto summed = cache_line_array<double>(kept * inner);
+    const auto summed = cache_line_array<Real>(kept * inner);
     sum_out_middle(tensor, kept, size, inner, summed.get());
     go_on(summed.get(), attribute + 1, kept, inner, taken, {after_keeping, targets.end()});
   }

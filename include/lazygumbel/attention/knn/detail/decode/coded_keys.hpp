@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -29,13 +30,14 @@ class CodedScores {
   static constexpr bool takes_again = true;  // take_largest
 
   /// Codes the query, and makes room. Throws std::invalid_argument when scores would overflow.
+  template <std::same_as<float> Real = float>  // core/detail/later.hpp
   void start(const RowCodes& codes, const EstimateKernels& kernels, const VectorView<float>& query,
              float cap, double largest_key_norm) {
     kernels_ = &kernels;
     cap_ = cap;
     tiles_ = codes.tiles();
-    query_.assign<float>(query, codes.bits(), codes.residual_unit(),
-                         static_cast<double>(codes.largest_scale()), largest_key_norm);
+    query_.assign<Real>(query, codes.bits(), codes.residual_unit(),
+                        static_cast<double>(codes.largest_scale()), largest_key_norm);
     estimates_.resize(tiles_ * tile_rows);
     const std::size_t room = (tiles_ + 15) / 16 * 16;
     largest_.assign(room, -infinity);

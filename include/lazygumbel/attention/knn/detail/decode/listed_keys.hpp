@@ -11,6 +11,7 @@
 
 #include "lazygumbel/attention/exact/detail/product_kernels.hpp"
 #include "lazygumbel/attention/exact/heads_view.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/index/ivf/ivf_index.hpp"
 
 namespace lazygumbel::detail {
@@ -171,7 +172,7 @@ class ListedKeys {
   }
 
   std::size_t first_, d_, built_ = 0, certain_ = 0;
-  std::optional<IvfIndex<float>> index_;
+  std::optional<IvfIndex<Later<float, T>>> index_;
   std::vector<float> queries_;
   std::size_t oldest_ = 0, decodes_ = 0, next_tuning_ = 4;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -18,12 +19,13 @@ namespace lazygumbel::detail {
 /// plus sum n_g e_g for Z, the draws' relative variance is (N / l) sum_g n_g e_g^2 / Z^2
 /// over the lists left out. Lists are met in the order of e_g, most variance saved for a key, until
 /// that is at most `share`^2.
+template <std::same_as<float> Real = float>
 class ListChoice {
  public:
   struct Tail {
-    const Eigen::ArrayXf& counts;  ///< n_g of every list, of the keys that count
-    double size, draws;            ///< N and l
-    double log_known;              ///< log of what is known of Z already
+    const Eigen::ArrayX<Real>& counts;  ///< n_g of every list, of the keys that count
+    double size, draws;                 ///< N and l
+    double log_known;                   ///< log of what is known of Z already
   };
 
   ListChoice(const ProductKernels& kernels, double share, std::size_t least_keys, double softcap)
@@ -36,9 +38,9 @@ class ListChoice {
   /// to whole lanes; overwritten. `half_square`: |q|^2 / 2. `spreads`: s_g^2. With least_keys:
   /// lists until they have so many keys, whatever is left.
   std::size_t choose(const Tail& tail, float* scores, float half_square,
-                     const Eigen::ArrayXf& spreads, std::vector<std::uint32_t>& chosen) {
+                     const Eigen::ArrayX<Real>& spreads, std::vector<std::uint32_t>& chosen) {
     const Eigen::Index lists = tail.counts.size();
-    Eigen::Map<Eigen::ArrayXf> means(scores, lists);
+    Eigen::Map<Eigen::ArrayX<Real>> means(scores, lists);
     means = (tail.counts > 0.0F)
                 .select(means + half_square * spreads, -std::numeric_limits<float>::infinity());
     float largest = -std::numeric_limits<float>::infinity();
@@ -98,7 +100,7 @@ class ListChoice {
   double share_;
   std::size_t least_keys_;
   float softcap_;
-  std::vector<std::pair<float, std::uint32_t>> candidates_;
+  std::vector<std::pair<Real, std::uint32_t>> candidates_;
 };
 
 }  // namespace lazygumbel::detail

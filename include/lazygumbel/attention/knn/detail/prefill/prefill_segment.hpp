@@ -387,7 +387,7 @@ class PrefillSegment {
   std::size_t group_, d_, dv_, rows_ = 0;
   std::uint64_t stream_ = 0;
   PlanRunner<T> runner_;
-  ListChoice choice_;
+  ListChoice<> choice_;
   PlanSegment plan_;
   std::vector<Block> blocks_;
   std::vector<Row> all_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "lazygumbel/attention/exact/exact_attention.hpp"
 #include "lazygumbel/attention/knn/attention_tape.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/prefill_segment.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
 
@@ -20,19 +22,21 @@ namespace lazygumbel::detail {
 
 /// Lists that serve the queries at positions begin .. end - 1 of the order: made from the keys that
 /// the first of them sees, a quarter (at least a sixth) of what the last one does.
+template <std::same_as<float> Real>
 struct PrefillEpoch {
   std::size_t begin = 0, end = 0, trained = 0;
-  std::vector<std::unique_ptr<TimedLists<float>>> lists;  // one a kv head
+  std::vector<std::unique_ptr<TimedLists<Real>>> lists;  // one a kv head
 };
 
 /// The epochs of queries that see `least` keys or more.
-inline std::vector<PrefillEpoch> prefill_epochs(const std::vector<std::uint32_t>& seen,
-                                                std::size_t least) {
-  std::vector<PrefillEpoch> epochs;
+template <std::same_as<float> Real>
+std::vector<PrefillEpoch<Real>> prefill_epochs(const std::vector<std::uint32_t>& seen,
+                                               std::size_t least) {
+  std::vector<PrefillEpoch<Real>> epochs;
   std::size_t p = 0;
   while (p < seen.size() && seen[p] < least) ++p;
   while (p < seen.size()) {
-    PrefillEpoch epoch;
+    PrefillEpoch<Real> epoch;
     epoch.begin = p;
     epoch.trained = seen[p];
     // A last epoch that would serve few is left to the one before.
@@ -84,6 +88,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
                      const HeadsView<T>& values, const KnnAttentionOptions& options,
                      const AttentionShape& shape, std::uint64_t seed, AttentionOutput& out,
                      AttentionTape* tape) {
+  using Real = Later<float, T>;
   constexpr std::size_t segment_rows = 4096;
   PrefillProblem<T> problem{queries, keys, values, &options, shape, {}, {}, seed};
   problem.seen.reserve(shape.queries);
@@ -97,28 +102,28 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
   for (const std::uint32_t i : problem.order)
     problem.seen.push_back(static_cast<std::uint32_t>(visible(i)));
 
-  std::vector<PrefillEpoch> epochs =
-      prefill_epochs(problem.seen, (std::max)(options.minimum_keys, std::size_t{64}));
+  std::vector<PrefillEpoch<Real>> epochs =
+      prefill_epochs<Real>(problem.seen, (std::max)(options.minimum_keys, std::size_t{64}));
   const std::size_t heads = shape.kv_heads, threads = options.attention.threads;
   if (options.index == KeyIndex::automatic)
-    std::erase_if(epochs, [&](const PrefillEpoch& epoch) {
+    std::erase_if(epochs, [&](const PrefillEpoch<Real>& epoch) {
       return !pays_for_lists((epoch.end - epoch.begin) * shape.group(), epoch.trained);
     });
-  for (PrefillEpoch& epoch : epochs) epoch.lists.resize(heads);
+  for (PrefillEpoch<Real>& epoch : epochs) epoch.lists.resize(heads);
   const ProductKernels& kernels = select<ProductKernels>(options.attention.simd);
   parallel_for(epochs.empty() ? 0 : heads, threads, [&](std::size_t kv) {
-    RowMatrix<float> widened;  // of keys that are not floats
-    MatrixView<float> rows = [&]() -> MatrixView<float> {
+    RowMatrix<Real> widened;  // of keys that are not floats
+    MatrixView<Real> rows = [&]() -> MatrixView<Real> {
       if constexpr (std::same_as<T, float>) {
         return keys.head(kv);
       } else {
-        widened = keys.head(kv).template cast<float>();
+        widened = keys.head(kv).template cast<Real>();
         return widened;
       }
     }();
     for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
-      auto lists = std::make_unique<TimedLists<float>>(rows, epoch->trained,
-                                                       prefill_lists(epoch->trained), kernels);
+      auto lists = std::make_unique<TimedLists<Real>>(rows, epoch->trained,
+                                                      prefill_lists(epoch->trained), kernels);
       lists->extend(rows, problem.seen[epoch->end - 1]);
       epoch->lists[kv] = std::move(lists);
     }
@@ -126,17 +131,17 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
 
   struct Unit {
     std::size_t kv, first, count;
-    const TimedLists<float>* lists;  // nullptr: exact
+    const TimedLists<Real>* lists;  // nullptr: exact
   };
   std::vector<Unit> units;
   const std::size_t together = (std::max)(std::size_t{1}, segment_rows / shape.group());
   for (std::size_t kv = 0; kv < heads; ++kv) {
-    const auto add = [&](std::size_t begin, std::size_t end, const TimedLists<float>* lists) {
+    const auto add = [&](std::size_t begin, std::size_t end, const TimedLists<Real>* lists) {
       for (std::size_t p = begin; p < end; p += together)
         units.push_back({kv, p, (std::min)(together, end - p), lists});
     };
     std::size_t done = 0;
-    for (const PrefillEpoch& epoch : epochs) {
+    for (const PrefillEpoch<Real>& epoch : epochs) {
       add(done, epoch.begin, nullptr);
       add(epoch.begin, epoch.end, epoch.lists[kv].get());
       done = epoch.end;

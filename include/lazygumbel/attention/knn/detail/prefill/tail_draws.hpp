@@ -12,6 +12,7 @@
 #include "lazygumbel/attention/exact/detail/draw_error.hpp"
 #include "lazygumbel/attention/exact/heads_view.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/timed_lists.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/random/engine.hpp"
 #include "lazygumbel/random/uniform.hpp"
 
@@ -54,9 +55,10 @@ template <StorageScalar T>
 double degrees_of_row(const PlanBlock& tail, std::size_t at, const float* query, double log_z,
                       const std::vector<double>& result, const RowPointer<T>& keys,
                       const RowPointer<T>& values, double softcap) {
+  using Real = Later<double, T>;
   constexpr std::size_t batches = 16;
   const std::size_t dv = result.size();
-  const Eigen::Map<const Eigen::VectorXf> q(query, keys.cols());
+  const Eigen::Map<const Vector<Later<float, T>>> q(query, keys.cols());
   std::vector<bool> out(tail.keys.size());
   for (const PlanBlock::Range& range : tail.excluded)
     if (range.row == at) std::fill(out.begin() + range.begin, out.begin() + range.end, true);
@@ -79,9 +81,8 @@ double degrees_of_row(const PlanBlock& tail, std::size_t at, const float* query,
     for (std::size_t b = 0; b < batches; ++b) mean += sums[b * dv + c] / batches;
     for (std::size_t b = 0; b < batches; ++b) sums[b * dv + c] -= mean;
   }
-  const Eigen::Map<const RowMatrix<double>> rows(sums.data(), batches,
-                                                 static_cast<Eigen::Index>(dv));
-  const RowMatrix<double> products = rows * rows.transpose();
+  const Eigen::Map<const RowMatrix<Real>> rows(sums.data(), batches, static_cast<Eigen::Index>(dv));
+  const RowMatrix<Real> products = rows * rows.transpose();
   return error_degrees(std::span<const double>(products.data(), batches * batches), batches,
                        static_cast<double>(dv));
 }
