@@ -10,12 +10,8 @@
 #include <span>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::log_add_exp;
-using lazygumbel::log_sum_exp;
-using lazygumbel::LogSumExp;
-using lazygumbel::testing::message_of;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -144,3 +140,4 @@ TEST(LogAddExp, IsSymmetricAndHasANeutralElement) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,12 +4,8 @@
 #include <limits>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Accuracy;
-using lazygumbel::Confidence;
-using lazygumbel::ErrorScale;
-using lazygumbel::testing::message_of;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -60,3 +56,4 @@ TEST(Accuracy, RefusesABadDeltaNamingIt) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

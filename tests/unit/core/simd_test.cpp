@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
 constexpr Simd all[] = {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni};
@@ -43,4 +43,4 @@ TEST(Simd, TheBestIsSupportedAndNothingBetterIs) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -9,15 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::MatrixView;
-using lazygumbel::RowMatrix;
-using lazygumbel::RowPointer;
-using lazygumbel::Vector;
-using lazygumbel::VectorView;
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::message_of;
 
 template <class Scalar>
 std::string rows_refusal(const MatrixView<Scalar>& rows) {
@@ -211,3 +206,4 @@ TEST(Views, ColumnMajorMatricesAreReadByTheirValues) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -3,7 +3,7 @@
 #include <lazygumbel/estimation/detail/sample_size.hpp>
 #include <limits>
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -43,4 +43,4 @@ TEST(SampleSize, OffersALargerHeadOnceWhereNIsLarge) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

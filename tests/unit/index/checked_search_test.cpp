@@ -9,16 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::MaskedIndex;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
-using lazygumbel::testing::rows_with_scores;
-using lazygumbel::testing::unit_query;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -192,3 +184,4 @@ TEST(SearchChecked, RefusesABadQueryOrKBeforeTheSearch) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -11,15 +11,10 @@
 #include <utility>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::rows_with_scores;
-using lazygumbel::testing::unit_query;
 
 template <class Scalar>
 class Flat : public ::testing::Test {
@@ -341,3 +336,4 @@ TEST(FlatIndex, FindsScoresFarApart) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -10,18 +10,8 @@
 #include <score_index.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::ForgetfulIndex;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::MaskedIndex;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
-using lazygumbel::testing::ScoreIndex;
-using lazygumbel::testing::unit_query;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -183,3 +173,4 @@ TEST(GapCalibration, MasksAreNeverAboveABound) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

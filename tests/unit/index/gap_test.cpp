@@ -4,10 +4,8 @@
 #include <limits>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::message_of;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -54,3 +52,4 @@ TEST(Gap, SumHasTheStrongerGuarantee) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

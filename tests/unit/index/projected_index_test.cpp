@@ -12,16 +12,8 @@
 #include <message_of.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::largest_difference;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
 
 constexpr auto both_kinds = {ProjectionKind::random, ProjectionKind::pca};
 
@@ -348,3 +340,4 @@ TEST(Projected, ABrokenInnerIndexIsAnIndexError) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

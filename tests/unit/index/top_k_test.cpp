@@ -7,10 +7,9 @@
 #include <utility>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::item_id;
-using lazygumbel::TopK;
 using Pairs = std::vector<std::pair<double, item_id>>;
 
 /// The k best by score, ties by the smaller id.
@@ -82,3 +81,4 @@ TEST(TopK, OfNothingAndOfZero) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

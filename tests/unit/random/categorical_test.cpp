@@ -11,13 +11,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Categorical;
-using lazygumbel::PhiloxEngine;
-using lazygumbel::testing::chi_square_p_value;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::ScriptedEngine;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -133,3 +128,4 @@ TEST(Categorical, CanBeAssignedAgainLargerAndSmaller) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,9 +4,8 @@
 #include <lazygumbel/random/philox.hpp>
 #include <set>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::PhiloxEngine;
 
 constexpr std::uint64_t all_ones = 0xffffffffffffffff;
 
@@ -126,3 +125,4 @@ TEST(Philox, SeedStreamAndPositionRestoreIt) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

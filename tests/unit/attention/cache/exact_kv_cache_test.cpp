@@ -14,13 +14,8 @@
 #include "indexes.hpp"
 #include "message_of.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
-
-using testing::Bytes;
-using testing::CacheFile;
-using testing::gaussian_rows;
-using testing::message_of;
 
 template <class T>
 class KeyValueCacheOf : public ::testing::Test {};
@@ -378,4 +373,4 @@ TEST(KeyValueCache, Moves) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

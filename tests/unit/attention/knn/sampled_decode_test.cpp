@@ -8,12 +8,10 @@
 #include "decode_problems.hpp"
 #include "message_of.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
-using detail::SampledDecoder;
-using testing::gaussian_rows;
-using testing::message_of;
+using lazygumbel::detail::SampledDecoder;
 
 constexpr std::size_t d = 32, dv = 24;
 
@@ -228,7 +226,7 @@ TEST(SampledDecoder, GivesUpWhereDrawsDoNotPay) {
 }
 
 TEST(SampledDecoder, WaitsLongerEachTime) {
-  detail::Patience patience;
+  lazygumbel::detail::Patience patience;
   EXPECT_FALSE(patience.waits());
   for (const int wait : {8, 16, 32, 64, 128, 128}) {
     patience.failed();
@@ -331,4 +329,4 @@ TEST(SampledDecoder, RefusesACacheThatShrank) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -13,16 +13,8 @@
 #include "indexes.hpp"
 #include "message_of.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
-
-using testing::Bytes;
-using testing::CacheFile;
-using testing::expect_near;
-using testing::expect_same;
-using testing::gaussian_rows;
-using testing::message_of;
-using testing::reference_attention;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 const SubGenEstimator estimators[] = {SubGenEstimator::plain, SubGenEstimator::self_normalised,
@@ -152,7 +144,7 @@ TEST(SubGenCache, RadiusZeroKnowsDistinctKeys) {
     for (Eigen::Index i = 0; i < 10; ++i)
       EXPECT_NEAR(out.log_sum_exp(i, 0), exact.log_sum_exp(i, 0), 1e-5);
     EXPECT_EQ(cache.bounds(queries)[3].normaliser, 0.0);
-    if (!detail::is_stratified(estimator)) continue;
+    if (!lazygumbel::detail::is_stratified(estimator)) continue;
     expect_near(out, exact, 10.0, "distinct keys");
     EXPECT_EQ(out.rows[0].error, 0.0F);
     EXPECT_EQ(out.rows[0].path, AttentionPath::exact);
@@ -240,7 +232,7 @@ TEST(SubGenCache, EqualValuesComeOutAsTheyAre) {
     auto cache = cache_of(6, 4, sub_gen(1.5, estimator));
     cache.append(keys, values);
     const AttentionOutput out = cache.attend(queries);
-    const double worst = lazygumbel::testing::largest_difference(out.values, 3.0);
+    const double worst = largest_difference(out.values, 3.0);
     if (estimator == SubGenEstimator::plain)  // N^ and Z^ are of different samples
       EXPECT_GT(worst, 0.05);
     else
@@ -260,7 +252,7 @@ TEST(SubGenCache, OptionsOfAttentionAreThoseOfExactAttention) {
   cache.append({keys, kv_heads}, {values, kv_heads});
   const std::vector<float> sinks = {0.5F, -1.0F, 2.0F, -std::numeric_limits<float>::infinity(),
                                     0.0F, 3.0F};
-  for (const Simd simd : testing::supported_simds())
+  for (const Simd simd : supported_simds())
     for (const double softcap : {0.0, 5.0}) {
       AttentionOptions attention;
       attention.scale = 0.3;
@@ -608,4 +600,4 @@ TEST(SubGenCache, BoundsAreNumbers) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -19,12 +19,8 @@
 
 // Saved HnswIndex files: what goes in comes out, and whatever is wrong with a file is a file_error.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 using Bytes = std::vector<unsigned char>;
 
@@ -497,3 +493,4 @@ TEST_F(HnswForgery, AThousandForgedBytes) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -13,13 +13,10 @@
 #include <utility>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 constexpr HnswGeometry both_geometries[] = {HnswGeometry::inner_product,
                                             HnswGeometry::l2_reduction};
@@ -396,3 +393,4 @@ TYPED_TEST(Hnsw, ScoreManyAgreesWithScore) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -5,13 +5,11 @@
 #include <message_of.hpp>
 #include <string>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::HnswGeometry;
-using lazygumbel::HnswParameters;
-
 std::string refusal(const HnswParameters& parameters) {
-  return lazygumbel::testing::message_of<std::invalid_argument>(
+  return message_of<std::invalid_argument>(
       [&] { lazygumbel::detail::require_parameters(parameters); });
 }
 
@@ -57,3 +55,4 @@ TEST(HnswParameters, NormBoundMustBeFinite) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

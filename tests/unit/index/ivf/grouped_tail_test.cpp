@@ -6,9 +6,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -49,7 +48,7 @@ TEST(GroupedTail, ProposesItemsWithTheirIntensities) {
     ASSERT_EQ(proposal.log_intensity, bounds[proposal.id % 7]);
     ++counts[proposal.id];
   }
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, expected), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, expected), 1e-6);
 }
 
 TEST(GroupedTail, MayExceedIsTheBoundOfTheItemsList) {
@@ -63,3 +62,4 @@ TEST(GroupedTail, MayExceedIsTheBoundOfTheItemsList) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

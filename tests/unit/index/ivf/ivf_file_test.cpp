@@ -18,12 +18,8 @@
 
 // Saved IvfIndex files: what goes in comes out, and whatever is wrong with a file is a file_error.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 using Bytes = std::vector<unsigned char>;
 
@@ -192,3 +188,4 @@ TEST_F(IvfFile, Forgeries) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -19,14 +19,8 @@
 #include <utility>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::clustered_rows;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::rows_above_their_bound;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -416,10 +410,9 @@ TYPED_TEST(Ivf, ProposalsAreUnbiasedAndBeatUniformOnes) {
     const UniformTail uniform(Complement(3000, sorted), 0.0);
     const auto tilted = weights<TypeParam>(index, query, found, proposals, 50'000, seed);
     const auto flat = weights<TypeParam>(index, query, found, uniform, 50'000, seed);
-    EXPECT_LT(std::abs(lazygumbel::testing::z_of_mean(tilted, 1.0)), 4.9);
-    EXPECT_LT(std::abs(lazygumbel::testing::z_of_mean(flat, 1.0)), 4.9);
-    EXPECT_LT(lazygumbel::testing::mean_and_variance(tilted).second,
-              0.25 * lazygumbel::testing::mean_and_variance(flat).second);
+    EXPECT_LT(std::abs(z_of_mean(tilted, 1.0)), 4.9);
+    EXPECT_LT(std::abs(z_of_mean(flat, 1.0)), 4.9);
+    EXPECT_LT(mean_and_variance(tilted).second, 0.25 * mean_and_variance(flat).second);
   }
 }
 
@@ -451,3 +444,4 @@ TYPED_TEST(Ivf, ProposalsReachTheWholeTailAndBoundTheirWeights) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -9,11 +9,8 @@
 #include <set>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 KmeansParameters into(std::size_t clusters, std::size_t iterations = 8) {
   KmeansParameters p;
@@ -167,3 +164,4 @@ TEST(Kmeans, Errors) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -6,9 +6,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -53,7 +52,7 @@ TEST(ListProposals, ProposesItemsWithTheirIntensities) {
     ASSERT_NEAR(proposal.log_intensity, std::log(intensity[proposal.id]), 1e-12);
     ++counts[proposal.id];
   }
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, expected), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, expected), 1e-6);
 }
 
 TEST(ListProposals, EverythingScanned) {
@@ -88,3 +87,4 @@ TEST(ListProposals, EveryScannedItemKeepsAPositiveIntensity) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

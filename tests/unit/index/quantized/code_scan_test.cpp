@@ -16,12 +16,10 @@
 // CodedQuery says. Without such numbers the coefficient changes nothing. Bounds without them:
 // quantized_bound_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using namespace lazygumbel::detail;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
 
 std::vector<Simd> supported() {
   std::vector<Simd> all;
@@ -133,7 +131,7 @@ TYPED_TEST(CodeScan, BoundsHoldWithOffsets) {
             const auto query = gaussian_query<TypeParam>(d, 1000 * seed + queries.size());
             queries.push_back(
                 this->query_of(codes, rows, query, coefficient, some.cwiseAbs().maxCoeff()));
-            truths.push_back(lazygumbel::testing::long_scores(rows, query));
+            truths.push_back(long_scores(rows, query));
             for (std::size_t i = 0; i < n; ++i)
               truths.back()[i] +=
                   static_cast<long double>(coefficient) * static_cast<long double>(offsets[i]);
@@ -215,3 +213,4 @@ TYPED_TEST(CodeScan, OffsetsAreRounded) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

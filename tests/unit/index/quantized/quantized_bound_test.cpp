@@ -10,20 +10,8 @@
 // computed one, whatever the rows, the query, the dimension, the bits and the instruction set. The
 // negative control is quantized_bound_control_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::BoundReport;
-using lazygumbel::testing::check_bounds;
-using lazygumbel::testing::decoded_rows;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::half_step_query;
-using lazygumbel::testing::half_step_rows;
-using lazygumbel::testing::long_scores;
-using lazygumbel::testing::lossless_rows;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::worst_query;
 
 std::vector<Simd> supported() {
   std::vector<Simd> all;
@@ -269,3 +257,4 @@ TYPED_TEST(QuantizedBound, HoldsForTheLargestDimension) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -18,12 +18,10 @@
 // of threads and the pieces in which rows arrive. What follows for scores is in
 // quantized_bound_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using lazygumbel::detail::RowCodes;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::lossless_rows;
 
 constexpr std::size_t tile_rows = lazygumbel::detail::tile_rows;
 constexpr std::size_t dimensions[] = {1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,
@@ -156,8 +154,7 @@ class RowCoding : public ::testing::Test {
         all.back().second(i, j) *= static_cast<Scalar>(std::pow(10.0, (i + 7 * j) % 60 - 32));
     for (const int bits : {4, 8}) {
       const std::string name = std::to_string(bits) + " bits";
-      all.emplace_back("half steps, " + name,
-                       lazygumbel::testing::half_step_rows<Scalar>(70, d, bits, 90 + d));
+      all.emplace_back("half steps, " + name, half_step_rows<Scalar>(70, d, bits, 90 + d));
       all.emplace_back("lossless, " + name, lossless_rows<Scalar>(70, d, bits));
       all.emplace_back("nearly lossless, " + name, lossless_rows<Scalar>(70, d, bits));
       for (Eigen::Index i = 0; i < 70; ++i) {
@@ -305,3 +302,4 @@ TYPED_TEST(RowCoding, OffsetsLieBesideTheRows) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -21,12 +21,8 @@
 // What a ScalarQuantizedIndex does; quantized_bound_test.cpp has its certificate,
 // quantized_tail_test.cpp its tails, statistical/quantized_law_test.cpp the laws of draws.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -525,3 +521,4 @@ TYPED_TEST(Quantized, RefusesWellFormedNonsense) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

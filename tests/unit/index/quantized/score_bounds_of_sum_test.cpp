@@ -12,13 +12,8 @@
 
 // ScalarQuantizedIndex::score_bounds_of_sum: bounds on the sum of several queries' scores.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::long_scores;
-using lazygumbel::testing::message_of;
 
 std::vector<Simd> supported() {
   std::vector<Simd> all;
@@ -141,3 +136,4 @@ TYPED_TEST(BoundsOfSum, Refusals) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

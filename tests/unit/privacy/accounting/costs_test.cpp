@@ -4,16 +4,8 @@
 #include <lazygumbel/privacy/accounting/costs.hpp>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Accountant;
-using lazygumbel::exponential_mechanism_cost;
-using lazygumbel::exponential_mechanism_epsilon;
-using lazygumbel::gaussian_cost;
-using lazygumbel::gaussian_ratio;
-using lazygumbel::laplace_cost;
-using lazygumbel::laplace_epsilon;
-using lazygumbel::testing::message_of;
 
 constexpr Accountant pure = Accountant::pure, zcdp = Accountant::zcdp;
 
@@ -108,3 +100,4 @@ TEST(Costs, OverflowToInfinityNotToNan) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

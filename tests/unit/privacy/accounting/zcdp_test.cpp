@@ -6,13 +6,8 @@
 #include <message_of.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::zcdp_delta;
-using lazygumbel::zcdp_epsilon;
-using lazygumbel::zcdp_of_pure;
-using lazygumbel::zcdp_rho;
-using lazygumbel::testing::message_of;
 
 /// `value` is at least `exact`, and above it by at most `tolerance` of it.
 void expect_rounded_up(double value, double exact, double tolerance = 1e-9) {
@@ -167,3 +162,4 @@ TEST(ZcdpOfPure, Limits) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

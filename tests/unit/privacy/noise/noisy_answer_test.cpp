@@ -8,14 +8,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Answers;
-using lazygumbel::Grid;
-using lazygumbel::GridNoise;
-using lazygumbel::NotPrivateEngine;
-using lazygumbel::Ratio;
-using lazygumbel::testing::message_of;
 
 /// `value` is at least `exact` and hardly more.
 void expect_rounded_up(Ratio value, double exact) {
@@ -116,8 +110,8 @@ TEST(GridNoise, StandardDeviationIsThatOfTheAnswers) {
                                  GridNoise::gaussian(Grid(0.5), 3.0, 0.02, Answers::fractional)}) {
     std::vector<double> errors(200000);
     for (double& error : errors) error = noise.answer(7.5, engine) - 7.5;
-    EXPECT_LT(std::abs(lazygumbel::testing::z_of_mean(errors, 0.0)), 5.0);
-    const double sd = std::sqrt(lazygumbel::testing::mean_and_variance(errors).second);
+    EXPECT_LT(std::abs(z_of_mean(errors, 0.0)), 5.0);
+    const double sd = std::sqrt(mean_and_variance(errors).second);
     EXPECT_NEAR(sd / noise.standard_deviation(), 1.0, 5.0 * std::sqrt(5.0 / 4.0 / 200000));
   }
 }
@@ -174,3 +168,4 @@ TEST(GridNoise, HugeBudgetsLeaveTheAnswerAlone) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing
