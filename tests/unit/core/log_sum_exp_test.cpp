@@ -10,11 +10,10 @@
 #include <span>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 double of(const std::vector<double>& scores) {
   return log_sum_exp(std::span<const double>(scores));

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "scalars.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
@@ -28,7 +30,6 @@ std::string query_refusal(const VectorView<Scalar>& query, std::size_t dimension
 
 template <class Scalar>
 class Types : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Types, Scalars);
 
 TYPED_TEST(Types, RequireRowsTakesFiniteNumbersUpToTheLargest) {

@@ -3,10 +3,10 @@
 #include <lazygumbel/estimation/detail/sample_size.hpp>
 #include <limits>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(SampleSize, ThePilotShowsTheHeaviestItems) {
   EXPECT_EQ(SampleSize::pilot(0.0, 0.01, 256), 256U);

@@ -4,14 +4,13 @@
 #include <lazygumbel/random/philox.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
 constexpr std::size_t n = 3000;
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 const std::vector<double>& scores() {
   static const std::vector<double> values = [] {

@@ -4,16 +4,14 @@
 #include <indexes.hpp>
 #include <lazygumbel/index/checked_search.hpp>
 #include <lazygumbel/index/flat_index.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <string>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // Best first: items 3, 1, 0, 4, 2, 5 with scores 9, 7, 5, 3, 1, 0.
 const std::vector<double> scores = {5, 7, 1, 9, 3, 0};

@@ -20,10 +20,10 @@
 #include <string>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// `index`, trained and filled with `rows` on one thread: the same index every time.
 template <class FaissType>

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "scalars.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
@@ -64,7 +66,6 @@ class Flat : public ::testing::Test {
     }
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Flat, Scalars);
 
 TYPED_TEST(Flat, FindsTheLargestInnerProducts) {

@@ -4,10 +4,10 @@
 #include <limits>
 #include <message_of.hpp>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(Gap, IsAssumedWhenItIsJustANumber) {
   struct Options {

@@ -12,6 +12,8 @@
 #include <message_of.hpp>
 #include <vector>
 
+#include "scalars.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
@@ -40,7 +42,6 @@ Retrieval search(const Index& index, const Vector<typename Index::scalar_type>& 
 
 template <class Scalar>
 class Projected : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Projected, Scalars);
 
 TYPED_TEST(Projected, DirectionsAreOrthonormal) {

@@ -6,10 +6,10 @@
 #include <lazygumbel/index/tail.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(UniformTail, ProposesTheItemsOutsideTheHeadAtTheBound) {
   const std::vector<item_id> head = {0, 3, 4, 9};

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <lazygumbel/index/detail/top_k.hpp>
 #include <lazygumbel/random/philox.hpp>
-#include <limits>
 #include <utility>
 #include <vector>
+
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -47,7 +48,6 @@ TEST(TopK, AgreesWithSortingAlsoWithTies) {
 }
 
 TEST(TopK, TakesInfinities) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   TopK<double> best(3);
   EXPECT_EQ(best.threshold(), -infinity);
   best.push(-infinity, 4);

@@ -4,18 +4,16 @@
 #include <cstdint>
 #include <lazygumbel/random/categorical.hpp>
 #include <lazygumbel/random/philox.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <numeric>
 #include <scripted_engine.hpp>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 Categorical of(const std::vector<double>& log_weights) { return Categorical(log_weights); }
 

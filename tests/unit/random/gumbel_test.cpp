@@ -4,18 +4,17 @@
 #include <cstdint>
 #include <lazygumbel/random/gumbel.hpp>
 #include <lazygumbel/random/philox.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <numbers>
 #include <scripted_engine.hpp>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint64_t all_ones = 0xffffffffffffffff;
 
 template <class Draw>

@@ -4,14 +4,13 @@
 #include <cstdint>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/poisson_race.hpp>
-#include <limits>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(PoissonRace, KeysFall) {
   PhiloxEngine engine(31);

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <lazygumbel/sampling/choose_index.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
-#include <limits>
 #include <string>
 #include <type_traits>
 #include <variant>
@@ -11,6 +10,7 @@
 
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -19,8 +19,6 @@ using Kind = Guarantee::Kind;
 
 constexpr IndexKind all_kinds[] = {IndexKind::flat, IndexKind::scalar_quantized, IndexKind::ivf,
                                    IndexKind::hnsw};
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // Lines that meet at 16 (flat, quantized), 64 (quantized, ivf) and 1024 (ivf, hnsw) queries; all
 // numbers are exact in binary.
@@ -34,11 +32,6 @@ const std::vector<IndexCost> costs = {
 template <class Scalar>
 RowPointer<Scalar> view(const RowMatrix<Scalar>& rows) {
   return {rows.data(), rows.rows(), rows.cols(), Eigen::OuterStride<>(rows.cols())};
-}
-
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
 }
 
 void expect_complete(const std::vector<IndexCost>& measured, std::size_t n) {

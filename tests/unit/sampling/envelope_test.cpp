@@ -5,12 +5,11 @@
 #include <lazygumbel/sampling/envelope.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 const std::vector<double> scores = {0.5, 3.0, 1.0, 2.0, -1.0, 0.0};
 
@@ -78,7 +77,6 @@ TEST(Envelope, TakesOverARetrievalAndGivesBackMemory) {
 TEST(Envelope, RefusesBadArguments) {
   const ScoreIndex index(scores);
   Envelope envelope(index);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   Vector<double> bad = unit_query();
   bad[0] = nan;
   expect_throws<std::invalid_argument>([&] { envelope.assign(bad, 2); }, {"(0) = ", "nan"});

@@ -5,13 +5,12 @@
 
 #include "laws.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "scripted_engine.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 using Scores = std::vector<double>;
 
 std::span<const double> view(const Scores& scores) { return scores; }

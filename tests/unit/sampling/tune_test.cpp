@@ -5,6 +5,7 @@
 #include <lazygumbel/sampling/tune.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
@@ -156,7 +157,6 @@ TEST(Tune, SharedRetrievalsFavourLargerHeads) {
 TEST(Tune, RefusesBadOptions) {
   FlatIndex<float> index(gaussian_rows<float>(20, d, 1));
   const RowMatrix<float> queries = gaussian_rows<float>(2, d, 2);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.k = {0, 4}}); }, {"k = 0"});
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.gap = -1.0}); }, {"gap = -1"});
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.gap = nan}); }, {"gap = nan"});

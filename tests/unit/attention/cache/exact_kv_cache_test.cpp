@@ -13,14 +13,14 @@
 #include "cache_files.hpp"
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
 template <class T>
 class KeyValueCacheOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(KeyValueCacheOf, Scalars);
+TYPED_TEST_SUITE(KeyValueCacheOf, CacheScalars);
 
 TYPED_TEST(KeyValueCacheOf, KeepsRowsThroughGrowth) {
   using T = TypeParam;

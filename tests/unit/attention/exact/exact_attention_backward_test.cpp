@@ -7,12 +7,10 @@
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 template <class T>
 void expect_reference(const AttentionInputs<T>& inputs, const AttentionOptions& options,
@@ -87,7 +85,7 @@ TEST(ExactBackward, PrefixMask) {
 
 TEST(ExactBackward, ScaleSoftcapAndSinks) {
   const AttentionInputs<float> inputs(50, 120, 24, 16, 4, 2);
-  const std::vector<float> sinks{2.0F, -infinity, 5.0F, -3.0F};
+  const std::vector<float> sinks{2.0F, -float_infinity, 5.0F, -3.0F};
   expect_reference(inputs, {.scale = -0.3});
   expect_reference(inputs, {.scale = 1.0});
   expect_reference(inputs, {.softcap = 0.7}, 1e-5);
@@ -141,8 +139,8 @@ TEST(ExactBackward, StridesOneMatrixAndReusedMemory) {
   // Head after head, and rows wider than they need to be.
   const auto head_first = [](const RowMatrix<float>& rows, std::size_t of) {
     const auto width = rows.cols() / static_cast<Eigen::Index>(of);
-    RowMatrix<float> out =
-        RowMatrix<float>::Constant(rows.rows() * static_cast<Eigen::Index>(of), width + 3, nan);
+    RowMatrix<float> out = RowMatrix<float>::Constant(rows.rows() * static_cast<Eigen::Index>(of),
+                                                      width + 3, float_nan);
     for (Eigen::Index h = 0; h < static_cast<Eigen::Index>(of); ++h)
       out.block(h * rows.rows(), 0, rows.rows(), width) = rows.middleCols(h * width, width);
     return out;
@@ -158,8 +156,8 @@ TEST(ExactBackward, StridesOneMatrixAndReusedMemory) {
   const HeadsView<float> qs = view(q, m, heads), gs = view(g, m, heads), ks = view(k, n, kv_heads),
                          vs = view(v, n, kv_heads);
   AttentionGradients out;
-  out.queries.setConstant(3, 3, nan);
-  out.keys.setConstant(40, 99, nan);
+  out.queries.setConstant(3, 3, float_nan);
+  out.keys.setConstant(40, 99, float_nan);
   out.sink_logits.setConstant(5, 1.0);
   out.errors.keys = 0.5;
   const AttentionOutput forward = exact_attention(qs, ks, vs);
@@ -282,20 +280,20 @@ TEST(ExactBackward, RefusesWhatIsNotFinite) {
     });
   };
   AttentionInputs<float> bad = good;
-  bad.queries(3, 5) = nan;
+  bad.queries(3, 5) = float_nan;
   EXPECT_EQ(message(bad, forward), "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
   bad = good;
-  bad.keys(19, 2) = infinity;
+  bad.keys(19, 2) = float_infinity;
   EXPECT_EQ(message(bad, forward), "lazygumbel: keys(token 19, head 0, 2) = inf: must be finite");
   bad = good;
-  bad.values(0, 0) = -infinity;
+  bad.values(0, 0) = -float_infinity;
   EXPECT_EQ(message(bad, forward), "lazygumbel: values(token 0, head 0, 0) = -inf: must be finite");
   bad = good;
-  bad.gradients(11, 11) = nan;
+  bad.gradients(11, 11) = float_nan;
   EXPECT_EQ(message(bad, forward),
             "lazygumbel: output_gradients(token 11, head 1, 5) = nan: must be finite");
   AttentionOutput wrong = forward;
-  wrong.values(1, 7) = nan;
+  wrong.values(1, 7) = float_nan;
   EXPECT_EQ(message(good, wrong),
             "lazygumbel: forward.values(token 1, head 1, 1) = nan: must be finite");
   wrong = forward;

@@ -6,12 +6,11 @@
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "plan_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 KnnAttentionOptions small_options(const AttentionOptions& attention) {
   KnnAttentionOptions options;
@@ -269,11 +268,11 @@ TEST(KnnAttentionBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(message(queries, sampled.tape),
             "lazygumbel: tape.order.size() = 150: must equal queries.tokens() = 149");
   AttentionInputs<float> bad = inputs;
-  bad.gradients(3, 7) = nan;
+  bad.gradients(3, 7) = float_nan;
   EXPECT_EQ(message(bad, sampled.tape),
             "lazygumbel: output_gradients(token 3, head 1, 1) = nan: must be finite");
   bad = inputs;
-  bad.keys(19, 2) = nan;
+  bad.keys(19, 2) = float_nan;
   EXPECT_EQ(message(bad, sampled.tape),
             "lazygumbel: keys(token 19, head 0, 2) = nan: must be finite");
   bad = inputs;

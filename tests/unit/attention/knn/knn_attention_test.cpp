@@ -14,15 +14,13 @@
 
 #include "attention_checks.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 // KnnAttention::forward: that it is exact where it says so, and what no draw may change. The laws
 // of its draws are in tests/statistical/attention/knn/attention_prefill_test.cpp.
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 /// Samples from 200 visible keys on.
 KnnAttentionOptions early(const AttentionMask& mask = AttentionMask::causal()) {
@@ -168,13 +166,13 @@ TEST(KnnAttention, NamesWhatIsNotFinite) {
     return message_of<std::invalid_argument>([&] { forward(problem, {}); });
   };
   HeadsProblem bad = good;
-  bad.queries(2, 21) = nan;
+  bad.queries(2, 21) = float_nan;
   EXPECT_EQ(message(bad), "lazygumbel: queries(token 2, head 1, 1) = nan: must be finite");
   bad = good;
-  bad.keys(8, 3) = infinity;
+  bad.keys(8, 3) = float_infinity;
   EXPECT_EQ(message(bad), "lazygumbel: keys(token 8, head 0, 3) = inf: must be finite");
   bad = good;
-  bad.values(0, 12) = -infinity;
+  bad.values(0, 12) = -float_infinity;
   EXPECT_EQ(message(bad), "lazygumbel: values(token 0, head 1, 0) = -inf: must be finite");
 }
 
@@ -191,8 +189,8 @@ TEST(KnnAttention, RefusesScoresThatOverflow) {
 
 TEST(KnnAttention, RowsThatNoQuerySeesAreNotRead) {
   HeadsProblem problem = gaussian_problem(sizes_of(2, 300), 1.0, 1);
-  problem.keys.bottomRows(10).setConstant(nan);
-  problem.values.bottomRows(10).setConstant(nan);
+  problem.keys.bottomRows(10).setConstant(float_nan);
+  problem.values.bottomRows(10).setConstant(float_nan);
   const std::vector<std::size_t> lengths = {290, 250};
   EXPECT_TRUE(forward(problem, early(AttentionMask::prefix(lengths))).values.allFinite());
 }
@@ -324,7 +322,7 @@ TEST(KnnAttention, StridedViews) {
   // Head after head, rows with gaps between them.
   const auto scattered = [](const HeadsView<float>& view, std::vector<float>& store) {
     const std::size_t row = view.dimension() + 5, head = row * view.tokens() + 11;
-    store.assign(head * view.heads(), nan);
+    store.assign(head * view.heads(), float_nan);
     for (std::size_t i = 0; i < view.tokens(); ++i)
       for (std::size_t h = 0; h < view.heads(); ++h)
         std::copy_n(view.row(i, h), view.dimension(), store.data() + h * head + i * row);
@@ -464,7 +462,7 @@ TEST(KnnAttention, TheTopAlonePromisesNothing) {
         reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
     for (std::size_t i = 0; i < out.rows.size(); ++i) {
       EXPECT_EQ(out.rows[i].samples, 0u);
-      EXPECT_EQ(out.rows[i].error, infinity);
+      EXPECT_EQ(out.rows[i].error, float_infinity);
       EXPECT_EQ(out.rows[i].target_met, !options.accuracy.has_value());
       const auto row = static_cast<Eigen::Index>(i);
       EXPECT_LT(out.log_sum_exp(row, 0), reference.log_sum_exp(row, 0) + 1e-5);  // a part of Z

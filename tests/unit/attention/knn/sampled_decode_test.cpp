@@ -7,6 +7,7 @@
 
 #include "decode_problems.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -75,8 +76,7 @@ void expect_equal(const AttentionOutput& a, const AttentionOutput& b) {
 
 template <class T>
 class SampledDecoderOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(SampledDecoderOf, Scalars);
+TYPED_TEST_SUITE(SampledDecoderOf, CacheScalars);
 
 TYPED_TEST(SampledDecoderOf, IsNearExactAttentionForEveryGrouping) {
   for (const std::size_t group : {1, 3, 8})

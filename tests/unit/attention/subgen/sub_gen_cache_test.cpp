@@ -12,11 +12,12 @@
 #include "cache_files.hpp"
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
+#include "scalars.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 const SubGenEstimator estimators[] = {SubGenEstimator::plain, SubGenEstimator::self_normalised,
                                       SubGenEstimator::mean_shifted, SubGenEstimator::stratified,
                                       SubGenEstimator::centred};
@@ -271,8 +272,7 @@ TEST(SubGenCache, OptionsOfAttentionAreThoseOfExactAttention) {
 
 template <class T>
 class SubGenCacheOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(SubGenCacheOf, Scalars);
+TYPED_TEST_SUITE(SubGenCacheOf, CacheScalars);
 
 TYPED_TEST(SubGenCacheOf, KeepsWhatItWasGiven) {
   using T = TypeParam;

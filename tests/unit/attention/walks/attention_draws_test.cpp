@@ -6,6 +6,7 @@
 
 #include "laws.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -161,7 +162,6 @@ TEST(AttentionDraws, RefusesBadInput) {
   Problem p;
   const AttentionDraws draws(p.keys);
   PhiloxEngine engine(10);
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(message_of<std::invalid_argument>([&] { AttentionDraws(p.keys, {.scale = nan}); }),
             "lazygumbel: scale = nan: must be finite");
   EXPECT_EQ(

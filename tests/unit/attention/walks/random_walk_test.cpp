@@ -5,6 +5,7 @@
 
 #include "laws.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -138,7 +139,6 @@ TEST(RandomWalk, DoesNotDependOnThreads) {
 TEST(RandomWalk, RefusesBadInput) {
   const auto steps = shift_steps();
   PhiloxEngine engine(14);
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const auto message = [](auto&& call) { return message_of<std::invalid_argument>(call); };
   Vector<double> x = Vector<double>::Ones(5);
   EXPECT_EQ(message([&] { walk_product(steps, x, 1, engine); }),

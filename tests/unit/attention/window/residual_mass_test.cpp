@@ -9,11 +9,10 @@
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// One row of one head: o and log Z.
 AttentionOutput row_of(std::initializer_list<float> values, double log_z) {
@@ -164,7 +163,6 @@ TEST(ResidualMass, NamesWhatIsWrong) {
   const auto says = [&](const ResidualMass& mass, std::size_t i = 0, std::size_t h = 0) {
     return message_of<std::invalid_argument>([&] { add_residual(mass, i, h, out); });
   };
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(says({}, 1), "lazygumbel: query = 1: must be below 1");
   EXPECT_EQ(says({}, 0, 3), "lazygumbel: head = 3: must be below 1");
   EXPECT_EQ(says({nan, 1.0, {}}), "lazygumbel: mass.logit = nan: must be finite or -infinity");

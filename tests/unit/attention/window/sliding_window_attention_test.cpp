@@ -9,13 +9,11 @@
 #include "attention_checks.hpp"
 #include "attention_inputs.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "window_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 std::string text(const SlidingWindowOptions& window) {
   return "window " + std::to_string(window.window) + ", logit " +
@@ -225,25 +223,25 @@ TEST(SlidingWindowAttention, ReadsWhatCounts) {
         sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5, logit});
       });
     };
-    inputs.keys.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(nan);
+    inputs.keys.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(float_nan);
     EXPECT_EQ(says(0.0), "(nothing was thrown)");
-    inputs.values.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(nan);
+    inputs.values.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(float_nan);
     EXPECT_EQ(says(-infinity), "(nothing was thrown)");
     inputs.keys.setZero();
     EXPECT_EQ(says(0.0), "lazygumbel: values(token 0, head 0, 0) = nan: must be finite");
     inputs.values.setZero();
     // The oldest token that some window has.
-    inputs.keys(60 - static_cast<Eigen::Index>(m) - 4, 1) = nan;
+    inputs.keys(60 - static_cast<Eigen::Index>(m) - 4, 1) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: keys(token " + std::to_string(56 - m) +
                                    ", head 0, 1) = nan: must be finite");
     inputs.keys.setZero();
     inputs.keys(59, 1) = static_cast<float>(infinity);
     EXPECT_EQ(says(-infinity), "lazygumbel: keys(token 59, head 0, 1) = inf: must be finite");
     inputs.keys.setZero();
-    inputs.values(55, 2) = nan;
+    inputs.values(55, 2) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: values(token 55, head 0, 2) = nan: must be finite");
     inputs.values.setZero();
-    inputs.queries(1, 2) = nan;
+    inputs.queries(1, 2) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: queries(token 1, head 0, 2) = nan: must be finite");
   }
 }
@@ -252,20 +250,20 @@ TEST(SlidingWindowAttention, NamesOnlyWhatIsRead) {
   for (const std::size_t m : {2, 30}) {
     const auto unread = static_cast<Eigen::Index>(56 - m);  // rows before every window
     AttentionInputs<float> inputs(m, 60, 4, 3);
-    inputs.keys.topRows(unread).setConstant(nan);
+    inputs.keys.topRows(unread).setConstant(float_nan);
     const auto says = [&](double logit) {
       return message_of<std::invalid_argument>([&] {
         sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5, logit});
       });
     };
-    inputs.values(58, 1) = nan;  // keys that are not read are NaN, too
+    inputs.values(58, 1) = float_nan;  // keys that are not read are NaN, too
     EXPECT_EQ(says(0.5), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
     EXPECT_EQ(says(-infinity), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
-    inputs.values.topRows(unread).setConstant(nan);
+    inputs.values.topRows(unread).setConstant(float_nan);
     EXPECT_EQ(says(0.5), "lazygumbel: values(token 0, head 0, 0) = nan: must be finite");
     EXPECT_EQ(says(-infinity), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
     inputs.values(58, 1) = 0.0F;
-    inputs.keys(59, 2) = nan;
+    inputs.keys(59, 2) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: keys(token 59, head 0, 2) = nan: must be finite");
     inputs.keys.row(59).setConstant(3e38F);
     inputs.queries.setOnes();

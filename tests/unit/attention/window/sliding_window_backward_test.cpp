@@ -11,13 +11,12 @@
 #include "attention_checks.hpp"
 #include "attention_inputs.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "window_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 const double logits[] = {0.0, 1.5, -3.0, -infinity};
 
 template <class T>
@@ -312,8 +311,8 @@ TEST(SlidingWindowBackward, OneMatrixAndReusedMemory) {
   const SlidingWindowOptions window{9, 0.5};
   const AttentionGradients expected = backward(inputs, window);
   AttentionGradients out;
-  out.queries.setConstant(3, 3, nan);
-  out.keys.setConstant(40, 99, nan);
+  out.queries.setConstant(3, 3, float_nan);
+  out.keys.setConstant(40, 99, float_nan);
   out.residual_logit = 7.0;
   sliding_window_backward(inputs.q(), inputs.k(), inputs.v(), window, {},
                           sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window),
@@ -360,7 +359,7 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
     EXPECT_NE(says({5, logit}).find("is not of these queries, keys and options"),
               std::string::npos);
   AttentionInputs<float> bad = inputs;
-  bad.keys(19, 2) = nan;
+  bad.keys(19, 2) = float_nan;
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: keys(token 19, head 0, 2) = nan: must be finite");
   bad = inputs;
@@ -368,11 +367,11 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: values(token 0, head 0, 1) = inf: must be finite");
   bad = inputs;
-  bad.queries(3, 5) = nan;
+  bad.queries(3, 5) = float_nan;
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
   bad = inputs;
-  bad.gradients(11, 11) = nan;
+  bad.gradients(11, 11) = float_nan;
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: output_gradients(token 11, head 1, 5) = nan: must be finite");
 }

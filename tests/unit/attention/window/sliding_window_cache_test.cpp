@@ -14,12 +14,13 @@
 #include "cache_files.hpp"
 #include "long_stream.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
+#include "scalars.hpp"
 #include "window_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t heads = 2, d = 5, dv = 3;
 
 template <class T>
@@ -27,8 +28,7 @@ class SlidingWindowCacheOf : public ::testing::Test {
   static_assert(MergeableKvCache<SlidingWindowCache<T>>);
   static_assert(std::copyable<SlidingWindowCache<T>>);
 };
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(SlidingWindowCacheOf, Scalars);
+TYPED_TEST_SUITE(SlidingWindowCacheOf, CacheScalars);
 
 /// Inputs of 2 kv heads with values of mean 1.
 template <class T = float>

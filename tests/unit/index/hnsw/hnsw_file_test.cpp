@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "non_finite.hpp"
+
 // Saved HnswIndex files: what goes in comes out, and whatever is wrong with a file is a file_error.
 
 namespace lazygumbel::testing {
@@ -435,8 +437,6 @@ TEST_F(HnswForgery, RowsThatAreNotFinite) {
 
 TEST_F(HnswForgery, NormsThatDoNotMatch) {
   const std::string expected = "is corrupted: its norms do not match its rows";
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   for (const double norm : {0.0, -1.0, nan, infinity})
     EXPECT_EQ(after([&](Forgery& f) { f.put(Forgery::max_norm, norm); }), expected) << norm;
   for (const double bound : {-1.0, nan, infinity})

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "scalars.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
@@ -80,7 +82,6 @@ void expect_sound(const HnswIndex<Scalar>& index, const Vector<Scalar>& query, s
 
 template <class Scalar>
 class Hnsw : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Hnsw, Scalars);
 
 // Seeded rows: the recall is a fixed number, above 0.97 in all four cases when this was written.

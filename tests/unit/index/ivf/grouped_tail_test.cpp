@@ -2,14 +2,13 @@
 
 #include <cmath>
 #include <lazygumbel/index/ivf/detail/grouped_tail.hpp>
-#include <limits>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Item i is in list i % lists.
 lazygumbel::detail::ListDirectory directory_of(std::size_t items, std::size_t lists) {

@@ -16,13 +16,13 @@
 #include <statistics.hpp>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "non_finite.hpp"
+#include "scalars.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 IvfParameters with(std::size_t lists, std::size_t probes = 0) {
   IvfParameters p;
@@ -64,7 +64,6 @@ double query_length(const RowMatrix<Scalar>& rows) {
 
 template <class Scalar>
 class Ivf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Ivf, Scalars);
 
 TYPED_TEST(Ivf, HoldsTheRows) {

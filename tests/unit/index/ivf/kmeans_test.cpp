@@ -9,6 +9,8 @@
 #include <set>
 #include <vector>
 
+#include "scalars.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
@@ -41,7 +43,6 @@ double distortion(const RowMatrix<Scalar>& rows, const RowMatrix<Scalar>& centro
 
 template <class Scalar>
 class Kmeans : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Kmeans, Scalars);
 
 TYPED_TEST(Kmeans, FindsSeparatedClusters) {

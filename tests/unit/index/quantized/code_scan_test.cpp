@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "scalars.hpp"
+
 // Numbers beside coded rows: the scores <q, x_i> + c o_i, which every kernel that this machine
 // supports must bound, c o_i being rounded by no more than what the caller adds to `slack`, as
 // CodedQuery says. Without such numbers the coefficient changes nothing. Bounds without them:
@@ -111,7 +113,6 @@ class CodeScan : public ::testing::Test {
     }
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(CodeScan, Scalars);
 
 TYPED_TEST(CodeScan, BoundsHoldWithOffsets) {

@@ -4,7 +4,8 @@
 #include <code_bounds.hpp>
 #include <iostream>
 #include <message_of.hpp>
-#include <utility>
+
+#include "scalars.hpp"
 
 // The certificate of ScalarQuantizedIndex: lower <= score <= upper for the true score and for the
 // computed one, whatever the rows, the query, the dimension, the bits and the instruction set. The
@@ -68,7 +69,6 @@ class QuantizedBound : public ::testing::Test {
     return queries;
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(QuantizedBound, Scalars);
 
 TYPED_TEST(QuantizedBound, HoldsInEveryDimension) {

@@ -8,10 +8,10 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 std::vector<Simd> supported() {
   std::vector<Simd> all;

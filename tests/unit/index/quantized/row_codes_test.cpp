@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "scalars.hpp"
+
 // What RowCodes promises of each row, held against long double: the residual norm, the norms, and
 // that neither is much larger than it must be; equal codes whatever the instruction set, the number
 // of threads and the pieces in which rows arrive. What follows for scores is in
@@ -166,7 +168,6 @@ class RowCoding : public ::testing::Test {
   }
   static constexpr double slack = std::is_same_v<Scalar, float> ? 0.06 : 0.08;
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(RowCoding, Scalars);
 
 TYPED_TEST(RowCoding, KeepsItsPromisesForHardRows) {

@@ -18,13 +18,14 @@
 #include <utility>
 #include <vector>
 
+#include "non_finite.hpp"
+#include "scalars.hpp"
+
 // What a ScalarQuantizedIndex does; quantized_bound_test.cpp has its certificate,
 // quantized_tail_test.cpp its tails, statistical/quantized_law_test.cpp the laws of draws.
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 std::vector<Simd> supported() {
   std::vector<Simd> all;
@@ -82,7 +83,6 @@ class Quantized : public ::testing::Test {
     }
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Quantized, Scalars);
 
 static_assert(BatchTailIndex<ScalarQuantizedIndex<float>> &&

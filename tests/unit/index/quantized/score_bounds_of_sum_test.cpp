@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "scalars.hpp"
+
 // ScalarQuantizedIndex::score_bounds_of_sum: bounds on the sum of several queries' scores.
 
 namespace lazygumbel::testing {
@@ -57,7 +59,6 @@ class BoundsOfSum : public ::testing::Test {
     return width / static_cast<double>(n);
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(BoundsOfSum, Scalars);
 
 TYPED_TEST(BoundsOfSum, HoldForOneTwoAndThreeQueries) {

@@ -13,11 +13,10 @@
 
 #include "capped_reference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 std::vector<double> projected(const std::vector<double>& log_weights, double s) {
   std::vector<double> y(log_weights.size());

@@ -12,6 +12,7 @@
 #include "item_process.hpp"
 #include "linear_programs.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
 // The promise of ConstraintIndex: whatever rows, bounds, points, scales and kinds of scan, no score
 // as computed lies above the log intensity of its item, and none outside the head above the
@@ -126,7 +127,6 @@ ScanCounts expect_walk(int kind, std::size_t m, std::size_t d, double unit, doub
 
 template <class Scalar>
 class ConstraintIndexOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(ConstraintIndexOf, Scalars);
 
 TYPED_TEST(ConstraintIndexOf, BoundsEveryScoreAlongWalks) {

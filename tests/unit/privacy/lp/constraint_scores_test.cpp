@@ -11,6 +11,7 @@
 #include "indexes.hpp"
 #include "linear_programs.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -24,7 +25,6 @@ Vector<double> theta_of(const std::vector<double>& x, double scale) {
 
 template <class Scalar>
 class ConstraintScoresOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(ConstraintScoresOf, Scalars);
 
 // All three ways to a score give one number, bit for bit: a lazy draw mixes them.

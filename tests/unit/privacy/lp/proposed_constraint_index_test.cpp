@@ -12,6 +12,7 @@
 
 #include "message_of.hpp"
 #include "sampled_clipping.hpp"
+#include "scalars.hpp"
 
 // What ProposedConstraintIndex states when its proposer misses nothing must bound all scores as
 // computed, without a gap; what it returns must be the proposer's items with the scores of
@@ -59,7 +60,6 @@ double excess(const ConstraintScores<Scalar>& scores, const Proposer& proposer,
 
 template <class Scalar>
 class ProposedConstraints : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(ProposedConstraints, Scalars);
 
 // Roundings of the proposer's floats are the index's to add, not the caller's.

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <lazygumbel/index/checked_search.hpp>
 #include <lazygumbel/privacy/lp/detail/sampled_constraint_index.hpp>
-#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "message_of.hpp"
 #include "sampled_clipping.hpp"
+#include "scalars.hpp"
 
 // What SampledConstraintIndex says, against the plain loops of sampled_clipping.hpp. The law of
 // draws by it: tests/statistical/privacy/lp/sampled_selection_law_test.cpp; its sensitivity:
@@ -31,7 +31,6 @@ class SampledConstraints : public ::testing::Test {
  protected:
   static constexpr double tolerance = std::is_same_v<Scalar, float> ? 1e-5 : 1e-12;
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(SampledConstraints, Scalars);
 
 /// How many retrievals had to carry the bound of items that the level does not cover.

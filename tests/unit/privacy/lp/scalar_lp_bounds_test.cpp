@@ -6,17 +6,13 @@
 #include <string>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
 const ScalarLpSize program{
     .constraints = 100'000, .variables = 50, .width = 1.0, .sensitivity = 1e-4};
-
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
 
 TEST(ScalarLpViolation, GoldenValues) {
   // sqrt(2 ln 50 / 100) + (2e-4 / .05) ln(1e5 * 100 / .05), by hand.
@@ -54,7 +50,6 @@ TEST(ScalarLpViolation, Refusals) {
     change(size);
     return refusal([&] { scalar_lp_violation(size, rounds, epsilon); });
   };
-  const double nan = std::nan("");
   EXPECT_EQ(with([](auto& s) { s.constraints = 0; }),
             "lazygumbel: constraints = 0: must be at least 1");
   EXPECT_EQ(with([](auto& s) { s.variables = 0; }),

@@ -7,7 +7,6 @@
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <limits>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "linear_programs.hpp"
@@ -21,11 +20,6 @@ using lazygumbel::detail::lp_noise;
 using lazygumbel::detail::plan_scalar_lp;
 using lazygumbel::detail::scalar_lp_size;
 using lazygumbel::detail::ScalarLpPlan;
-
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
 
 template <class Scalar = double>
 RowStore<Scalar> store(const RowMatrix<double>& rows) {

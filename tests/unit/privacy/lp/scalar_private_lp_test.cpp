@@ -26,11 +26,6 @@ RowMatrix<double> two_rows() {
 
 const ScaledSimplex standard = ScaledSimplex::of_total(2);
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 TEST(ScalarPrivateLp, APrivateMatrixOwnedAndViewed) {
   const ScalarLpOptions options{
       .neighbours = LpNeighbours::matrix, .sensitivity = 0.01, .width = 1.0, .rounds = 3};

@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <lazygumbel/privacy/release/detail/error_scanner.hpp>
 #include <lazygumbel/privacy/workload/box_workload.hpp>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "clipped_scores.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "workload_checks.hpp"
 
 // ErrorScanner: its bounds hold, are no larger than need be, have the sensitivity of the answers,
@@ -18,8 +18,6 @@
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// |e_j| <= bound_j for the exact errors, and bound_j <= |e_j| + `loose`.
 void expect_bounds(const ErrorBounds& bounds, const std::vector<double>& errors, double loose) {

@@ -2,10 +2,10 @@
 
 #include <cmath>
 #include <lazygumbel/privacy/release/method_hint.hpp>
-#include <limits>
 #include <string>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -110,7 +110,6 @@ TEST(MethodHint, Refusals) {
       method_hint({cells, queries, records}, Accountant::pure, amount);
     });
   };
-  const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(refusal(0, 1, 1, 1), "lazygumbel: cells = 0: must be at least 1");
   EXPECT_EQ(refusal(1, 0, 1, 1), "lazygumbel: queries = 0: must be at least 1");
   EXPECT_EQ(refusal(1, 1, 0, 1), "lazygumbel: records = 0: must lie in [1, 1e300]");

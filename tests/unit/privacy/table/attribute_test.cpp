@@ -12,11 +12,6 @@
 namespace lazygumbel::testing {
 namespace {
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
 

@@ -13,11 +13,6 @@ namespace {
 using Counts = std::vector<std::int64_t>;
 using Codes = std::vector<std::uint32_t>;
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 Domain domain() {
   return Domain({Attribute::categories("a", {"x", "y"}), Attribute::integers("b", 0, 2)});
 }

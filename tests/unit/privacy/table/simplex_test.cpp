@@ -13,16 +13,12 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
 using Values = std::vector<double>;
-
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
 
 Values projected(Values v, double total) {
   project_to_simplex(v, total);
@@ -125,7 +121,6 @@ TEST(Simplex, ExtremeValues) {
 }
 
 TEST(Simplex, Refusals) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(refusal([] { projected({}, 1); }), "lazygumbel: values.size() = 0: must be at least 1");
   EXPECT_EQ(
       refusal([] { projected({1}, -1); }),

@@ -20,11 +20,6 @@ using Weights = std::vector<double>;
 using Codes = std::vector<std::uint32_t>;
 using Places = std::vector<std::size_t>;
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 Domain domain() {
   return Domain({Attribute::integers("a", 0, 1), Attribute::integers("b", 0, 2),
                  Attribute::integers("c", 0, 1)});

@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <lazygumbel/privacy/workload/bit_workload.hpp>
 #include <lazygumbel/privacy/workload/box_workload.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <scripted_engine.hpp>
 #include <span>
 #include <string>
 #include <vector>
 #include <workload_checks.hpp>
+
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -182,13 +183,11 @@ TEST(BitWorkload, Refuses) {
   auto bits = BitWorkload::random(3, 2, engine);
   check_lengths(bits);
   std::vector<double> answers(2);
-  const double infinity = std::numeric_limits<double>::infinity();
   for (const double bad : {infinity, -infinity})
     EXPECT_EQ(refused([&] {
                 bits.answers(std::vector<double>{1.0, bad, 2.0}, answers);
               }),
               "lazygumbel: sum |weights| = inf: must be finite");
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(refused([&] {
               bits.answers(std::vector<double>{1.0, nan, 2.0}, answers);
             }),

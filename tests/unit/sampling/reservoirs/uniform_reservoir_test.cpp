@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "reservoir_file.hpp"
 #include "scripted_engine.hpp"
 
@@ -167,7 +168,6 @@ TEST(UniformReservoir, WhatCannotBeIsNotRead) {
   };
   const std::string start = "lazygumbel: " + file.path().string() + " is corrupted: a reservoir";
   EXPECT_EQ(fails(0, 0, 0, 1.0), start + " has no capacity");
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const double largest : {0.0, -0.5, 1.5, nan, std::numeric_limits<double>::infinity()})
     EXPECT_EQ(fails(4, 9, 9, largest),
               start + "'s largest clock is " + lazygumbel::detail::text_of(largest));

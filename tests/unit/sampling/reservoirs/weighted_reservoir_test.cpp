@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "reservoir_file.hpp"
 #include "scripted_engine.hpp"
 
@@ -20,7 +21,6 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double largest = std::numeric_limits<double>::max();
 
 /// The slots that take an item.
@@ -195,7 +195,6 @@ TEST(WeightedReservoir, WhatCannotBeIsNotRead) {
         [&] { read_numbers<WeightedReservoir>(file, slots, total, next); });
   };
   const std::string start = "lazygumbel: " + file.path().string() + " is corrupted: a reservoir";
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const double total : {-1.0, nan, infinity})
     EXPECT_EQ(fails(4, total, 9.0), start + "'s total is " + lazygumbel::detail::text_of(total));
   for (const double next : {0.0, -1.0, 4.5, nan})
