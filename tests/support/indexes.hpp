@@ -256,4 +256,21 @@ class HostileIndex {
 };
 static_assert(MipsIndex<HostileIndex>);
 
+/// The index's answer to one query.
+template <class Index>
+Retrieval search(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                 std::size_t k) {
+  Retrieval found;
+  index.search(query, k, found);
+  return found;
+}
+
+/// n normal scores of mean zero and this standard deviation.
+inline std::vector<double> normal_scores(std::size_t n, double sd) {
+  const RowMatrix<double> column = gaussian_rows<double>(n, 1, 1);
+  std::vector<double> scores;
+  for (Eigen::Index i = 0; i < column.rows(); ++i) scores.push_back(sd * column(i, 0));
+  return scores;
+}
+
 }  // namespace lazygumbel::testing

@@ -93,12 +93,6 @@ RowMatrix<float> unit_rows(std::size_t n, std::size_t d, std::uint64_t seed) {
   return gaussian_rows<float>(n, d, seed).rowwise().normalized();
 }
 
-Retrieval search(const FaissIndex& index, const Vector<float>& query, std::size_t k) {
-  Retrieval found;
-  index.search(query, k, found);
-  return found;
-}
-
 TEST(FaissIndex, ScoresAreInnerProductsWhateverTheMetric) {
   const RowMatrix<float> rows = unit_rows(500, 16, 1);
   for_each_kind(rows, [&](const FaissIndex& index, const std::string& name) {

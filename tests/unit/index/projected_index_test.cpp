@@ -32,14 +32,6 @@ RowMatrix<Scalar> near_subspace(std::size_t n, std::size_t d, std::size_t rank, 
   return rows.template cast<Scalar>();
 }
 
-template <class Index>
-Retrieval search(const Index& index, const Vector<typename Index::scalar_type>& query,
-                 std::size_t k) {
-  Retrieval found;
-  index.search(query, k, found);
-  return found;
-}
-
 template <class Scalar>
 class Projected : public ::testing::Test {};
 TYPED_TEST_SUITE(Projected, Scalars);

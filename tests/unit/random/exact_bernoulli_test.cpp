@@ -12,8 +12,6 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::uint64_t all_ones = 0xffffffffffffffff;
-
 // n = 1e6 trials; refused when either tail is below 5e-7 (false alarm 1e-6 a probability). A
 // probability of 1/2 that is off by 0.003 shows with probability 0.9.
 template <class Trial>

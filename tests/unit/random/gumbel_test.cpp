@@ -15,8 +15,6 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::uint64_t all_ones = 0xffffffffffffffff;
-
 template <class Draw>
 std::vector<double> draws(std::size_t n, std::uint64_t seed, Draw&& draw) {
   PhiloxEngine engine(seed);

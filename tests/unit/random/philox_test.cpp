@@ -4,10 +4,10 @@
 #include <lazygumbel/random/philox.hpp>
 #include <set>
 
+#include "scripted_engine.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr std::uint64_t all_ones = 0xffffffffffffffff;
 
 /// The engine at block `number` of its stream; discard takes 64 bits, two values make a block.
 PhiloxEngine at_block(std::uint64_t seed, std::uint64_t stream, std::uint64_t number) {

@@ -30,7 +30,7 @@ const std::vector<IndexCost> costs = {
 };
 
 template <class Scalar>
-RowPointer<Scalar> view(const RowMatrix<Scalar>& rows) {
+RowPointer<Scalar> rows_view(const RowMatrix<Scalar>& rows) {
   return {rows.data(), rows.rows(), rows.cols(), Eigen::OuterStride<>(rows.cols())};
 }
 
@@ -207,7 +207,7 @@ TEST(BuildIndex, EveryKindIsBuiltAndDrawnFrom) {
   const auto rows = gaussian_rows<float>(200, 5, 1);
   const Vector<float> theta = gaussian_query<float>(5, 2);
   for (const IndexKind kind : all_kinds) {
-    const AnyIndex<float> built = build_index(kind, view(rows));
+    const AnyIndex<float> built = build_index(kind, rows_view(rows));
     EXPECT_EQ(built.index(), static_cast<std::size_t>(kind));
     std::visit(
         [&](const auto& index) {
@@ -230,7 +230,7 @@ TEST(BuildIndex, FlatAndQuantizedViewTheRows) {
           else
             return index.row(0).data();
         },
-        build_index(kind, view(rows)));
+        build_index(kind, rows_view(rows)));
   };
   EXPECT_EQ(data_of(IndexKind::flat), rows.data());
   EXPECT_EQ(data_of(IndexKind::scalar_quantized), rows.data());
@@ -241,7 +241,7 @@ TEST(BuildIndex, FlatAndQuantizedViewTheRows) {
 TEST(BuildIndex, RefusesEmptyRows) {
   const RowMatrix<float> none(0, 3);
   for (const IndexKind kind : all_kinds)
-    EXPECT_THROW(build_index(kind, view(none)), std::invalid_argument) << name_of(kind);
+    EXPECT_THROW(build_index(kind, rows_view(none)), std::invalid_argument) << name_of(kind);
 }
 
 }  // namespace

@@ -5,19 +5,11 @@
 #include <statistics.hpp>
 #include <vector>
 
+#include "list_directories.hpp"
 #include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-/// Item i is in list i % lists.
-lazygumbel::detail::ListDirectory directory_of(std::size_t items, std::size_t lists) {
-  lazygumbel::detail::ListDirectory directory;
-  for (std::size_t g = 0; g < lists; ++g) directory.open();
-  directory.grow(items);
-  for (item_id id = 0; id < items; ++id) directory.append(id % lists, id);
-  return directory;
-}
 
 // List 0 is scanned, and item 0 of it is in the head.
 TEST(ListProposals, ProposesItemsWithTheirIntensities) {

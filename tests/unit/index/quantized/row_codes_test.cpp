@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "scalars.hpp"
+#include "simds.hpp"
 
 // What RowCodes promises of each row, held against long double: the residual norm, the norms, and
 // that neither is much larger than it must be; equal codes whatever the instruction set, the number
@@ -29,13 +30,6 @@ constexpr std::size_t tile_rows = lazygumbel::detail::tile_rows;
 constexpr std::size_t dimensions[] = {1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,
                                       31, 63, 64, 65, 100, 127, 128, 129, 191, 300, 2880};
 
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
-
 template <class Scalar>
 RowCodes coded(int bits, const RowMatrix<Scalar>& rows, Simd simd = Simd::portable,
                std::size_t threads = 1) {
@@ -47,7 +41,7 @@ RowCodes coded(int bits, const RowMatrix<Scalar>& rows, Simd simd = Simd::portab
 float scale_of(std::uint32_t word) { return std::bit_cast<float>(word & 0xffff0000U); }
 
 /// Everything, to the last bit, padding included.
-void expect_same(const RowCodes& a, const RowCodes& b) {
+void expect_same_codes(const RowCodes& a, const RowCodes& b) {
   ASSERT_EQ(a.size(), b.size());
   ASSERT_EQ(a.largest_scale(), b.largest_scale());
   for (std::size_t t = 0; t < a.tiles(); ++t) {
@@ -195,7 +189,7 @@ TYPED_TEST(RowCoding, KeepsItsPromisesForTheLargestDimension) {
   for (const int bits : {4, 8}) {
     const RowCodes codes = coded(bits, rows);
     for (Eigen::Index i = 0; i < rows.rows(); ++i) check_row(codes, rows, i, this->slack);
-    for (const Simd simd : supported()) expect_same(coded(bits, rows, simd), codes);
+    for (const Simd simd : supported_simds()) expect_same_codes(coded(bits, rows, simd), codes);
   }
 }
 
@@ -204,9 +198,9 @@ TYPED_TEST(RowCoding, EveryInstructionSetGivesTheSameCodes) {
     for (const auto& [kind, rows] : this->kinds(d))
       for (const int bits : {4, 8}) {
         const RowCodes codes = coded(bits, rows);
-        for (const Simd simd : supported()) {
+        for (const Simd simd : supported_simds()) {
           SCOPED_TRACE(std::string(name_of(simd)) + ", " + kind + ", d = " + std::to_string(d));
-          expect_same(coded(bits, rows, simd), codes);
+          expect_same_codes(coded(bits, rows, simd), codes);
           if (this->HasFatalFailure()) return;
         }
       }
@@ -218,19 +212,19 @@ TYPED_TEST(RowCoding, DoesNotDependOnThreadsOrPieces) {
     for (const int bits : {4, 8}) {
       const RowCodes codes = coded(bits, rows);
       for (const std::size_t threads : {0, 2, 3})
-        expect_same(coded(bits, rows, best_simd(), threads), codes);
+        expect_same_codes(coded(bits, rows, best_simd(), threads), codes);
       for (const Eigen::Index piece : {1, 15, 16, 17, 63, 64, 65, 399}) {
         RowCodes grown(bits, d);
         for (Eigen::Index at = 0; at < 400; at += piece)
           grown.append<TypeParam>(rows.middleRows(at, (std::min)(piece, 400 - at)), 1);
-        expect_same(grown, codes);
+        expect_same_codes(grown, codes);
       }
       const RowMatrix<TypeParam> wide = gaussian_rows<TypeParam>(1, 400 * (d + 3), 3);
       const RowPointer<TypeParam> strided(wide.data(), 400, static_cast<Eigen::Index>(d),
                                           Eigen::OuterStride<>(static_cast<Eigen::Index>(d + 3)));
       RowCodes of_strided(bits, d);
       of_strided.append<TypeParam>(strided, 1);
-      expect_same(of_strided, coded(bits, RowMatrix<TypeParam>(strided)));
+      expect_same_codes(of_strided, coded(bits, RowMatrix<TypeParam>(strided)));
     }
   }
 }

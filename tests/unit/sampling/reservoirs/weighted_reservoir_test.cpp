@@ -45,7 +45,8 @@ std::vector<std::size_t> all(std::size_t slots) {
   return numbers;
 }
 
-WeightedReservoir fed(std::size_t slots, std::size_t items, PhiloxEngine& engine) {
+WeightedReservoir weighted_reservoir_of(std::size_t slots, std::size_t items,
+                                        PhiloxEngine& engine) {
   WeightedReservoir reservoir(slots);
   for (std::size_t i = 0; i < items; ++i)
     offer(reservoir, 1.0 + 0.25 * static_cast<double>(i % 3), engine);
@@ -123,7 +124,7 @@ TEST(WeightedReservoir, AnOverwhelmingWeightTakesAllSlots) {
 
 TEST(WeightedReservoir, BadWeightsAreRefused) {
   PhiloxEngine engine(5);
-  WeightedReservoir reservoir = fed(3, 4, engine);
+  WeightedReservoir reservoir = weighted_reservoir_of(3, 4, engine);
   const WeightedReservoir same = reservoir;
   for (const double weight : {-1.0, -5e-324, infinity, -infinity})
     EXPECT_EQ(message_of<std::invalid_argument>([&] { offer(reservoir, weight, engine); }),
@@ -146,15 +147,15 @@ TEST(WeightedReservoir, BadWeightsAreRefused) {
 TEST(WeightedReservoir, MergeKeepsTheBooks) {
   PhiloxEngine engine(6);
   ScriptedEngine<std::uint64_t> none_left{};
-  WeightedReservoir full = fed(6, 20, engine), empty(6);
+  WeightedReservoir full = weighted_reservoir_of(6, 20, engine), empty(6);
   const WeightedReservoir same = full;
   EXPECT_TRUE(merge(full, empty, none_left).empty());
   EXPECT_EQ(full, same) << "an empty one changes nothing";
   EXPECT_EQ(merge(empty, full, engine), all(6)) << "into an empty one comes all";
   EXPECT_EQ(empty.total(), full.total());
   for (int repeat = 0; repeat < 1000; ++repeat) {
-    WeightedReservoir reservoir = fed(6, 5, engine);
-    const WeightedReservoir other = fed(6, 9, engine);
+    WeightedReservoir reservoir = weighted_reservoir_of(6, 5, engine);
+    const WeightedReservoir other = weighted_reservoir_of(6, 9, engine);
     const double total = reservoir.total() + other.total();
     const auto taken = merge(reservoir, other, engine);
     EXPECT_EQ(reservoir.total(), total);
@@ -169,8 +170,8 @@ TEST(WeightedReservoir, MergeKeepsTheBooks) {
 
 TEST(WeightedReservoir, MergeOfOtherSlotsIsRefused) {
   PhiloxEngine engine(7);
-  WeightedReservoir reservoir = fed(5, 9, engine);
-  const WeightedReservoir same = reservoir, other = fed(4, 9, engine);
+  WeightedReservoir reservoir = weighted_reservoir_of(5, 9, engine);
+  const WeightedReservoir same = reservoir, other = weighted_reservoir_of(4, 9, engine);
   EXPECT_EQ(message_of<std::invalid_argument>([&] { merge(reservoir, other, engine); }),
             "lazygumbel: other.slots() = 4: must be 5");
   EXPECT_EQ(reservoir, same);
@@ -179,7 +180,7 @@ TEST(WeightedReservoir, MergeOfOtherSlotsIsRefused) {
 TEST(WeightedReservoir, WhatIsReadBackHasTheSameFuture) {
   for (const std::size_t items : {0, 1, 2, 1000}) {
     PhiloxEngine engine(8, items);
-    WeightedReservoir reservoir = fed(64, items, engine);
+    WeightedReservoir reservoir = weighted_reservoir_of(64, items, engine);
     WeightedReservoir back = read_back(reservoir);
     EXPECT_EQ(back, reservoir);
     PhiloxEngine same = engine;
