@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "non_finite.hpp"
+
 /// \file
 /// Indexes for tests: the smallest legal one, one with masked items, and one that breaks the
 /// contract of MipsIndex in a way of one's choice; and the rows to fill them with.
@@ -181,8 +183,6 @@ class HostileIndex {
   }
 
   void corrupt(Retrieval& found) const {
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     auto& [ids, scores, bound, guarantee] = found;
     switch (fault_) {
       case Fault::none:

@@ -114,8 +114,8 @@ struct Verdict {
 
 Verdict judge(Defect defect, double sigma, std::size_t dv, double delta) {
   const DecodeProblem problem = gaussian_decode(2048, 32, dv, sigma, 1, 31);
-  const DecodeTruth truth = plain_decode(
-      problem.keys, problem.values, problem.queries.row(0).transpose().cast<double>());
+  const DecodeTruth truth =
+      plain_decode(problem.keys, problem.values, problem.queries.row(0).transpose().cast<double>());
   Step step(problem, 128, defect);
   Verdict verdict;
   std::vector<std::vector<double>> seen(dv + 1);

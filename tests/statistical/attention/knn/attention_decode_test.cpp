@@ -49,8 +49,8 @@ struct Coverage {
   std::size_t runs = 0, misses = 0, exact = 0, samples = 0, outside_report = 0;
 };
 
-Coverage coverage(const DecodeProblem& problem, const KnnAttentionOptions& options,
-                  std::size_t repeats) {
+Coverage decode_coverage(const DecodeProblem& problem, const KnnAttentionOptions& options,
+                         std::size_t repeats) {
   const KeyValueCache<float> cache = cache_of(problem);
   lazygumbel::detail::SampledDecoder<float> decoder = decoder_of(problem, options);
   Coverage all;
@@ -109,9 +109,9 @@ TEST(AttentionDecode, TargetsAreMetByLists) {
   options.index = KeyIndex::lists;
   options.accuracy = Accuracy(0.04, 0.1);
   for (const bool clusters : {true, false}) {
-    const Coverage seen = coverage(clusters ? clustered_decode(20000, 64, 64, 64, 20, 26)
-                                            : gaussian_decode(20000, 64, 64, 2.0, 20, 27),
-                                   options, 100);
+    const Coverage seen = decode_coverage(clusters ? clustered_decode(20000, 64, 64, 64, 20, 26)
+                                                   : gaussian_decode(20000, 64, 64, 2.0, 20, 27),
+                                          options, 100);
     EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << clusters;
     EXPECT_LT(seen.exact, clusters ? seen.runs / 20 : seen.runs + 1);
   }
@@ -122,7 +122,7 @@ TEST(AttentionDecode, TargetsAreMetOnGaussianKeys) {
     const DecodeProblem problem = gaussian_decode(20000, 64, 64, sigma, 20, 21);
     KnnAttentionOptions options = plain_options();
     options.accuracy = Accuracy(0.04, 0.1);
-    const Coverage seen = coverage(problem, options, 100);
+    const Coverage seen = decode_coverage(problem, options, 100);
     EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << sigma;
     EXPECT_LT(seen.exact, seen.runs / 100) << sigma;
   }
@@ -132,7 +132,7 @@ TEST(AttentionDecode, TargetsAreMetOnClusteredKeys) {
   const DecodeProblem problem = clustered_decode(20000, 64, 64, 64, 20, 22);
   KnnAttentionOptions options = plain_options();
   options.accuracy = Accuracy(0.03, 0.1);
-  const Coverage seen = coverage(problem, options, 100);
+  const Coverage seen = decode_coverage(problem, options, 100);
   EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5);
 }
 
@@ -140,7 +140,7 @@ TEST(AttentionDecode, TargetsAreMetOnClusteredKeys) {
 TEST(AttentionDecode, ReportedErrorsHold) {
   for (const std::size_t dv : {1, 3, 64}) {
     const DecodeProblem problem = gaussian_decode(20000, 64, dv, 2.0, 20, 23);
-    const Coverage seen = coverage(problem, fixed_budget(256), 100);
+    const Coverage seen = decode_coverage(problem, fixed_budget(256), 100);
     EXPECT_GT(binomial_at_least(seen.outside_report, seen.runs, 0.07), 1e-5) << dv;
     EXPECT_GT(seen.outside_report, 0u) << dv;  // nor are they much too wide
   }
@@ -152,7 +152,7 @@ TEST(AttentionDecode, StrictTargetsAreMet) {
   options.interval = Interval::empirical_bernstein;
   options.bits = 8;
   options.accuracy = Accuracy(0.3, 0.1);
-  const Coverage seen = coverage(gaussian_decode(20000, 64, 8, 1.0, 20, 24), options, 50);
+  const Coverage seen = decode_coverage(gaussian_decode(20000, 64, 8, 1.0, 20, 24), options, 50);
   EXPECT_LE(seen.misses, seen.runs / 100);
   EXPECT_EQ(seen.outside_report, 0u);
   EXPECT_EQ(seen.exact, 0u);
@@ -164,9 +164,9 @@ TEST(AttentionDecode, StrictReportsHoldForRareLargeValues) {
   DecodeProblem problem = gaussian_decode(20000, 64, 4, 2.0, 10, 25);
   for (Eigen::Index i = 0; i < problem.values.rows(); i += 1000) problem.values.row(i) *= 100.0F;
   KnnAttentionOptions options = fixed_budget(512);
-  const Coverage normal = coverage(problem, options, 100);
+  const Coverage normal = decode_coverage(problem, options, 100);
   options.interval = Interval::empirical_bernstein;
-  const Coverage strict = coverage(problem, options, 100);
+  const Coverage strict = decode_coverage(problem, options, 100);
   EXPECT_GT(normal.outside_report, normal.runs / 5);
   EXPECT_LE(strict.outside_report, strict.runs / 100);
 }

@@ -61,7 +61,7 @@ AttentionSizes sizes_of(std::size_t m, std::size_t n, std::size_t heads = 1,
   return {.queries = m, .keys = n, .heads = heads, .kv_heads = kv_heads, .d = 20, .dv = 12};
 }
 
-std::size_t rows_of(const AttentionOutput& out, AttentionPath path) {
+std::size_t rows_by(const AttentionOutput& out, AttentionPath path) {
   return static_cast<std::size_t>(std::count_if(
       out.rows.begin(), out.rows.end(), [&](const AttentionRow& row) { return row.path == path; }));
 }
@@ -283,7 +283,7 @@ TEST(KnnAttention, MasksHeadsCapsAndSinks) {
         const ReferenceAttention reference =
             reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
         EXPECT_LT(check_rows(out, reference, options.attention, n, what), 2.0) << what;
-        EXPECT_TRUE(variant < 6 || rows_of(out, AttentionPath::sampled) > 0) << what;
+        EXPECT_TRUE(variant < 6 || rows_by(out, AttentionPath::sampled) > 0) << what;
       }
     }
 }
@@ -341,7 +341,7 @@ TEST(KnnAttention, TheSameForAnyNumberOfThreads) {
   const HeadsProblem problem = clustered_problem(sizes_of(1500, 1500, 6, 2), 5, 16);
   for (KnnAttentionOptions options : {early(), fixed()}) {
     const AttentionOutput one = forward(problem, options);
-    EXPECT_GT(rows_of(one, AttentionPath::sampled), 0u);
+    EXPECT_GT(rows_by(one, AttentionPath::sampled), 0u);
     for (const std::size_t threads : {2, 5, 0}) {
       options.attention.threads = threads;
       expect_identical(one, forward(problem, options), std::to_string(threads) + " threads");
@@ -413,7 +413,7 @@ TEST(KnnAttention, MoreCertainKeysThanThereAreIsExact) {
     const ReferenceAttention reference =
         reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
     check_rows(out, reference, options.attention, 500, what);
-    EXPECT_EQ(rows_of(out, AttentionPath::exact), out.rows.size()) << what;
+    EXPECT_EQ(rows_by(out, AttentionPath::exact), out.rows.size()) << what;
   };
   for (const std::size_t many : {std::size_t{500}, std::size_t{600}, all / 4 + 1, all - 1, all}) {
     for (KnnAttentionOptions options : {early(), fixed()}) {
@@ -457,7 +457,7 @@ TEST(KnnAttention, TheTopAlonePromisesNothing) {
     options.sample_tail = false;
     options.top_k = 60;
     const AttentionOutput out = forward(problem, options);
-    EXPECT_EQ(rows_of(out, AttentionPath::top_only), out.rows.size());
+    EXPECT_EQ(rows_by(out, AttentionPath::top_only), out.rows.size());
     const ReferenceAttention reference =
         reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
     for (std::size_t i = 0; i < out.rows.size(); ++i) {
@@ -536,7 +536,7 @@ TEST(KnnAttention, ErrorsOfValuesFarFromOne) {
   KnnAttentionOptions options = early();
   options.accuracy = Accuracy(0.01, 0.1, ErrorScale::absolute);
   const AttentionOutput out = forward(shifted, options);
-  EXPECT_EQ(rows_of(out, AttentionPath::exact), out.rows.size());
+  EXPECT_EQ(rows_by(out, AttentionPath::exact), out.rows.size());
 }
 
 TEST(KnnAttention, ShardsMerge) {
@@ -547,7 +547,7 @@ TEST(KnnAttention, ShardsMerge) {
                                     problem.v().tokens(0, 600)),
                         b = exact_attention(problem.q(), problem.k().tokens(600, 400),
                                             problem.v().tokens(600, 400), {});
-  EXPECT_EQ(rows_of(a, AttentionPath::sampled), a.rows.size());
+  EXPECT_EQ(rows_by(a, AttentionPath::sampled), a.rows.size());
   const AttentionOutput both = merge(a, b);
   const ReferenceAttention reference =
       reference_attention(problem.q(), problem.k(), problem.v(), options.attention);

@@ -11,6 +11,7 @@
 #include "lp_pairs.hpp"
 #include "message_of.hpp"
 #include "non_finite.hpp"
+#include "sum_of.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -21,8 +22,6 @@ LpResult solved(const TestLp& lp, const ConstraintLpOptions& options, double eps
   return ConstraintPrivateLp(ScaledSimplex::of_total(lp.d), options)
       .solve(lp.matrix(), lp.bounds, Budget::pure(epsilon), engine);
 }
-
-double sum_of(const std::vector<double>& x) { return std::accumulate(x.begin(), x.end(), 0.0); }
 
 // Two constraints that only vertex 1 meets.
 TEST(ConstraintPrivateLp, FindsTheVertexThatMeetsAll) {

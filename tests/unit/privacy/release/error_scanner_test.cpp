@@ -37,7 +37,7 @@ double loose_of(const W& workload, const ErrorScores<W>& scores, double l1) {
 }
 
 template <class Scalar>
-void check_scans(int bits, std::uint64_t first_seed) {
+void check_scanner(int bits, std::uint64_t first_seed) {
   for (std::uint64_t seed = first_seed; seed < first_seed + 60; ++seed) {
     PhiloxEngine engine(seed);
     const std::size_t cells = 1 + uniform_index(seed % 10 == 0 ? 3000 : 60, engine);
@@ -74,11 +74,11 @@ void check_scans(int bits, std::uint64_t first_seed) {
 }
 
 TEST(ErrorScanner, BoundsForFloats) {
-  for (const int bits : {0, 4, 8}) check_scans<float>(bits, 100 + static_cast<unsigned>(bits));
+  for (const int bits : {0, 4, 8}) check_scanner<float>(bits, 100 + static_cast<unsigned>(bits));
 }
 
 TEST(ErrorScanner, BoundsForDoubles) {
-  for (const int bits : {0, 4, 8}) check_scans<double>(bits, 300 + static_cast<unsigned>(bits));
+  for (const int bits : {0, 4, 8}) check_scanner<double>(bits, 300 + static_cast<unsigned>(bits));
 }
 
 TEST(ErrorScanner, BoundsForBoxes) {

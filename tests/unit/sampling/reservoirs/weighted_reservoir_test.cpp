@@ -21,7 +21,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double largest = std::numeric_limits<double>::max();
+constexpr double largest_double = std::numeric_limits<double>::max();
 
 /// The slots that take an item.
 template <class Engine>
@@ -55,7 +55,7 @@ WeightedReservoir weighted_reservoir_of(std::size_t slots, std::size_t items,
 
 TEST(WeightedReservoir, TheFirstPositiveWeightFillsAllSlots) {
   PhiloxEngine engine(1);
-  for (const double weight : {1.0, 1e-80, 1e60, 5e-324, largest}) {
+  for (const double weight : {1.0, 1e-80, 1e60, 5e-324, largest_double}) {
     WeightedReservoir reservoir(7);
     EXPECT_TRUE(offer(reservoir, 0.0, engine).empty());
     EXPECT_TRUE(offer(reservoir, -0.0, engine).empty());
@@ -135,7 +135,7 @@ TEST(WeightedReservoir, BadWeightsAreRefused) {
             "lazygumbel: weight = nan: must be finite and at least 0");
   EXPECT_EQ(reservoir, same);
   WeightedReservoir heavy(3);
-  offer(heavy, largest, engine);
+  offer(heavy, largest_double, engine);
   const WeightedReservoir as_heavy = heavy;
   EXPECT_EQ(message_of<std::invalid_argument>([&] { offer(heavy, 1e300, engine); }),
             "lazygumbel: weight = 1e+300: must leave the total finite");
