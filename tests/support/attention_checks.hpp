@@ -11,18 +11,12 @@
 
 #include "attention_reference.hpp"
 #include "largest_difference.hpp"
+#include "simds.hpp"
 
 /// \file
 /// Comparisons of attention with its reference.
 
 namespace lazygumbel::testing {
-
-inline std::vector<Simd> supported_simds() {
-  std::vector<Simd> simds;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) simds.push_back(simd);
-  return simds;
-}
 
 /// An upper bound on all |scores|: |scale| max |q| max |k|.
 template <class T>

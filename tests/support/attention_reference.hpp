@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "indexes.hpp"
+#include "non_finite.hpp"
 
 /// \file
 /// Attention and its gradients as the formulas say, in double, score by score; and problems to try
@@ -46,7 +47,6 @@ struct Row {
 template <class T>
 Row row_of(const HeadsView<float>& queries, const HeadsView<T>& keys,
            const AttentionOptions& options, std::size_t i, std::size_t h) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   const std::size_t d = queries.dimension(), kv = h / (queries.heads() / keys.heads());
   const double scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(d)));
   const std::size_t visible = options.mask.visible(i, queries.tokens(), keys.tokens());

@@ -3,74 +3,36 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <lazygumbel/core/errors.hpp>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "message_of.hpp"
+#include "saved_files.hpp"
 
 /// \file
 /// The file that a cache saved, and what loading says to changed ones.
 
 namespace lazygumbel::testing {
 
-using Bytes = std::vector<unsigned char>;
-
 /// A folder of the running test's own, removed at the end, with one file in it.
 class CacheFile {
  public:
-  CacheFile() {
-    const auto* const info = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = "lazygumbel_" + std::string(info->test_suite_name()) + "_" + info->name();
-    for (char& c : name)
-      if (c == '/') c = '_';
-    folder_ = std::filesystem::path(::testing::TempDir()) / name;
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  CacheFile(const CacheFile&) = delete;
-  CacheFile& operator=(const CacheFile&) = delete;
-  ~CacheFile() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-
-  std::filesystem::path folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
   std::filesystem::path path() const { return folder_ / "cache.lzg"; }
 
-  Bytes read() const {
-    std::ifstream in(path(), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
-
-  void write(const Bytes& bytes) const {
-    std::ofstream out(path(), std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-  }
+  Bytes read() const { return bytes_of(path()); }
+  void write(const Bytes& bytes) const { write_bytes(path(), bytes); }
 
   /// What Cache::load says to these bytes, without the file's name.
   template <class Cache>
   std::string complaint(const Bytes& bytes) const {
-    write(bytes);
-    const std::string text = message_of<file_error>([&] { Cache::load(path()); });
-    const std::string name = "lazygumbel: " + path().string() + " ";
-    return text.rfind(name, 0) == 0 ? text.substr(name.size()) : text;
+    return complaint_about<Cache>(path(), bytes);
   }
 
   /// The same of good bytes with `number` at `at` and the checksum made right again.
   template <class Cache, class Number>
   std::string forged(Bytes bytes, std::size_t at, Number number) const {
-    std::memcpy(bytes.data() + at, &number, sizeof number);
-    std::uint64_t value = 0xcbf29ce484222325;
-    for (std::size_t i = 0; i + 8 < bytes.size(); ++i) value = (value ^ bytes[i]) * 0x100000001b3;
-    std::memcpy(bytes.data() + bytes.size() - 8, &value, 8);
-    return complaint<Cache>(bytes);
+    return complaint<Cache>(forged_bytes(std::move(bytes), at, number));
   }
 
   /// Loading must refuse `good` with any byte changed, cut anywhere, and with a byte more.
@@ -100,7 +62,7 @@ class CacheFile {
     return !complaint.empty() && complaint[0] != '(';
   }
 
-  std::filesystem::path folder_;
+  ScratchFolder folder_;
 };
 
 }  // namespace lazygumbel::testing

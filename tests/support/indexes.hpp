@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "non_finite.hpp"
+
 /// \file
 /// Indexes for tests: the smallest legal one, one with masked items, and one that breaks the
 /// contract of MipsIndex in a way of one's choice; and the rows to fill them with.
@@ -181,8 +183,6 @@ class HostileIndex {
   }
 
   void corrupt(Retrieval& found) const {
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     auto& [ids, scores, bound, guarantee] = found;
     switch (fault_) {
       case Fault::none:
@@ -255,5 +255,22 @@ class HostileIndex {
   Fault fault_;
 };
 static_assert(MipsIndex<HostileIndex>);
+
+/// The index's answer to one query.
+template <class Index>
+Retrieval search(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                 std::size_t k) {
+  Retrieval found;
+  index.search(query, k, found);
+  return found;
+}
+
+/// n normal scores of mean zero and this standard deviation.
+inline std::vector<double> normal_scores(std::size_t n, double sd) {
+  const RowMatrix<double> column = gaussian_rows<double>(n, 1, 1);
+  std::vector<double> scores;
+  for (Eigen::Index i = 0; i < column.rows(); ++i) scores.push_back(sd * column(i, 0));
+  return scores;
+}
 
 }  // namespace lazygumbel::testing

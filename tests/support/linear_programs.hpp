@@ -81,4 +81,12 @@ LinearProgram<Scalar> feasible_program(std::size_t m, const ScaledSimplex& regio
   return program;
 }
 
+/// The theta of constraints (A_i, b_i) whose scores are scale * (A_i x - b_i): scale * (x, -1).
+inline Vector<double> lp_theta_of(const std::vector<double>& x, double scale) {
+  Vector<double> theta(static_cast<Eigen::Index>(x.size()) + 1);
+  for (std::size_t j = 0; j < x.size(); ++j) theta[static_cast<Eigen::Index>(j)] = scale * x[j];
+  theta[theta.size() - 1] = -scale;
+  return theta;
+}
+
 }  // namespace lazygumbel::testing

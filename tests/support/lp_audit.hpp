@@ -11,29 +11,29 @@ namespace lazygumbel::testing {
 /// sensitivity allows. All constraints but one favour vertex 0, so that vertex 1 is rare; the one
 /// changes its mind, with all the weight that a constraint can have: s = m. Under add_remove it
 /// comes from nowhere, and the others lose what it gains.
-struct LpAuditPair {
+struct ConstraintAuditPair {
   TestLp before, after;
   Neighbours neighbours;
   double density;
 
-  static LpAuditPair replaced() {
-    LpAuditPair pair{others(5), {}, Neighbours::replace_one, 6.0};
+  static ConstraintAuditPair replaced() {
+    ConstraintAuditPair pair{others(5), {}, Neighbours::replace_one, 6.0};
     pair.after = pair.before;
     pair.before.add({-1.0, 1.0}, 0.0);
     pair.after.add({1.0, -1.0}, 0.0);
     return pair;
   }
 
-  static LpAuditPair added() {
-    LpAuditPair pair{others(6), {}, Neighbours::add_remove, 6.0};
+  static ConstraintAuditPair added() {
+    ConstraintAuditPair pair{others(6), {}, Neighbours::add_remove, 6.0};
     pair.after = pair.before;
     pair.after.add({1.0, -1.0}, 0.0);
     return pair;
   }
 
   /// The same with a cap that is not active at first.
-  LpAuditPair with_density(double s) const {
-    LpAuditPair pair = *this;
+  ConstraintAuditPair with_density(double s) const {
+    ConstraintAuditPair pair = *this;
     pair.density = s;
     return pair;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,12 @@ std::string message_of(Body&& body) {
     return "(an exception of another type) " + std::string(error.what());
   }
   return "(nothing was thrown)";
+}
+
+/// The message with which `body` refuses an argument.
+template <class Body>
+std::string refusal(Body&& body) {
+  return message_of<std::invalid_argument>(std::forward<Body>(body));
 }
 
 }  // namespace lazygumbel::testing

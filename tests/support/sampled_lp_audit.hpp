@@ -13,22 +13,22 @@ namespace lazygumbel::testing {
 
 /// A program of two variables and a few constraints, and neighbouring right-hand sides that choices
 /// tell apart well; D = 1. With a public sample of the one constraint 0.
-struct LpAuditPair {
+struct SampledAuditPair {
   RowMatrix<double> rows;
   std::vector<double> before, after;
 
   /// Constraints 1 and 2 are somewhat less violated than the others, and are more so afterwards.
   /// Scores move by a nat or two as x does.
-  static LpAuditPair moving() {
-    LpAuditPair pair{RowMatrix<double>(4, 2), {0.5, 3.5, 4.0, -5.0}, {1.5, 2.5, 3.0, -4.0}};
+  static SampledAuditPair moving() {
+    SampledAuditPair pair{RowMatrix<double>(4, 2), {0.5, 3.5, 4.0, -5.0}, {1.5, 2.5, 3.0, -4.0}};
     pair.rows << 4, 4, 8, -2, -2, 8, 2, -6;
     return pair;
   }
 
   /// Constraints 1, 2 and 3 have the same row, far more violated than the sampled one: the two with
   /// the smaller b are all that a scan lists.
-  static LpAuditPair listed() {
-    LpAuditPair pair{
+  static SampledAuditPair listed() {
+    SampledAuditPair pair{
         RowMatrix<double>(5, 2), {0.0, 0.0, 0.0, 0.5, 0.0}, {0.0, 0.0, 0.0, -0.5, 0.0}};
     pair.rows << -8, -8, 8, 8, 8, 8, 8, 8, -8, -8;
     return pair;

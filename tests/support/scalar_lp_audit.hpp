@@ -15,7 +15,7 @@ namespace lazygumbel::testing {
 /// get better, so choosing it becomes more likely by nearly exp(epsilon). Outcomes: the constraints
 /// chosen, and in which of four ranges of the answer's first coordinate, and of the noisy
 /// violation, the rest fell.
-struct LpAuditPair {
+struct ScalarAuditPair {
   RowMatrix<double> rows, other_rows;
   std::vector<double> bounds, other_bounds;
   LpNeighbours neighbours;
@@ -30,19 +30,19 @@ struct LpAuditPair {
   }
 
   /// Right-hand sides move; A is public.
-  static LpAuditPair of_bounds() {
+  static ScalarAuditPair of_bounds() {
     return {three_rows(), three_rows(), {0.4, 0.0, 0.25}, {0.3, 0.1, 0.35}, LpNeighbours::bounds};
   }
 
   /// Four constraints of three variables.
-  static LpAuditPair of_more_bounds() {
+  static ScalarAuditPair of_more_bounds() {
     RowMatrix<double> rows(4, 3);
     rows << 0.2, -0.1, 0.3, 1.0, -1.0, 0.5, -0.5, 1.0, 0.25, 0.0, 0.0, 0.0;
     return {rows, rows, {0.55, 0.1, 0.1, -0.1}, {0.45, 0.2, 0.2, 0.0}, LpNeighbours::bounds};
   }
 
   /// Entries move: those of row 0 up, those of the others down.
-  static LpAuditPair of_matrix() {
+  static ScalarAuditPair of_matrix() {
     RowMatrix<double> other = three_rows();
     other.row(0).array() += distance;
     other.bottomRows(2).array() -= distance;
@@ -51,7 +51,7 @@ struct LpAuditPair {
 
   /// One entry of the row that is used in the first round moves up, the other down, so that the
   /// next point is as different as it can be; the scores do not move.
-  static LpAuditPair of_row() {
+  static ScalarAuditPair of_row() {
     RowMatrix<double> other = three_rows();
     other.col(0).array() += distance;
     other.col(1).array() -= distance;
@@ -78,7 +78,7 @@ struct LpAuditOptions {
   bool zcdp = false;
   double amount = 1.0;
   double violation_share = 0.0;
-  double sensitivity = LpAuditPair::distance;  ///< as it is stated; a lie when it is less
+  double sensitivity = ScalarAuditPair::distance;  ///< as it is stated; a lie when it is less
   double selection_share = 0.5;
   std::size_t runs = 200'000;  ///< a side
   std::uint64_t seed = 1;
@@ -86,7 +86,8 @@ struct LpAuditOptions {
 
 /// Whole solves of both programs.
 template <class Mode>
-PrivacyAudit lp_audit(const LpAuditPair& pair, const LpAuditOptions& options, const Mode& mode) {
+PrivacyAudit lp_audit(const ScalarAuditPair& pair, const LpAuditOptions& options,
+                      const Mode& mode) {
   const auto program_of = [&](const RowMatrix<double>& rows) {
     const auto d = static_cast<std::size_t>(rows.cols());
     return ScalarPrivateLp<double>(rows, ScaledSimplex::of_total(d),

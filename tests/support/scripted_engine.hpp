@@ -8,6 +8,8 @@
 
 namespace lazygumbel::testing {
 
+inline constexpr std::uint64_t all_ones = 0xffffffffffffffff;
+
 /// A BitGenerator that gives out a list of words, then throws: for golden values at the branches
 /// that a real engine hardly ever takes. Word is std::uint32_t or std::uint64_t.
 template <class Word>

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "simds.hpp"
+
 /// \file
 /// What every workload must satisfy, checked against its own `query` in brute force.
 
@@ -27,14 +29,6 @@ inline Domain domain_of_sizes(const std::vector<std::size_t>& sizes) {
     attributes.push_back(
         Attribute::integers("a" + std::to_string(a), 0, static_cast<std::int64_t>(sizes[a]) - 1));
   return Domain(std::move(attributes));
-}
-
-/// The instruction sets of this machine.
-inline std::vector<Simd> supported_simds() {
-  std::vector<Simd> simds;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) simds.push_back(simd);
-  return simds;
 }
 
 /// Integers of -bound .. bound.

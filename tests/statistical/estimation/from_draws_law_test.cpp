@@ -14,10 +14,10 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t repetitions = 20'000;
+constexpr std::size_t drawn_repetitions = 20'000;
 
-struct Problem {
-  Problem() {
+struct DrawnProblem {
+  DrawnProblem() {
     const auto rows = gaussian_rows<double>(100, 2, 1);
     for (Eigen::Index i = 0; i < rows.rows(); ++i) {
       scores.push_back(1.5 * rows(i, 0));
@@ -32,34 +32,34 @@ struct Problem {
 };
 
 TEST(FromDrawsLaw, MeanIsUnbiasedAndItsIntervalHolds) {
-  const Problem p;
+  const DrawnProblem p;
   const ScoreIndex index(p.scores);
   const LazySampler sampler(index);
   std::vector<double> values;
   double mean_square = 0.0;
   std::uint64_t misses = 0;
-  for (std::size_t j = 0; j < repetitions; ++j) {
+  for (std::size_t j = 0; j < drawn_repetitions; ++j) {
     PhiloxEngine engine(2, j);
     const auto ids = sampler.sample(unit_query(), 200, engine).ids;
     const Estimate e = mean_from_draws([&](item_id id) { return p.f[id]; }, ids);
     values.push_back(e.value);
-    mean_square += e.standard_error * e.standard_error / repetitions;
+    mean_square += e.standard_error * e.standard_error / drawn_repetitions;
     misses += !(e.lower <= p.truth && p.truth <= e.upper);
   }
   EXPECT_GE(z_test_p_value(z_of_mean(values, p.truth)), law_threshold);
   // The variance reported is unbiased: relative sd of the observed one is sqrt(2 / 20,000) = 1%.
   EXPECT_NEAR(mean_square / mean_and_variance(values).second, 1.0, 0.06);
-  EXPECT_GE(binomial_at_least(misses, repetitions, 0.055), law_threshold) << misses;
-  EXPECT_GE(binomial_at_most(misses, repetitions, 0.045), law_threshold) << misses;
+  EXPECT_GE(binomial_at_least(misses, drawn_repetitions, 0.055), law_threshold) << misses;
+  EXPECT_GE(binomial_at_most(misses, drawn_repetitions, 0.045), law_threshold) << misses;
 }
 
 TEST(FromDrawsLaw, MedianOfMeansNeverMissesMoreThanDelta) {
-  const Problem p;
+  const DrawnProblem p;
   const ScoreIndex index(p.scores);
   const LazySampler sampler(index);
   for (const double confidence : {0.5, 0.95}) {
     std::uint64_t misses = 0;
-    for (std::size_t j = 0; j < repetitions / 4; ++j) {
+    for (std::size_t j = 0; j < drawn_repetitions / 4; ++j) {
       PhiloxEngine engine(3, j);
       const auto ids = sampler.sample(unit_query(), 200, engine).ids;
       // A heavy tail: exp(2 f).
@@ -70,19 +70,19 @@ TEST(FromDrawsLaw, MedianOfMeansNeverMissesMoreThanDelta) {
       const Estimate e = median_of_means(f, ids, Confidence(confidence));
       misses += !(e.lower <= truth && truth <= e.upper);
     }
-    EXPECT_GE(binomial_at_least(misses, repetitions / 4, 1.0 - confidence), law_threshold)
+    EXPECT_GE(binomial_at_least(misses, drawn_repetitions / 4, 1.0 - confidence), law_threshold)
         << misses << " at " << confidence;
   }
 }
 
 TEST(FromDrawsLaw, RaceTimesGiveAnUnbiasedZ) {
-  const Problem p;
+  const DrawnProblem p;
   const ScoreIndex index(p.scores);
   const LazySampler sampler(index, {.k = 5});
   for (const std::size_t r : {std::size_t{5}, std::size_t{30}}) {
     std::vector<double> ratios;
     std::uint64_t misses = 0;
-    for (std::size_t j = 0; j < repetitions; ++j) {
+    for (std::size_t j = 0; j < drawn_repetitions; ++j) {
       PhiloxEngine engine(4 + r, j);
       const Estimate e = log_partition_from_race(sampler.sample(unit_query(), r, engine).perturbed);
       ratios.push_back(std::exp(e.value - p.log_z));
@@ -90,8 +90,8 @@ TEST(FromDrawsLaw, RaceTimesGiveAnUnbiasedZ) {
     }
     EXPECT_GE(z_test_p_value(z_of_mean(ratios, 1.0)), law_threshold) << "r = " << r;
     // Z sum T is Gamma(r, 1) exactly: coverage is 95% up to the quantiles' 0.2%.
-    EXPECT_GE(binomial_at_least(misses, repetitions, 0.0505), law_threshold) << misses;
-    EXPECT_GE(binomial_at_most(misses, repetitions, 0.0495), law_threshold) << misses;
+    EXPECT_GE(binomial_at_least(misses, drawn_repetitions, 0.0505), law_threshold) << misses;
+    EXPECT_GE(binomial_at_most(misses, drawn_repetitions, 0.0495), law_threshold) << misses;
   }
 }
 

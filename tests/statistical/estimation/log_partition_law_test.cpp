@@ -18,7 +18,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t repetitions = 20'000;
+constexpr std::size_t partition_repetitions = 20'000;
 
 std::vector<double> gaussian_scores(std::size_t n, double sigma, std::uint64_t seed) {
   const auto rows = gaussian_rows<double>(n, 1, seed);
@@ -35,7 +35,7 @@ std::vector<double> clustered_scores(std::size_t n, double sigma, std::uint64_t 
   return scores;
 }
 
-struct Summary {
+struct PartitionSummary {
   double z = 0.0;            // of the mean of Zhat / Z - 1
   double variance = 0.0;     // of Zhat / Z
   double mean_square = 0.0;  // of the reported standard errors (relative to Z)
@@ -43,17 +43,17 @@ struct Summary {
 };
 
 template <class Index>
-Summary repeat(const Index& index, double log_z, EstimatorOptions options, std::size_t samples,
-               std::uint64_t seed) {
+PartitionSummary repeat_partition(const Index& index, double log_z, EstimatorOptions options,
+                                  std::size_t samples, std::uint64_t seed) {
   const LogPartition partition(index, options);
   std::vector<double> ratios;
-  Summary summary;
-  for (std::size_t j = 0; j < repetitions; ++j) {
+  PartitionSummary summary;
+  for (std::size_t j = 0; j < partition_repetitions; ++j) {
     PhiloxEngine engine(seed, j);
     const Estimate e = partition.estimate(unit_query(), samples, engine);
     const double ratio = std::exp(e.value - log_z);
     ratios.push_back(ratio);
-    summary.mean_square += std::pow(e.standard_error * ratio, 2) / repetitions;
+    summary.mean_square += std::pow(e.standard_error * ratio, 2) / partition_repetitions;
     summary.misses += !(e.lower <= log_z && log_z <= e.upper);
   }
   summary.z = z_of_mean(ratios, 1.0);
@@ -77,11 +77,11 @@ double exact_variance(const ScoreIndex& index, std::size_t k, std::size_t sample
 }
 
 TEST(LogPartitionLaw, SmallestDefects) {
-  EXPECT_LT(6.2 / std::sqrt(static_cast<double>(repetitions)), 0.044);
+  EXPECT_LT(6.2 / std::sqrt(static_cast<double>(partition_repetitions)), 0.044);
   EXPECT_GT(z_test_p_value(6.2 - 1.2816), 0.0);
   EXPECT_LT(z_test_p_value(6.2 - 1.2816), 1e-6);
-  EXPECT_LT(binomial_at_least(1190 - 31, repetitions, 0.05), 1e-4);
-  EXPECT_LT(binomial_at_least(1190, repetitions, 0.05), 5e-9);
+  EXPECT_LT(binomial_at_least(1190 - 31, partition_repetitions, 0.05), 1e-4);
+  EXPECT_LT(binomial_at_least(1190, partition_repetitions, 0.05), 5e-9);
 }
 
 TEST(LogPartitionLaw, UnbiasedWithTheVarianceOfTheFormula) {
@@ -92,15 +92,15 @@ TEST(LogPartitionLaw, UnbiasedWithTheVarianceOfTheFormula) {
   const auto scores = gaussian_scores(2000, 1.0, 1);
   const double log_z = log_sum_exp(std::span<const double>(scores));
   ScoreIndex index(scores);
-  const Summary s = repeat(index, log_z, {.k = 45}, 200, 2);
+  const PartitionSummary s = repeat_partition(index, log_z, {.k = 45}, 200, 2);
   EXPECT_GE(z_test_p_value(s.z), law_threshold) << s.z;
   const double exact = exact_variance(index, 45, 200, log_z);
   EXPECT_NEAR(s.variance / exact, 1.0, 0.06);
   // Unbiased for the variance, exactly; its relative sd over the runs is below 0.2%.
   EXPECT_NEAR(s.mean_square / exact, 1.0, 0.01);
   // A good regime for the normal interval: coverage 95% up to what 20,000 runs can tell.
-  EXPECT_GE(binomial_at_least(s.misses, repetitions, 0.055), law_threshold) << s.misses;
-  EXPECT_GE(binomial_at_most(s.misses, repetitions, 0.045), law_threshold) << s.misses;
+  EXPECT_GE(binomial_at_least(s.misses, partition_repetitions, 0.055), law_threshold) << s.misses;
+  EXPECT_GE(binomial_at_most(s.misses, partition_repetitions, 0.045), law_threshold) << s.misses;
 }
 
 TEST(LogPartitionLaw, UnbiasedForAnyHead) {
@@ -113,16 +113,17 @@ TEST(LogPartitionLaw, UnbiasedForAnyHead) {
   ScoreIndex missing(scores), headless(scores);
   missing.hide(best.ids);
   headless.limit(0).state_bound(0.0, Guarantee::certified());
-  EXPECT_GE(z_test_p_value(repeat(whole, log_z, {.k = 1}, 300, 4).z), law_threshold);
-  EXPECT_GE(z_test_p_value(repeat(missing, log_z, {.k = 32}, 300, 5).z), law_threshold);
-  EXPECT_GE(z_test_p_value(repeat(headless, log_z, {.k = 32}, 300, 6).z), law_threshold);
+  EXPECT_GE(z_test_p_value(repeat_partition(whole, log_z, {.k = 1}, 300, 4).z), law_threshold);
+  EXPECT_GE(z_test_p_value(repeat_partition(missing, log_z, {.k = 32}, 300, 5).z), law_threshold);
+  EXPECT_GE(z_test_p_value(repeat_partition(headless, log_z, {.k = 32}, 300, 6).z), law_threshold);
 }
 
 TEST(LogPartitionLaw, UnbiasedWithMaskedItems) {
   auto scores = gaussian_scores(1000, 1.0, 7);
   for (std::size_t i = 0; i < 1000; i += 3) scores[i] = -std::numeric_limits<double>::infinity();
   const double log_z = log_sum_exp(std::span<const double>(scores));
-  EXPECT_GE(z_test_p_value(repeat(ScoreIndex(scores), log_z, {.k = 20}, 100, 8).z), law_threshold);
+  EXPECT_GE(z_test_p_value(repeat_partition(ScoreIndex(scores), log_z, {.k = 20}, 100, 8).z),
+            law_threshold);
 }
 
 TEST(LogPartitionLaw, UnbiasedOverAThinGraph) {
@@ -138,7 +139,7 @@ TEST(LogPartitionLaw, UnbiasedOverAThinGraph) {
   const LogPartition partition(index, {.k = 16});
   std::vector<double> ratios;
   PhiloxEngine engine(11);
-  for (std::size_t j = 0; j < repetitions; ++j)
+  for (std::size_t j = 0; j < partition_repetitions; ++j)
     ratios.push_back(std::exp(partition.estimate(theta, 100, engine).value - log_z));
   EXPECT_GE(z_test_p_value(z_of_mean(ratios, 1.0)), law_threshold);
 }
@@ -151,20 +152,20 @@ TEST(LogPartitionLaw, BernsteinIntervalsHoldForAnySampleSize) {
   ScoreIndex index(scores);
   index.state_bound(0.0, Guarantee::certified());
   for (const std::size_t samples : {std::size_t{5}, std::size_t{20}, std::size_t{400}}) {
-    const Summary s = repeat(index, log_z, {.k = 10, .interval = Interval::empirical_bernstein},
-                             samples, 13 + samples);
-    EXPECT_GE(binomial_at_least(s.misses, repetitions, 0.05), law_threshold)
+    const PartitionSummary s = repeat_partition(
+        index, log_z, {.k = 10, .interval = Interval::empirical_bernstein}, samples, 13 + samples);
+    EXPECT_GE(binomial_at_least(s.misses, partition_repetitions, 0.05), law_threshold)
         << s.misses << " misses with " << samples;
   }
-  const Summary normal = repeat(index, log_z, {.k = 10}, 5, 18);
-  EXPECT_LT(binomial_at_least(normal.misses, repetitions, 0.05), law_threshold);
+  const PartitionSummary normal = repeat_partition(index, log_z, {.k = 10}, 5, 18);
+  EXPECT_LT(binomial_at_least(normal.misses, partition_repetitions, 0.05), law_threshold);
 }
 
 // (epsilon, delta): 20,000 estimates, relative error above 0.1 with probability at most delta =
 // 0.1. One-sided Binomial test against 0.1: a failure rate of 11.4% is detected with probability
 // 0.9 (refused at p < 1e-6). The class documents "at least about 1 - delta": the normal interval is
 // asymptotic, so the rate may come out near delta, and it is that rate this test bounds.
-constexpr std::size_t runs = 20'000;
+constexpr std::size_t partition_runs = 20'000;
 
 template <class Scores>
 void check_target(const Scores& scores, Interval interval, std::uint64_t seed,
@@ -176,33 +177,34 @@ void check_target(const Scores& scores, Interval interval, std::uint64_t seed,
   std::uint64_t failures = 0;
   double rows = 0.0;
   std::size_t scans = 0;
-  for (std::size_t j = 0; j < runs; ++j) {
+  for (std::size_t j = 0; j < partition_runs; ++j) {
     PhiloxEngine engine(seed, j);
     const Estimate e = partition.estimate(unit_query(), Accuracy(epsilon, 0.1), engine);
     failures += std::abs(std::expm1(e.value - log_z)) > epsilon;
     EXPECT_TRUE(e.trace.target_met);
     EXPECT_DOUBLE_EQ(e.confidence, 0.9);
-    rows += static_cast<double>(e.trace.samples) / runs;
+    rows += static_cast<double>(e.trace.samples) / partition_runs;
     scans += e.trace.exhaustive;
     if (e.trace.exhaustive) {
       EXPECT_EQ(e.standard_error, 0.0);
       EXPECT_NEAR(e.value, log_z, 1e-9);
     }
   }
-  EXPECT_GE(binomial_at_least(failures, runs, 0.1), law_threshold) << failures << " failures";
+  EXPECT_GE(binomial_at_least(failures, partition_runs, 0.1), law_threshold)
+      << failures << " failures";
   if (!may_scan) {
     EXPECT_EQ(scans, 0U);
   }
   ::testing::Test::RecordProperty("failures", static_cast<int>(failures));
-  std::cout << "  failures " << failures << " of " << runs << ", mean tail rows " << rows
+  std::cout << "  failures " << failures << " of " << partition_runs << ", mean tail rows " << rows
             << ", scans " << scans << "\n";
 }
 
 TEST(LogPartitionTarget, SmallestDefect) {
   // Critical count c at 1e-6, then the rate at which c or more come with probability 0.9.
-  std::uint64_t c = runs / 10;
-  while (binomial_at_least(c, runs, 0.1) >= law_threshold) ++c;
-  EXPECT_GT(binomial_at_least(c, runs, 0.114), 0.9);
+  std::uint64_t c = partition_runs / 10;
+  while (binomial_at_least(c, partition_runs, 0.1) >= law_threshold) ++c;
+  EXPECT_GT(binomial_at_least(c, partition_runs, 0.114), 0.9);
 }
 
 TEST(LogPartitionTarget, GaussianScoresOfSigmaOne) {

@@ -9,22 +9,22 @@
 #include "grouped_index.hpp"
 #include "laws.hpp"
 
-// Estimators over indexes with proposals of their own. Each test makes `runs` estimates; z-tests
-// and binomial tests refuse (and raise a false alarm) at p < 1e-6. With 4,000 runs a bias of Zhat
-// of 0.1 of its standard deviation is detected with probability 0.9, and intervals of nominal level
-// 95% that cover 92.5% are.
+// Estimators over indexes with proposals of their own. Each test makes `quantized_runs` estimates;
+// z-tests and binomial tests refuse (and raise a false alarm) at p < 1e-6. With 4,000 runs a bias
+// of Zhat of 0.1 of its standard deviation is detected with probability 0.9, and intervals of
+// nominal level 95% that cover 92.5% are.
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 4'000;
+constexpr std::size_t quantized_runs = 4'000;
 
 TEST(QuantizedEstimators, SmallestDefect) {
   // The critical z at 1e-6 is 4.89; 1.28 more give power 0.9.
-  EXPECT_LT((4.9 + 1.29) / std::sqrt(static_cast<double>(runs)), 0.1);
-  std::uint64_t c = runs / 20;
-  while (binomial_at_least(c, runs, 0.055) >= law_threshold) ++c;
-  EXPECT_GT(binomial_at_least(c, runs, 0.079), 0.85);
+  EXPECT_LT((4.9 + 1.29) / std::sqrt(static_cast<double>(quantized_runs)), 0.1);
+  std::uint64_t c = quantized_runs / 20;
+  while (binomial_at_least(c, quantized_runs, 0.055) >= law_threshold) ++c;
+  EXPECT_GT(binomial_at_least(c, quantized_runs, 0.079), 0.85);
 }
 
 struct Case {
@@ -57,14 +57,14 @@ TEST_P(QuantizedEstimators, LogPartition) {
   std::vector<double> ratios, squares;
   std::uint64_t missed = 0;
   double error = 0.0;
-  for (std::size_t run = 0; run < runs; ++run) {
+  for (std::size_t run = 0; run < quantized_runs; ++run) {
     PhiloxEngine engine(3, run);
     const Estimate e = partition.estimate(theta(), GetParam().samples, engine);
     const double ratio = std::exp(e.value - log_z);
     ratios.push_back(ratio);
     const double z = (ratio - 1.0) / (e.standard_error * ratio);
     squares.push_back(z * z);
-    error += e.standard_error / static_cast<double>(runs);
+    error += e.standard_error / static_cast<double>(quantized_runs);
     missed += log_z < e.lower || log_z > e.upper;
     ASSERT_LE(e.certified_lower, log_z);
     ASSERT_GE(e.certified_upper, log_z);
@@ -78,9 +78,9 @@ TEST_P(QuantizedEstimators, LogPartition) {
   EXPECT_GE(z_test_p_value(z_of_mean(ratios, 1.0)), law_threshold) << "Zhat is biased";
   // Samples of 100 weights that are not normal: the mean square is 1 to within a few percent.
   EXPECT_NEAR(mean_and_variance(squares).first, 1.0, 0.12) << "standard error";
-  EXPECT_GE(binomial_at_least(missed, runs, 0.055), law_threshold) << missed << " missed";
-  EXPECT_GE(binomial_at_most(missed, runs, 0.045), law_threshold) << missed << " missed";
-  std::cout << "  standard error " << error << ", missed " << missed << " of " << runs
+  EXPECT_GE(binomial_at_least(missed, quantized_runs, 0.055), law_threshold) << missed << " missed";
+  EXPECT_GE(binomial_at_most(missed, quantized_runs, 0.045), law_threshold) << missed << " missed";
+  std::cout << "  standard error " << error << ", missed " << missed << " of " << quantized_runs
             << ", mean z^2 " << mean_and_variance(squares).first << "\n";
 }
 
@@ -91,7 +91,7 @@ TEST_P(QuantizedEstimators, SoftmaxExpectation) {
   const double truth = expectation.exact(theta(), f).value;
   std::vector<double> values, squares;
   std::uint64_t missed = 0;
-  for (std::size_t run = 0; run < runs; ++run) {
+  for (std::size_t run = 0; run < quantized_runs; ++run) {
     PhiloxEngine engine(4, run);
     const Estimate e = expectation.estimate(theta(), f, GetParam().samples, engine);
     values.push_back(e.value);
@@ -102,7 +102,7 @@ TEST_P(QuantizedEstimators, SoftmaxExpectation) {
   const auto [mean, variance] = mean_and_variance(values);
   EXPECT_NEAR(mean, truth, 0.1 * std::sqrt(variance));
   EXPECT_NEAR(mean_and_variance(squares).first, 1.0, 0.12);
-  EXPECT_GE(binomial_at_least(missed, runs, 0.06), law_threshold) << missed << " missed";
+  EXPECT_GE(binomial_at_least(missed, quantized_runs, 0.06), law_threshold) << missed << " missed";
 }
 
 TEST_P(QuantizedEstimators, TargetsAreMet) {
@@ -111,7 +111,7 @@ TEST_P(QuantizedEstimators, TargetsAreMet) {
   const double log_z = log_sum_exp(std::span<const double>(scores));
   const auto f = [&](item_id id) { return static_cast<double>(index.rows()(id, 3)); };
   for (const Interval interval : {Interval::normal, Interval::empirical_bernstein}) {
-    const std::size_t count = interval == Interval::normal ? runs : runs / 10;
+    const std::size_t count = interval == Interval::normal ? quantized_runs : quantized_runs / 10;
     const LogPartition partition(index, {.k = GetParam().k, .interval = interval});
     std::uint64_t failures = 0;
     double rows = 0.0;
@@ -133,13 +133,14 @@ TEST_P(QuantizedEstimators, TargetsAreMet) {
   const SoftmaxExpectation expectation(index, {.k = GetParam().k});
   const double truth = expectation.exact(theta(), f).value;
   std::uint64_t failures = 0;
-  for (std::size_t run = 0; run < runs / 2; ++run) {
+  for (std::size_t run = 0; run < quantized_runs / 2; ++run) {
     PhiloxEngine engine(6, run);
     const Estimate e =
         expectation.estimate(theta(), f, Accuracy(0.05, 0.1, ErrorScale::absolute), engine);
     failures += std::abs(e.value - truth) > 0.05;
   }
-  EXPECT_GE(binomial_at_least(failures, runs / 2, 0.1), law_threshold) << failures << " failures";
+  EXPECT_GE(binomial_at_least(failures, quantized_runs / 2, 0.1), law_threshold)
+      << failures << " failures";
 }
 
 TEST_P(QuantizedEstimators, BernsteinIntervalsHoldWithFewSamples) {
@@ -149,12 +150,12 @@ TEST_P(QuantizedEstimators, BernsteinIntervalsHoldWithFewSamples) {
   const LogPartition partition(index,
                                {.k = GetParam().k, .interval = Interval::empirical_bernstein});
   std::uint64_t missed = 0;
-  for (std::size_t run = 0; run < runs; ++run) {
+  for (std::size_t run = 0; run < quantized_runs; ++run) {
     PhiloxEngine engine(7, run);
     const Estimate e = partition.estimate(theta(), 10, engine);
     missed += log_z < e.lower || log_z > e.upper;
   }
-  EXPECT_GE(binomial_at_least(missed, runs, 0.05), law_threshold) << missed << " missed";
+  EXPECT_GE(binomial_at_least(missed, quantized_runs, 0.05), law_threshold) << missed << " missed";
 }
 
 // A target that takes a sample far above the pilot and below the scan, so that it is the stopping
@@ -167,17 +168,19 @@ TEST(QuantizedTarget, IsMetWhereTheSampleHasToGrow) {
   const LogPartition partition(index, {.k = 4});
   std::uint64_t failures = 0;
   double rows = 0.0;
-  for (std::size_t run = 0; run < runs / 4; ++run) {
+  for (std::size_t run = 0; run < quantized_runs / 4; ++run) {
     PhiloxEngine engine(14, run);
     const Estimate e = partition.estimate(theta, Accuracy(epsilon, 0.1), engine);
     failures += std::abs(std::expm1(e.value - log_z)) > epsilon;
-    rows += static_cast<double>(e.trace.samples) / (runs / 4);
+    rows += static_cast<double>(e.trace.samples) / (quantized_runs / 4);
     ASSERT_FALSE(e.trace.exhaustive);
   }
   EXPECT_GT(rows, 500.0);
   EXPECT_GT(failures, 0u);
-  EXPECT_GE(binomial_at_least(failures, runs / 4, 0.1), law_threshold) << failures << " failures";
-  std::cout << "  failures " << failures << " of " << runs / 4 << ", mean rows " << rows << "\n";
+  EXPECT_GE(binomial_at_least(failures, quantized_runs / 4, 0.1), law_threshold)
+      << failures << " failures";
+  std::cout << "  failures " << failures << " of " << quantized_runs / 4 << ", mean rows " << rows
+            << "\n";
 }
 
 // The certificate needs no sampling and no assumption: many rows, queries, dimensions.
@@ -216,7 +219,7 @@ TEST(GroupedEstimators, ProposalsOfHeadItemsLeaveTheSumUnbiased) {
     const SoftmaxExpectation expectation(index, {.k = k});
     const double truth = expectation.exact(unit_query(), f).value;
     std::vector<double> ratios, squares, squares_of_f;
-    for (std::size_t run = 0; run < runs; ++run) {
+    for (std::size_t run = 0; run < quantized_runs; ++run) {
       PhiloxEngine engine(11, run);
       const Estimate e = partition.estimate(unit_query(), 100, engine);
       ratios.push_back(std::exp(e.value - log_z));

@@ -13,13 +13,13 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t m = 19, k = 4;
-constexpr double alpha = 0.1;
+constexpr std::size_t gap_queries = 19, gap_k = 4;
+constexpr double gap_alpha = 0.1;
 
 Coverage coverage_of_rank(std::size_t rank) {
   const ForgetfulIndex index(gaussian_rows(40, 3, 1), 0.2, true);
   return gap_coverage(
-      index, m, k, 10'000,
+      index, gap_queries, gap_k, 10'000,
       [](std::size_t count, std::uint64_t r) { return gaussian_rows(count, 3, 1'000 + r); },
       [&](const auto& queries) {
         std::vector<double> gaps;
@@ -27,7 +27,7 @@ Coverage coverage_of_rank(std::size_t rank) {
         std::vector<item_id> sorted;
         for (Eigen::Index j = 0; j < queries.rows(); ++j) {
           const auto query = queries.row(j).transpose();
-          search_checked(index, query, k, found, sorted);
+          search_checked(index, query, gap_k, found, sorted);
           gaps.push_back(lazygumbel::detail::smallest_valid_gap(index, query, found, sorted));
         }
         std::sort(gaps.begin(), gaps.end());
@@ -37,8 +37,8 @@ Coverage coverage_of_rank(std::size_t rank) {
 }
 
 bool passes(const Coverage& coverage) {
-  return coverage.p_value_at_most(alpha) >= law_threshold &&
-         coverage.p_value_at_least(alpha) >= law_threshold;
+  return coverage.p_value_at_most(gap_alpha) >= law_threshold &&
+         coverage.p_value_at_least(gap_alpha) >= law_threshold;
 }
 
 TEST(GapCoverageControl, RightRankPasses) { EXPECT_TRUE(passes(coverage_of_rank(18))); }

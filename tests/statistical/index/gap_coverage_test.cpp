@@ -14,7 +14,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::uint64_t repetitions = 10'000;
+constexpr std::uint64_t gap_repetitions = 10'000;
 
 RowMatrix<double> draw_queries(std::size_t count, std::uint64_t repetition) {
   return gaussian_rows(count, 3, 1'000 + repetition);
@@ -36,7 +36,7 @@ TEST(GapCoverage, IsExactForContinuousGaps) {
   for (const auto& [m, alpha, miss_rate] :
        {Case{9, 0.1, 1.0 / 10}, Case{19, 0.1, 2.0 / 20}, Case{25, 0.1, 2.0 / 26},
         Case{38, 0.05, 1.0 / 39}, Case{10, 0.3, 3.0 / 11}}) {
-    const Coverage coverage = gap_coverage(index, m, 4, repetitions, draw_queries,
+    const Coverage coverage = gap_coverage(index, m, 4, gap_repetitions, draw_queries,
                                            calibrated(index, alpha, 4), same_source);
     EXPECT_GE(coverage.p_value_at_most(miss_rate), law_threshold) << m << " " << alpha;
     EXPECT_GE(coverage.p_value_at_least(miss_rate), law_threshold) << m << " " << alpha;
@@ -48,8 +48,8 @@ TEST(GapCoverage, IsExactForContinuousGaps) {
 TEST(GapCoverage, HoldsWithTies) {
   // Most queries miss nothing: their gaps tie at 0.
   const ForgetfulIndex index(gaussian_rows(40, 3, 2), 0.06);
-  const Coverage coverage =
-      gap_coverage(index, 19, 2, repetitions, draw_queries, calibrated(index, 0.1, 2), same_source);
+  const Coverage coverage = gap_coverage(index, 19, 2, gap_repetitions, draw_queries,
+                                         calibrated(index, 0.1, 2), same_source);
   EXPECT_GE(coverage.p_value_at_most(0.1), law_threshold) << coverage.miss_rate();
 }
 

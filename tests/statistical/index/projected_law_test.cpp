@@ -14,11 +14,13 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 200, d = 12, draws = 500'000;
+constexpr std::size_t projected_items = 200, projected_dimension = 12, projected_draws = 500'000;
 
-TEST(ProjectedLaw, SmallestDefect) { EXPECT_LT(smallest_defect(n, draws), 0.018); }
+TEST(ProjectedLaw, SmallestDefect) {
+  EXPECT_LT(smallest_defect(projected_items, projected_draws), 0.018);
+}
 
-struct Missing {
+struct PoorProjection {
   ProjectedIndex<FlatIndex<float>> index;
   Vector<float> theta;
   Retrieval head;
@@ -26,11 +28,12 @@ struct Missing {
 };
 
 // Two of twelve directions and no oversampling: good for a wrong head.
-Missing poor_projection(ProjectionKind kind, std::size_t k) {
-  Missing missing{.index = ProjectedIndex<FlatIndex<float>>(
-                      gaussian_rows<float>(n, d, 1), {.dimension = 2, .kind = kind, .factor = 1.0}),
-                  .theta = 0.5F * gaussian_query<float>(d, 2),
-                  .head = {}};
+PoorProjection poor_projection(ProjectionKind kind, std::size_t k) {
+  PoorProjection missing{.index = ProjectedIndex<FlatIndex<float>>(
+                             gaussian_rows<float>(projected_items, projected_dimension, 1),
+                             {.dimension = 2, .kind = kind, .factor = 1.0}),
+                         .theta = 0.5F * gaussian_query<float>(projected_dimension, 2),
+                         .head = {}};
   missing.index.search(missing.theta, k, missing.head);
   auto scores = scores_of(missing.index, missing.theta);
   for (const item_id id : missing.head.ids) scores[id] = -1e300;
@@ -39,20 +42,20 @@ Missing poor_projection(ProjectionKind kind, std::size_t k) {
   return missing;
 }
 
-void check(ProjectionKind kind) {
-  const Missing missing = poor_projection(kind, 14);
+void check_projection(ProjectionKind kind) {
+  const PoorProjection missing = poor_projection(kind, 14);
   ASSERT_GT(missing.gap, 0.5);
   const auto law = softmax_of(missing.index, missing.theta);
   const auto sample = [&](LazySamplerOptions options) {
     PhiloxEngine engine(3);
-    return LazySampler(missing.index, options).sample(missing.theta, draws, engine);
+    return LazySampler(missing.index, options).sample(missing.theta, projected_draws, engine);
   };
-  Counter covered(n), whole(n), clipped(n);
+  Counter covered(projected_items), whole(projected_items), clipped(projected_items);
   const Draws with_gap = sample({.k = 14, .gap = missing.gap + 1e-9});
   EXPECT_EQ(with_gap.trace.violations, 0U);
   covered.add_all(with_gap.ids);
   expect_law(covered, law, "gap");
-  whole.add_all(sample({.k = n}).ids);
+  whole.add_all(sample({.k = projected_items}).ids);
   expect_law(whole, law, "all items");
   const Draws without = sample({.k = 14});
   EXPECT_GT(without.trace.violations, 0U);
@@ -64,17 +67,18 @@ void check(ProjectionKind kind) {
   expect_rejected(clipped, law, "clipping");
 }
 
-TEST(ProjectedLaw, RandomDirections) { check(ProjectionKind::random); }
-TEST(ProjectedLaw, PrincipalDirections) { check(ProjectionKind::pca); }
+TEST(ProjectedLaw, RandomDirections) { check_projection(ProjectionKind::random); }
+TEST(ProjectedLaw, PrincipalDirections) { check_projection(ProjectionKind::pca); }
 
 TEST(ProjectedLaw, Batches) {
   // Enough candidates that nothing is missed: all n.
-  const ProjectedIndex<FlatIndex<float>> index(gaussian_rows<float>(n, d, 1),
-                                               {.dimension = 2, .factor = 20.0});
-  const Vector<float> theta = 0.5F * gaussian_query<float>(d, 2);
+  const ProjectedIndex<FlatIndex<float>> index(
+      gaussian_rows<float>(projected_items, projected_dimension, 1),
+      {.dimension = 2, .factor = 20.0});
+  const Vector<float> theta = 0.5F * gaussian_query<float>(projected_dimension, 2);
   const RowMatrix<float> thetas = theta.transpose().replicate(100'000, 1);
   PhiloxEngine engine(4);
-  Counter counter(n);
+  Counter counter(projected_items);
   for (const Draw& draw : LazySampler(index, {.k = 14}).sample_batch(thetas, engine, 2)) {
     counter.add(draw.id);
     ASSERT_EQ(draw.trace.violations, 0U);

@@ -13,23 +13,22 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 60, draws = 300'000;
+constexpr std::size_t fallback_items = 60, fallback_draws = 300'000;
 
-TEST(FallbackLaw, SmallestDefect) { EXPECT_LT(smallest_defect(n, draws), 0.018); }
-
-std::vector<double> normal_scores(double sd) {
-  return scores_of(FlatIndex<double>(gaussian_rows<double>(n, 1, 1) * sd), unit_query());
+TEST(FallbackLaw, SmallestDefect) {
+  EXPECT_LT(smallest_defect(fallback_items, fallback_draws), 0.018);
 }
 
 // `least_scans`: the share of draws that must have taken the scan, so that the test is about it.
-void check(const ScoreIndex& index, const std::vector<double>& scores, std::size_t k, double gap,
-           double least_scans, std::uint64_t seed) {
+void check_fallback(const ScoreIndex& index, const std::vector<double>& scores, std::size_t k,
+                    double gap, double least_scans, std::uint64_t seed) {
   PhiloxEngine engine(seed);
-  const Draws answer = LazySampler(index, {.k = k, .gap = gap}).sample(unit_query(), draws, engine);
-  Counter counter(n);
+  const Draws answer =
+      LazySampler(index, {.k = k, .gap = gap}).sample(unit_query(), fallback_draws, engine);
+  Counter counter(fallback_items);
   counter.add_all(answer.ids);
   expect_law(counter, softmax(scores), "gap " + std::to_string(gap));
-  EXPECT_GE(static_cast<double>(answer.trace.exhaustive_scans), least_scans * draws);
+  EXPECT_GE(static_cast<double>(answer.trace.exhaustive_scans), least_scans * fallback_draws);
   EXPECT_EQ(answer.trace.violations, 0U);
   // The perturbed values keep their law too: Kolmogorov-Smirnov, a shift of 0.017 nats is detected.
   const double log_z = log_sum_exp(std::span<const double>(scores));
@@ -39,30 +38,30 @@ void check(const ScoreIndex& index, const std::vector<double>& scores, std::size
 }
 
 TEST(FallbackLaw, GapOfThree) {
-  const auto scores = normal_scores(1.0);
-  check(ScoreIndex(scores), scores, 2, 3.0, 0.3, 2);
+  const auto scores = normal_scores(fallback_items, 1.0);
+  check_fallback(ScoreIndex(scores), scores, 2, 3.0, 0.3, 2);
 }
 
 TEST(FallbackLaw, GapOfTwelve) {  // nearly every draw is decided by the scan or by the head
-  const auto scores = normal_scores(1.0);
-  check(ScoreIndex(scores), scores, 2, 12.0, 0.9, 3);
+  const auto scores = normal_scores(fallback_items, 1.0);
+  check_fallback(ScoreIndex(scores), scores, 2, 12.0, 0.9, 3);
 }
 
 TEST(FallbackLaw, GapOfSixHundred) {
-  const auto scores = normal_scores(1.0);
-  check(ScoreIndex(scores), scores, 2, 600.0, 0.99, 4);
+  const auto scores = normal_scores(fallback_items, 1.0);
+  check_fallback(ScoreIndex(scores), scores, 2, 600.0, 0.99, 4);
 }
 
 TEST(FallbackLaw, PeakedHeadOfOne) {
-  const auto scores = normal_scores(4.0);
-  check(ScoreIndex(scores), scores, 1, 1.0, 0.05, 5);
+  const auto scores = normal_scores(fallback_items, 4.0);
+  check_fallback(ScoreIndex(scores), scores, 1, 1.0, 0.05, 5);
 }
 
 TEST(FallbackLaw, NoHeadAndABoundTooHigh) {
-  const auto scores = normal_scores(1.0);
+  const auto scores = normal_scores(fallback_items, 1.0);
   ScoreIndex index(scores);
   index.limit(0).state_bound(8.0, Guarantee::certified());
-  check(index, scores, 2, 0.0, 0.9, 6);
+  check_fallback(index, scores, 2, 0.0, 0.9, 6);
 }
 
 TEST(FallbackLaw, FlatIndexScansInBlocks) {

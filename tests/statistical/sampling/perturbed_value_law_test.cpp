@@ -15,18 +15,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 200'000;
+constexpr std::size_t perturbed_draws = 200'000;
 
 TEST(PerturbedLaw, SmallestDefect) {
-  EXPECT_LT(smallest_kolmogorov_distance(draws), 0.0075);
+  EXPECT_LT(smallest_kolmogorov_distance(perturbed_draws), 0.0075);
   EXPECT_GT(0.021 / std::exp(1.0), 0.0075);  // the steepest slope of the Gumbel cdf is 1 / e
-}
-
-std::vector<double> normal_scores(std::size_t n, double sd) {
-  std::vector<double> scores;
-  const auto rows = gaussian_rows<double>(n, 1, 1);
-  for (std::size_t i = 0; i < n; ++i) scores.push_back(sd * rows(static_cast<Eigen::Index>(i), 0));
-  return scores;
 }
 
 void expect_gumbel(std::vector<double> values, double log_z, const std::string& what) {
@@ -44,9 +37,10 @@ TEST(PerturbedLaw, MaximumIsLogZPlusGumbel) {
     PhiloxEngine engine(2);
     for (const auto& [k, gap] :
          {std::pair<std::size_t, double>{1, 0.0}, {8, 0.0}, {8, 1.0}, {200, 0.0}})
-      expect_gumbel(
-          LazySampler(index, {.k = k, .gap = gap}).sample(unit_query(), draws, engine).perturbed,
-          log_z, "k = " + std::to_string(k) + ", gap = " + std::to_string(gap));
+      expect_gumbel(LazySampler(index, {.k = k, .gap = gap})
+                        .sample(unit_query(), perturbed_draws, engine)
+                        .perturbed,
+                    log_z, "k = " + std::to_string(k) + ", gap = " + std::to_string(gap));
   }
 }
 
@@ -54,7 +48,7 @@ TEST(PerturbedLaw, MaximumOfTheExhaustiveSampler) {
   const std::vector<double> scores = normal_scores(50, 2.0);
   PhiloxEngine engine(3);
   std::vector<double> values;
-  for (std::size_t i = 0; i < draws; ++i)
+  for (std::size_t i = 0; i < perturbed_draws; ++i)
     values.push_back(gumbel_max(std::span<const double>(scores), engine).perturbed);
   expect_gumbel(values, log_sum_exp(std::span<const double>(scores)), "gumbel_max");
 }
@@ -66,8 +60,9 @@ TEST(PerturbedLaw, HugeScoresKeepTheGumbelLaw) {
     for (double& y : scores) y += shift;
     const FlatIndex<double> index(rows_with_scores(scores));
     PhiloxEngine engine(4);
-    expect_gumbel(LazySampler(index, {.k = 5}).sample(unit_query(), draws, engine).perturbed,
-                  log_sum_exp(std::span<const double>(scores)), "shift " + std::to_string(shift));
+    expect_gumbel(
+        LazySampler(index, {.k = 5}).sample(unit_query(), perturbed_draws, engine).perturbed,
+        log_sum_exp(std::span<const double>(scores)), "shift " + std::to_string(shift));
   }
 }
 
@@ -97,7 +92,7 @@ void check_gaps(const std::vector<double>& scores, std::size_t K, std::size_t co
 TEST(PerturbedLaw, GapsOfTheExhaustiveRanking) {
   const std::vector<double> scores = normal_scores(20, 1.0);
   PhiloxEngine engine(5);
-  check_gaps(scores, 5, draws,
+  check_gaps(scores, 5, perturbed_draws,
              [&] { return gumbel_top_k(std::span<const double>(scores), 5, engine); });
 }
 
@@ -106,7 +101,7 @@ TEST(PerturbedLaw, GapsOfTheLazyRanking) {
   const FlatIndex<double> index(rows_with_scores(scores));
   const LazySampler sampler(index, {.k = 1});
   PhiloxEngine engine(6);
-  check_gaps(scores, 5, draws,
+  check_gaps(scores, 5, perturbed_draws,
              [&] { return sampler.sample_without_replacement(unit_query(), 5, engine); });
 }
 
@@ -120,12 +115,12 @@ TEST(PerturbedLaw, GapsAreRightBeforeAndAfterTheScan) {
     envelope.assign(unit_query(), 1);
     PhiloxEngine engine(7);
     std::size_t scans = 0;
-    check_gaps(scores, 5, draws, [&] {
+    check_gaps(scores, 5, perturbed_draws, [&] {
       RankedDraws answer = envelope.sample_without_replacement(5, engine);
       scans += answer.trace.exhaustive_scans;
       return answer;
     });
-    EXPECT_GT(scans, draws / 5);
+    EXPECT_GT(scans, perturbed_draws / 5);
   }
 }
 

@@ -16,18 +16,18 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 60, bands = 4, draws = 500'000;
+constexpr std::size_t form_items = 60, bands = 4, form_draws = 500'000;
 
 TEST(RaceForms, SmallestDefect) {
   // Two samples of m draws have the power of one sample of m / 2.
-  EXPECT_LT(smallest_defect(n * bands, draws / 2), 0.027);
+  EXPECT_LT(smallest_defect(form_items * bands, form_draws / 2), 0.027);
 }
 
 class Forms : public ::testing::TestWithParam<std::tuple<double, std::size_t, double>> {};
 
 TEST_P(Forms, AgreeInItemAndPerturbedValue) {
   const auto [spread, k, gap] = GetParam();
-  const RowMatrix<double> rows = gaussian_rows<double>(n, 1, 1) * spread;
+  const RowMatrix<double> rows = gaussian_rows<double>(form_items, 1, 1) * spread;
   const FlatIndex<double> index(rows);
   const std::vector<double> scores = scores_of(index, unit_query());
   const double log_z = log_sum_exp(std::span<const double>(scores));
@@ -39,16 +39,16 @@ TEST_P(Forms, AgreeInItemAndPerturbedValue) {
   envelope.assign(unit_query(), k, gap);
   PhiloxEngine engine(2, k);
   Trace trace = envelope.trace();
-  const auto race = count_draws(n * bands, draws, [&] {
+  const auto race = count_draws(form_items * bands, form_draws, [&] {
     const Draw one = envelope.sample(engine, trace);
     return cell(one.id, one.perturbed);
   });
-  const auto classical = count_draws(n * bands, draws, [&] {
+  const auto classical = count_draws(form_items * bands, form_draws, [&] {
     const ClassicalDraw one =
         classical_draw(scores, envelope.head().ids, envelope.residual_bound(), engine);
     return cell(one.id, one.perturbed);
   });
-  const auto dense = count_draws(n * bands, draws, [&] {
+  const auto dense = count_draws(form_items * bands, form_draws, [&] {
     const Draw one = gumbel_max(std::span<const double>(scores), engine);
     return cell(one.id, one.perturbed);
   });

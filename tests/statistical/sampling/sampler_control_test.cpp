@@ -16,7 +16,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 1'000'000;
+constexpr std::size_t sampler_draws = 1'000'000;
 
 std::vector<double> ramp(std::size_t n, double step) {
   std::vector<double> scores;
@@ -34,7 +34,7 @@ Counter count_broken(const std::vector<double>& scores, std::size_t head, double
                      Mistake mistake) {
   BrokenRace race(scores, first_items(head), bound, mistake);
   PhiloxEngine engine(1);
-  return count_draws(scores.size(), draws, [&] { return race(engine); });
+  return count_draws(scores.size(), sampler_draws, [&] { return race(engine); });
 }
 
 std::vector<double> normalised(std::vector<double> rates) {
@@ -58,10 +58,10 @@ TEST(SamplerControl, WrongBoundOfTheIndex) {
   wrong.state_bound(-0.2, Guarantee::assumed());
   PhiloxEngine engine(2);
   Counter of_right(40), of_wrong(40);
-  of_right.add_all(LazySampler(right, {.k = 5}).sample(unit_query(), draws, engine).ids);
-  of_wrong.add_all(LazySampler(wrong, {.k = 5}).sample(unit_query(), draws, engine).ids);
+  of_right.add_all(LazySampler(right, {.k = 5}).sample(unit_query(), sampler_draws, engine).ids);
+  of_wrong.add_all(LazySampler(wrong, {.k = 5}).sample(unit_query(), sampler_draws, engine).ids);
   expect_law(of_right, softmax(scores), "right bound");
-  EXPECT_GT(chi_square_power(draws, softmax(scores),
+  EXPECT_GT(chi_square_power(sampler_draws, softmax(scores),
                              clipped_softmax(scores, first_items(5), scores[5] - 0.2)),
             0.999);
   expect_rejected(of_wrong, softmax(scores), "bound 0.2 too low");
@@ -74,7 +74,7 @@ TEST(SamplerControl, TailSizeOffByOne) {
                                         {Mistake::rate_of_tail_plus_one, 26.0 / 25.0}}) {
     std::vector<double> rates = softmax(scores);
     for (std::size_t i = 5; i < 30; ++i) rates[i] *= factor;
-    EXPECT_GT(chi_square_power(draws, softmax(scores), normalised(rates)), 0.999);
+    EXPECT_GT(chi_square_power(sampler_draws, softmax(scores), normalised(rates)), 0.999);
     expect_rejected(count_broken(scores, 5, scores[4], mistake), softmax(scores), "tail size");
   }
   expect_law(count_broken(scores, 5, scores[4], Mistake::none), softmax(scores), "right size");
@@ -86,7 +86,7 @@ TEST(SamplerControl, HeadItemsProposedTwice) {
   std::vector<double> rates;
   for (const double y : scores) rates.push_back(std::exp(y));
   for (std::size_t i = 0; i < 5; ++i) rates[i] += std::exp(scores[4]);
-  EXPECT_GT(chi_square_power(draws, softmax(scores), normalised(rates)), 0.999);
+  EXPECT_GT(chi_square_power(sampler_draws, softmax(scores), normalised(rates)), 0.999);
   const Counter counter = count_broken(scores, 5, scores[4], Mistake::head_proposed_too);
   expect_rejected(counter, softmax(scores), "head proposed too");
   expect_law(counter, normalised(rates), "the law that this mistake gives");
@@ -107,8 +107,8 @@ TEST(SamplerControl, BiasedUniform) {
   for (const std::size_t k : {std::size_t{40}, std::size_t{5}}) {
     TiltedEngine wrong(PhiloxEngine(3), 1.02), right(PhiloxEngine(3), 1.0);
     Counter of_wrong(40), of_right(40);
-    of_wrong.add_all(LazySampler(index, {.k = k}).sample(unit_query(), draws, wrong).ids);
-    of_right.add_all(LazySampler(index, {.k = k}).sample(unit_query(), draws, right).ids);
+    of_wrong.add_all(LazySampler(index, {.k = k}).sample(unit_query(), sampler_draws, wrong).ids);
+    of_right.add_all(LazySampler(index, {.k = k}).sample(unit_query(), sampler_draws, right).ids);
     expect_rejected(of_wrong, softmax(scores), "u^1.02, k = " + std::to_string(k));
     expect_law(of_right, softmax(scores), "u^1, k = " + std::to_string(k));
   }
@@ -120,7 +120,7 @@ TEST(SamplerControl, BiasedUniformInThePerturbedValue) {
   TiltedEngine wrong(PhiloxEngine(4), 1.02), right(PhiloxEngine(4), 1.0);
   const auto p_value = [&](auto& engine) {
     std::vector<double> values;
-    for (std::size_t i = 0; i < draws; ++i)
+    for (std::size_t i = 0; i < sampler_draws; ++i)
       values.push_back(gumbel_max(std::span<const double>(scores), engine).perturbed);
     return kolmogorov_smirnov_p_value(values, gumbel_cdf);
   };
@@ -136,7 +136,7 @@ TEST(SamplerControl, IgnoredMiss) {
   const auto clipped = clipped_softmax(scores, first_items(5), scores[4]);
   auto damped = scores;
   damped[10] = scores[4] - 0.5;
-  EXPECT_GT(chi_square_power(draws, clipped, softmax(damped)), 0.999);
+  EXPECT_GT(chi_square_power(sampler_draws, clipped, softmax(damped)), 0.999);
   expect_law(count_broken(scores, 5, scores[4], Mistake::none), clipped, "clipped");
   expect_rejected(count_broken(scores, 5, scores[4], Mistake::drops_violations), clipped, "drop");
   expect_rejected(count_broken(scores, 5, scores[4], Mistake::damps_violations), clipped, "damp");
@@ -155,7 +155,7 @@ TEST(SamplerControl, WrongRankings) {
   const auto law = ordered_law(softmax(scores), 2);
   const auto count = [&](RankingMistake mistake) {
     PhiloxEngine engine(5);
-    return count_tuples(14, 2, draws / 4,
+    return count_tuples(14, 2, sampler_draws / 4,
                         [&] { return broken_top_k(scores, 2, 3, mistake, engine); });
   };
   expect_law(count(RankingMistake::none), law, "right ranking");
@@ -169,7 +169,8 @@ TEST(SamplerControl, LogZMissesOneItem) {
   const auto scores = ramp(40, 0.0);
   const FlatIndex<double> index(rows_with_scores(scores));
   PhiloxEngine engine(6);
-  const auto values = LazySampler(index, {.k = 5}).sample(unit_query(), draws, engine).perturbed;
+  const auto values =
+      LazySampler(index, {.k = 5}).sample(unit_query(), sampler_draws, engine).perturbed;
   const auto p_value = [&](double log_z) {
     return kolmogorov_smirnov_p_value(values, [&](double x) { return gumbel_cdf(x - log_z); });
   };

@@ -19,13 +19,14 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 200, d = 6, draws = 1'000'000;
+constexpr std::size_t sampler_items = 200, sampler_dimension = 6, sampler_draws = 1'000'000;
 
 TEST(SamplerLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(n, draws), 0.013);
-  std::vector<double> null(n, 0.99 / (n - 1)), truth(n, (1.0 - 0.0113) / (n - 1));
+  EXPECT_LT(smallest_defect(sampler_items, sampler_draws), 0.013);
+  std::vector<double> null(sampler_items, 0.99 / (sampler_items - 1)),
+      truth(sampler_items, (1.0 - 0.0113) / (sampler_items - 1));
   null[0] = 0.01, truth[0] = 0.0113;
-  EXPECT_GT(chi_square_power(draws, null, truth), 0.9);
+  EXPECT_GT(chi_square_power(sampler_draws, null, truth), 0.9);
 }
 
 // Scores of standard deviation 0.1 (all items about equal), 1.5, and 6 (one to three items have
@@ -38,7 +39,7 @@ constexpr Temperature temperatures[] = {{"flat", 0.1}, {"warm", 1.5}, {"peaked",
 
 template <class Scalar>
 RowMatrix<Scalar> uneven_rows() {
-  RowMatrix<Scalar> rows = gaussian_rows<Scalar>(n, d, 1);
+  RowMatrix<Scalar> rows = gaussian_rows<Scalar>(sampler_items, sampler_dimension, 1);
   for (Eigen::Index i = 0; i < rows.rows(); ++i)
     rows.row(i) *= static_cast<Scalar>(0.5 + 0.005 * static_cast<double>(i));
   return rows;
@@ -56,25 +57,25 @@ Vector<typename Index::scalar_type> query_of_spread(const Index& index, double s
 // Exhaustive.
 
 template <class Scalar>
-void check_exhaustive(const Temperature& temperature, std::size_t count) {
+void check_gumbel_max(const Temperature& temperature, std::size_t count) {
   const FlatIndex<Scalar> index(uneven_rows<Scalar>());
   const Vector<Scalar> theta = query_of_spread(index, temperature.spread);
   std::vector<Scalar> scores;
   for (const double y : scores_of(index, theta)) scores.push_back(static_cast<Scalar>(y));
   PhiloxEngine engine(3);
-  const auto counter =
-      count_draws(n, count, [&] { return gumbel_max(std::span<const Scalar>(scores), engine).id; });
+  const auto counter = count_draws(
+      sampler_items, count, [&] { return gumbel_max(std::span<const Scalar>(scores), engine).id; });
   expect_law(counter, softmax_of(index, theta), temperature.name);
 }
 
-TEST(SamplerLaw, GumbelMaxOfFloats) { check_exhaustive<float>(temperatures[1], draws); }
+TEST(SamplerLaw, GumbelMaxOfFloats) { check_gumbel_max<float>(temperatures[1], sampler_draws); }
 
 // 250,000 draws a law, as each draw costs 200 Gumbels: an rms relative error of 2.6% is detected.
 TEST(SamplerLaw, GumbelMaxAtOtherTemperatures) {
-  EXPECT_LT(smallest_defect(n, 250'000), 0.026);
-  check_exhaustive<float>(temperatures[0], 250'000);
-  check_exhaustive<float>(temperatures[2], 250'000);
-  check_exhaustive<double>(temperatures[1], 250'000);
+  EXPECT_LT(smallest_defect(sampler_items, 250'000), 0.026);
+  check_gumbel_max<float>(temperatures[0], 250'000);
+  check_gumbel_max<float>(temperatures[2], 250'000);
+  check_gumbel_max<double>(temperatures[1], 250'000);
 }
 
 TEST(SamplerLaw, GumbelTopOne) {
@@ -82,7 +83,7 @@ TEST(SamplerLaw, GumbelTopOne) {
   const Vector<double> theta = query_of_spread(index, 1.5);
   const std::vector<double> scores = scores_of(index, theta);
   PhiloxEngine engine(4);
-  const auto counter = count_draws(n, 250'000, [&] {
+  const auto counter = count_draws(sampler_items, 250'000, [&] {
     return gumbel_top_k(std::span<const double>(scores), 1, engine).ids.front();
   });
   expect_law(counter, softmax(scores), "K = 1");
@@ -92,7 +93,7 @@ TEST(SamplerLaw, GumbelTopOne) {
 
 template <class Index>
 void check_many(const Index& index, std::size_t k, double gap, std::uint64_t seed,
-                std::size_t count = draws) {
+                std::size_t count = sampler_draws) {
   const LazySampler sampler(index, {.k = k, .gap = gap});
   for (const auto& [name, spread] : temperatures) {
     const auto theta = query_of_spread(index, spread);
@@ -100,7 +101,7 @@ void check_many(const Index& index, std::size_t k, double gap, std::uint64_t see
     const Draws answer = sampler.sample(theta, count, engine);
     ASSERT_EQ(answer.ids.size(), count);
     EXPECT_EQ(answer.trace.violations, 0U);
-    Counter counter(n);
+    Counter counter(sampler_items);
     counter.add_all(answer.ids);
     expect_law(counter, softmax_of<Index>(index, theta),
                std::string(name) + ", k = " + std::to_string(k) + ", gap = " + std::to_string(gap));
@@ -109,20 +110,20 @@ void check_many(const Index& index, std::size_t k, double gap, std::uint64_t see
 
 TEST(SamplerLaw, FlatOfFloatsForAllHeadSizes) {
   const FlatIndex<float> index(uneven_rows<float>());
-  for (const std::size_t k : {std::size_t{4}, std::size_t{15}, n})
+  for (const std::size_t k : {std::size_t{4}, std::size_t{15}, sampler_items})
     check_many(index, k, 0.0, 100 + k);
 }
 
 // The peaked law makes about n proposals a draw when k = 1 (and often goes past n, where the rest
 // is scored whole): 200,000 draws, an rms relative error of 2.9% is detected.
 TEST(SamplerLaw, FlatOfFloatsForAHeadOfOne) {
-  EXPECT_LT(smallest_defect(n, 200'000), 0.029);
+  EXPECT_LT(smallest_defect(sampler_items, 200'000), 0.029);
   check_many(FlatIndex<float>(uneven_rows<float>()), 1, 0.0, 101, 200'000);
 }
 
 TEST(SamplerLaw, FlatOfFloatsWithAGap) {
   const FlatIndex<float> index(uneven_rows<float>());
-  for (const std::size_t k : {std::size_t{4}, std::size_t{15}, n})
+  for (const std::size_t k : {std::size_t{4}, std::size_t{15}, sampler_items})
     check_many(index, k, 0.7, 200 + k);
 }
 
@@ -144,7 +145,7 @@ template <class Scalar>
 void check_hnsw(HnswGeometry geometry, std::uint64_t seed) {
   HnswParameters parameters;
   parameters.geometry = geometry;
-  parameters.ef = n;
+  parameters.ef = sampler_items;
   const HnswIndex<Scalar> index(uneven_rows<Scalar>(), parameters);
   ASSERT_EQ(index.parameters().geometry, geometry);
   check_many(index, 4, 0.0, seed);
@@ -164,8 +165,9 @@ TEST(SamplerLaw, FewerThanKItemsWithABound) {
     ScoreIndex index(scores);
     index.limit(returned).state_bound(0.0, Guarantee::certified());
     PhiloxEngine engine(600 + returned);
-    const Draws answer = LazySampler(index, {.k = 15}).sample(unit_query(), draws / 2, engine);
-    Counter counter(n);
+    const Draws answer =
+        LazySampler(index, {.k = 15}).sample(unit_query(), sampler_draws / 2, engine);
+    Counter counter(sampler_items);
     counter.add_all(answer.ids);
     expect_law(counter, softmax(scores), std::to_string(returned) + " returned");
   }
@@ -173,16 +175,16 @@ TEST(SamplerLaw, FewerThanKItemsWithABound) {
 
 TEST(SamplerLaw, MaskedItemsAreNeverDrawn) {
   // A third of the items masked, some in the head when k = n.
-  std::vector<bool> masked(n);
-  for (std::size_t i = 0; i < n; ++i) masked[i] = i % 3 == 0;
+  std::vector<bool> masked(sampler_items);
+  for (std::size_t i = 0; i < sampler_items; ++i) masked[i] = i % 3 == 0;
   const MaskedIndex index(uneven_rows<double>(), masked);
-  const Vector<double> theta = gaussian_query(d, 2);
-  for (const std::size_t k : {std::size_t{4}, n}) {
+  const Vector<double> theta = gaussian_query(sampler_dimension, 2);
+  for (const std::size_t k : {std::size_t{4}, sampler_items}) {
     PhiloxEngine engine(700 + k);
-    Counter counter(n);
-    counter.add_all(LazySampler(index, {.k = k}).sample(theta, draws, engine).ids);
+    Counter counter(sampler_items);
+    counter.add_all(LazySampler(index, {.k = k}).sample(theta, sampler_draws, engine).ids);
     expect_law(counter, softmax_of(index, theta), "k = " + std::to_string(k));
-    for (std::size_t i = 0; i < n; i += 3) EXPECT_EQ(counter.counts()[i], 0U);
+    for (std::size_t i = 0; i < sampler_items; i += 3) EXPECT_EQ(counter.counts()[i], 0U);
   }
 }
 
@@ -201,17 +203,18 @@ void check_single(const Index& index, std::size_t k, std::size_t count, std::uin
   const LazySampler sampler(index, {.k = k});
   const auto theta = query_of_spread(index, 1.5);
   PhiloxEngine engine(seed);
-  const auto counter = count_draws(n, count, [&] { return sampler.sample(theta, engine).id; });
+  const auto counter =
+      count_draws(sampler_items, count, [&] { return sampler.sample(theta, engine).id; });
   expect_law(counter, softmax_of<Index>(index, theta), "one draw a retrieval");
 }
 
 TEST(SamplerLaw, SingleDrawsOfFlat) {
-  check_single(FlatIndex<float>(uneven_rows<float>()), 8, draws, 901);
+  check_single(FlatIndex<float>(uneven_rows<float>()), 8, sampler_draws, 901);
 }
 
 // 100,000 draws: a root mean square relative error of 4.1% is detected.
 TEST(SamplerLaw, SingleDrawsOfHnsw) {
-  EXPECT_LT(smallest_defect(n, 100'000), 0.041);
+  EXPECT_LT(smallest_defect(sampler_items, 100'000), 0.041);
   HnswParameters parameters;
   parameters.geometry = HnswGeometry::l2_reduction;
   parameters.ef = 100;
@@ -222,8 +225,8 @@ TEST(SamplerLaw, SingleDrawsFromABiasFreeEngineOf32Bits) {
   const FlatIndex<float> index(uneven_rows<float>());
   const Vector<float> theta = query_of_spread(index, 1.5);
   std::mt19937 engine(903);
-  Counter counter(n);
-  counter.add_all(LazySampler(index, {.k = 8}).sample(theta, draws, engine).ids);
+  Counter counter(sampler_items);
+  counter.add_all(LazySampler(index, {.k = 8}).sample(theta, sampler_draws, engine).ids);
   expect_law(counter, softmax_of(index, theta), "std::mt19937");
 }
 
@@ -234,12 +237,12 @@ template <class Index>
 void check_batch(const Index& index, std::size_t count, std::uint64_t seed) {
   using Scalar = typename Index::scalar_type;
   const Vector<Scalar> warm = query_of_spread(index, 1.5), peaked = query_of_spread(index, 4.0, 5);
-  RowMatrix<Scalar> thetas(static_cast<Eigen::Index>(count), d);
+  RowMatrix<Scalar> thetas(static_cast<Eigen::Index>(count), sampler_dimension);
   for (Eigen::Index j = 0; j < thetas.rows(); ++j)
     thetas.row(j) = (j % 2 == 0 ? warm : peaked).transpose();
   PhiloxEngine engine(seed);
   const std::vector<Draw> batch = LazySampler(index, {.k = 8}).sample_batch(thetas, engine);
-  Counter of_warm(n), of_peaked(n);
+  Counter of_warm(sampler_items), of_peaked(sampler_items);
   for (std::size_t j = 0; j < batch.size(); ++j)
     (j % 2 == 0 ? of_warm : of_peaked).add(batch[j].id);
   expect_law(of_warm, softmax_of<Index>(index, warm), "even rows");
@@ -247,13 +250,13 @@ void check_batch(const Index& index, std::size_t count, std::uint64_t seed) {
 }
 
 TEST(SamplerLaw, BatchOfFlat) {
-  EXPECT_LT(smallest_defect(n, draws / 2), 0.019);
-  check_batch(FlatIndex<float>(uneven_rows<float>()), draws, 1001);
+  EXPECT_LT(smallest_defect(sampler_items, sampler_draws / 2), 0.019);
+  check_batch(FlatIndex<float>(uneven_rows<float>()), sampler_draws, 1001);
 }
 
 // 50,000 draws a law: 5.8%.
 TEST(SamplerLaw, BatchOfHnsw) {
-  EXPECT_LT(smallest_defect(n, 50'000), 0.058);
+  EXPECT_LT(smallest_defect(sampler_items, 50'000), 0.058);
   HnswParameters parameters;
   parameters.geometry = HnswGeometry::inner_product;
   parameters.ef = 100;
@@ -269,7 +272,8 @@ TEST(SamplerLaw, EnvelopeReusedForOtherThetas) {
   for (const Vector<double>& theta : {warm, peaked, warm}) {
     envelope.assign(theta, 8, 0.2);
     Trace trace = envelope.trace();
-    expect_law(count_draws(n, draws, [&] { return envelope.sample(engine, trace).id; }),
+    expect_law(count_draws(sampler_items, sampler_draws,
+                           [&] { return envelope.sample(engine, trace).id; }),
                softmax_of(index, theta), "reused envelope");
   }
 }

@@ -16,12 +16,12 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 1'000'000;
+constexpr std::size_t top_k_draws = 1'000'000;
 
 TEST(TopKLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(14 * 13, draws), 0.013);
-  EXPECT_LT(smallest_defect(12 * 11 * 10, draws), 0.019);
-  EXPECT_LT(smallest_defect(24, draws / 2), 0.012);
+  EXPECT_LT(smallest_defect(14 * 13, top_k_draws), 0.013);
+  EXPECT_LT(smallest_defect(12 * 11 * 10, top_k_draws), 0.019);
+  EXPECT_LT(smallest_defect(24, top_k_draws / 2), 0.012);
 }
 
 std::vector<double> ramp(std::size_t n, double step) {
@@ -30,16 +30,17 @@ std::vector<double> ramp(std::size_t n, double step) {
   return scores;
 }
 
-void check_exhaustive(std::size_t n, std::size_t K, std::uint64_t seed) {
+void check_gumbel_top_k(std::size_t n, std::size_t K, std::uint64_t seed) {
   const std::vector<double> scores = ramp(n, 0.25);
   PhiloxEngine engine(seed);
-  const auto counter = count_tuples(
-      n, K, draws, [&] { return gumbel_top_k(std::span<const double>(scores), K, engine).ids; });
+  const auto counter = count_tuples(n, K, top_k_draws, [&] {
+    return gumbel_top_k(std::span<const double>(scores), K, engine).ids;
+  });
   expect_law(counter, ordered_law(softmax(scores), K), "gumbel_top_k");
 }
 
-TEST(TopKLaw, ExhaustivePairs) { check_exhaustive(14, 2, 1); }
-TEST(TopKLaw, ExhaustiveTriples) { check_exhaustive(12, 3, 2); }
+TEST(TopKLaw, ExhaustivePairs) { check_gumbel_top_k(14, 2, 1); }
+TEST(TopKLaw, ExhaustiveTriples) { check_gumbel_top_k(12, 3, 2); }
 
 TEST(TopKLaw, LazyPairsWithTheSmallestHead) {
   // k = 1 is raised to K = 2: 12 of 14 items are in the tail. Flat scores, then steep ones.
@@ -48,7 +49,7 @@ TEST(TopKLaw, LazyPairsWithTheSmallestHead) {
     const FlatIndex<double> index(rows_with_scores(scores));
     const LazySampler sampler(index, {.k = 1});
     PhiloxEngine engine(3);
-    const auto counter = count_tuples(14, 2, draws, [&] {
+    const auto counter = count_tuples(14, 2, top_k_draws, [&] {
       return sampler.sample_without_replacement(unit_query(), 2, engine).ids;
     });
     expect_law(counter, ordered_law(softmax(scores), 2), "pairs");
@@ -60,7 +61,7 @@ TEST(TopKLaw, LazyTriplesWithAGap) {
   const FlatIndex<double> index(rows_with_scores(scores));
   const LazySampler sampler(index, {.k = 1, .gap = 0.5});
   PhiloxEngine engine(4);
-  const auto counter = count_tuples(12, 3, draws, [&] {
+  const auto counter = count_tuples(12, 3, top_k_draws, [&] {
     return sampler.sample_without_replacement(unit_query(), 3, engine).ids;
   });
   expect_law(counter, ordered_law(softmax(scores), 3), "triples");
@@ -91,20 +92,22 @@ void check_small_head(std::size_t n, std::size_t K, std::size_t head, double off
   }
 }
 
-TEST(TopKLaw, PairsWithAHeadOfOne) { check_small_head(14, 2, 1, 0.0, draws, 5); }
-TEST(TopKLaw, PairsWithoutAHead) { check_small_head(14, 2, 0, 0.0, draws, 6); }
-TEST(TopKLaw, TriplesWithAHeadOfOne) { check_small_head(12, 3, 1, 0.0, draws, 7); }
-TEST(TopKLaw, TriplesWithABoundFarTooHigh) { check_small_head(12, 3, 1, 4.0, draws, 8); }
-TEST(TopKLaw, PermutationsWithAHeadOfOne) { check_small_head(4, 4, 1, 0.0, draws / 2, 9); }
-TEST(TopKLaw, PermutationsWithoutAHead) { check_small_head(4, 4, 0, 0.0, draws / 2, 10); }
-TEST(TopKLaw, PermutationsWithABoundFarTooHigh) { check_small_head(4, 4, 1, 6.0, draws / 2, 11); }
+TEST(TopKLaw, PairsWithAHeadOfOne) { check_small_head(14, 2, 1, 0.0, top_k_draws, 5); }
+TEST(TopKLaw, PairsWithoutAHead) { check_small_head(14, 2, 0, 0.0, top_k_draws, 6); }
+TEST(TopKLaw, TriplesWithAHeadOfOne) { check_small_head(12, 3, 1, 0.0, top_k_draws, 7); }
+TEST(TopKLaw, TriplesWithABoundFarTooHigh) { check_small_head(12, 3, 1, 4.0, top_k_draws, 8); }
+TEST(TopKLaw, PermutationsWithAHeadOfOne) { check_small_head(4, 4, 1, 0.0, top_k_draws / 2, 9); }
+TEST(TopKLaw, PermutationsWithoutAHead) { check_small_head(4, 4, 0, 0.0, top_k_draws / 2, 10); }
+TEST(TopKLaw, PermutationsWithABoundFarTooHigh) {
+  check_small_head(4, 4, 1, 6.0, top_k_draws / 2, 11);
+}
 
 TEST(TopKLaw, PermutationsOfAllItemsInTheHead) {
   const std::vector<double> scores = ramp(4, 0.5);
   const FlatIndex<double> index(rows_with_scores(scores));
   const LazySampler sampler(index);
   PhiloxEngine engine(12);
-  const auto counter = count_tuples(4, 4, draws / 2, [&] {
+  const auto counter = count_tuples(4, 4, top_k_draws / 2, [&] {
     return sampler.sample_without_replacement(unit_query(), 4, engine).ids;
   });
   expect_law(counter, ordered_law(softmax(scores), 4), "K = n");
@@ -119,7 +122,7 @@ TEST(TopKLaw, MaskedItemsHaveNoPlace) {
   envelope.assign(unit_query(), 2);
   PhiloxEngine engine(13);
   const auto counter = count_tuples(
-      12, 3, draws, [&] { return envelope.sample_without_replacement(3, engine).ids; });
+      12, 3, top_k_draws, [&] { return envelope.sample_without_replacement(3, engine).ids; });
   expect_law(counter, ordered_law(softmax(scores), 3), "masked triples");
 }
 
@@ -128,7 +131,7 @@ TEST(TopKLaw, MaskedItemsHaveNoPlace) {
 // each is ranked last equally often; 200,000 rankings of all 12 items, 11 cells: an rms relative
 // error of 1.7% is detected (ranking what is left at the scan by the true scores is off by 50%).
 TEST(TopKLaw, RankingsUnderABoundTooLowAreThoseOfClippedScores) {
-  EXPECT_LT(smallest_defect(11, draws / 5), 0.017);
+  EXPECT_LT(smallest_defect(11, top_k_draws / 5), 0.017);
   std::vector<double> scores = ramp(12, 0.25);
   scores[0] = 40.0;  // never last
   ScoreIndex index(scores);
@@ -137,14 +140,14 @@ TEST(TopKLaw, RankingsUnderABoundTooLowAreThoseOfClippedScores) {
   envelope.assign(unit_query(), 1);
   PhiloxEngine engine(14);
   std::size_t scans = 0, violations = 0;
-  const auto counter = count_draws(12, draws / 5, [&] {
+  const auto counter = count_draws(12, top_k_draws / 5, [&] {
     const RankedDraws answer = envelope.sample_without_replacement(12, engine);
     scans += answer.trace.exhaustive_scans;
     violations += answer.trace.violations;
     return answer.ids.back();
   });
-  EXPECT_GT(scans, draws / 10);
-  EXPECT_GT(violations, draws);
+  EXPECT_GT(scans, top_k_draws / 10);
+  EXPECT_GT(violations, top_k_draws);
   std::vector<double> law(12, 1.0 / 11.0);
   law[0] = 0.0;
   expect_law(counter, law, "last place");

@@ -5,10 +5,10 @@
 #include <limits>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
 
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::message_of;
 
 TEST(Errors, TextOfReadsBackAsTheSameValue) {
   EXPECT_EQ(text_of(0.1), "0.1");
@@ -51,3 +51,4 @@ TEST(Errors, KindsAreToldApartByType) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -10,15 +10,10 @@
 #include <span>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::log_add_exp;
-using lazygumbel::log_sum_exp;
-using lazygumbel::LogSumExp;
-using lazygumbel::testing::message_of;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 double of(const std::vector<double>& scores) {
   return log_sum_exp(std::span<const double>(scores));
@@ -144,3 +139,4 @@ TEST(LogAddExp, IsSymmetricAndHasANeutralElement) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -12,10 +12,8 @@
 #include <thread>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::parallel_for;
-using lazygumbel::usable_threads;
 
 TEST(ParallelFor, CallsEachIndexOnce) {
   for (const std::size_t threads : {0, 1, 2, 8})
@@ -56,7 +54,7 @@ TEST(ParallelFor, NeverUsesMoreThreadsThanAsked) {
 TEST(ParallelFor, RethrowsAnExceptionAndStopsTheRest) {
   for (const std::size_t threads : {1, 2, 8}) {
     std::atomic<std::size_t> calls{0};
-    EXPECT_EQ(lazygumbel::testing::message_of<std::runtime_error>([&] {
+    EXPECT_EQ(message_of<std::runtime_error>([&] {
                 parallel_for(100000, threads, [&](std::size_t i) {
                   ++calls;
                   if (i == 10) throw std::runtime_error("at ten");
@@ -122,3 +120,4 @@ TEST(UsableThreads, IsAtLeastOneAndAtMostTheWork) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -1,23 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <lazygumbel/core/parameters.hpp>
-#include <limits>
 #include <message_of.hpp>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Accuracy;
-using lazygumbel::Confidence;
-using lazygumbel::ErrorScale;
-using lazygumbel::testing::message_of;
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-template <class Body>
-std::string refusal(Body body) {
-  return message_of<std::invalid_argument>(body);
-}
 
 TEST(Confidence, TakesTheOpenUnitInterval) {
   static_assert(Confidence(0.95).level() == 0.95);
@@ -60,3 +49,4 @@ TEST(Accuracy, RefusesABadDeltaNamingIt) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
-namespace lazygumbel::detail {
+namespace lazygumbel::testing {
 namespace {
+
+using lazygumbel::detail::Pool;
 
 /// Borrows an int from `pool`; `made` counts the calls of make.
 int& borrow_number(const Pool<int>& pool, int& made) {
@@ -141,4 +143,4 @@ TEST(Pool, NoTwoThreadsShareAnObject) {
 }
 
 }  // namespace
-}  // namespace lazygumbel::detail
+}  // namespace lazygumbel::testing

@@ -4,10 +4,10 @@
 #include <set>
 #include <string>
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
-constexpr Simd all[] = {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni};
+constexpr Simd all_simds[] = {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni};
 
 TEST(Simd, EachHasANameOfItsOwn) {
   static_assert(std::string_view(name_of(Simd::portable)) == "portable");
@@ -15,8 +15,8 @@ TEST(Simd, EachHasANameOfItsOwn) {
   EXPECT_STREQ(name_of(Simd::avx2), "avx2");
   EXPECT_STREQ(name_of(Simd::avx512_vnni), "avx512_vnni");
   std::set<std::string> names;
-  for (const Simd simd : all) names.insert(name_of(simd));
-  EXPECT_EQ(names.size(), std::size(all));
+  for (const Simd simd : all_simds) names.insert(name_of(simd));
+  EXPECT_EQ(names.size(), std::size(all_simds));
 }
 
 TEST(Simd, PortableIsSupportedEverywhere) { EXPECT_TRUE(is_supported(Simd::portable)); }
@@ -43,4 +43,4 @@ TEST(Simd, TheBestIsSupportedAndNothingBetterIs) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -9,15 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "scalars.hpp"
+
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::MatrixView;
-using lazygumbel::RowMatrix;
-using lazygumbel::RowPointer;
-using lazygumbel::Vector;
-using lazygumbel::VectorView;
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::message_of;
 
 template <class Scalar>
 std::string rows_refusal(const MatrixView<Scalar>& rows) {
@@ -33,7 +30,6 @@ std::string query_refusal(const VectorView<Scalar>& query, std::size_t dimension
 
 template <class Scalar>
 class Types : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Types, Scalars);
 
 TYPED_TEST(Types, RequireRowsTakesFiniteNumbersUpToTheLargest) {
@@ -211,3 +207,4 @@ TEST(Views, ColumnMajorMatricesAreReadByTheirValues) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

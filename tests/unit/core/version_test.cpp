@@ -3,6 +3,7 @@
 #include <lazygumbel/core/version.hpp>
 #include <string>
 
+namespace lazygumbel::testing {
 namespace {
 
 TEST(Version, TextIsMadeOfTheThreeNumbers) {
@@ -25,3 +26,4 @@ TEST(Version, MacrosAreIntegersForThePreprocessor) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -2,7 +2,7 @@
 
 #include <lazygumbel/estimation/estimate.hpp>
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
 TEST(Estimate, DefaultsClaimNothing) {
@@ -25,4 +25,4 @@ TEST(EstimatorOptions, Defaults) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

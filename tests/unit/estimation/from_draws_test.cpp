@@ -3,11 +3,11 @@
 #include <lazygumbel/estimation/from_draws.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 using Ids = std::vector<item_id>;
 
 double identity(item_id id) { return static_cast<double>(id); }

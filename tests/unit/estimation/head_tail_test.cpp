@@ -5,12 +5,11 @@
 #include <lazygumbel/random/philox.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(HeadTail, SplitsTheItems) {
   const ScoreIndex index({0.5, 3.0, 1.0, 2.0, -1.0, 0.0});

@@ -5,13 +5,11 @@
 #include <lazygumbel/random/philox.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<double> ramp(std::size_t n) {
   std::vector<double> scores;

@@ -3,10 +3,10 @@
 #include <lazygumbel/estimation/detail/sample_size.hpp>
 #include <limits>
 
-namespace lazygumbel {
-namespace {
+#include "non_finite.hpp"
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
+namespace lazygumbel::testing {
+namespace {
 
 TEST(SampleSize, ThePilotShowsTheHeaviestItems) {
   EXPECT_EQ(SampleSize::pilot(0.0, 0.01, 256), 256U);
@@ -43,4 +43,4 @@ TEST(SampleSize, OffersALargerHeadOnceWhereNIsLarge) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

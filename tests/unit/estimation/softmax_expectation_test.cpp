@@ -4,19 +4,18 @@
 #include <lazygumbel/random/philox.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 3000;
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t expectation_items = 3000;
 
 const std::vector<double>& scores() {
   static const std::vector<double> values = [] {
-    const auto rows = gaussian_rows<double>(n, 1, 1);
-    return std::vector<double>(rows.data(), rows.data() + n);
+    const auto rows = gaussian_rows<double>(expectation_items, 1, 1);
+    return std::vector<double>(rows.data(), rows.data() + expectation_items);
   }();
   return values;
 }
@@ -27,7 +26,7 @@ const ScoreIndex& index() {
 }
 
 const RowMatrix<double>& values() {
-  static const RowMatrix<double> rows = gaussian_rows<double>(n, 3, 2);
+  static const RowMatrix<double> rows = gaussian_rows<double>(expectation_items, 3, 2);
   return rows;
 }
 
@@ -52,15 +51,16 @@ TEST(SoftmaxExpectation, ScalarVectorAndMatrixAgree) {
 
 TEST(SoftmaxExpectation, ExactIsTheSoftmaxMean) {
   const auto p = softmax(scores());
-  const Vector<double> truth = values().transpose() * Eigen::Map<const Vector<double>>(
-                                                          p.data(), static_cast<Eigen::Index>(n));
+  const Vector<double> truth =
+      values().transpose() *
+      Eigen::Map<const Vector<double>>(p.data(), static_cast<Eigen::Index>(expectation_items));
   const VectorEstimate e = SoftmaxExpectation(index()).exact(unit_query(), values());
   EXPECT_LT((e.value - truth).norm(), 1e-12);
   EXPECT_TRUE(e.trace.exhaustive);
   EXPECT_EQ(e.error_norm, 0.0);
   PhiloxEngine engine(1);
-  const VectorEstimate full =
-      SoftmaxExpectation(index(), {.k = n}).estimate(unit_query(), values(), 2, engine);
+  const VectorEstimate full = SoftmaxExpectation(index(), {.k = expectation_items})
+                                  .estimate(unit_query(), values(), 2, engine);
   EXPECT_LT((full.value - truth).norm(), 1e-12);
   EXPECT_EQ(full.error_norm, 0.0);
 }
@@ -120,7 +120,7 @@ TEST(SoftmaxExpectation, RefusesBadFunctions) {
         });
       },
       {"f(5).size() = 3", "2"});
-  const RowMatrix<double> short_values = values().topRows(10), empty(n, 0);
+  const RowMatrix<double> short_values = values().topRows(10), empty(expectation_items, 0);
   expect_throws<std::invalid_argument>(
       [&] { expectation.estimate(unit_query(), short_values, 10, engine); },
       {"values.rows() = 10", "3000"});
@@ -137,8 +137,8 @@ TEST(SoftmaxExpectation, RefusesBadArguments) {
   const Vector<double> bad = Vector<double>::Constant(1, nan);
   expect_throws<std::invalid_argument>(
       [&] { SoftmaxExpectation(index()).estimate(bad, one, 10, engine); }, {"(0) = nan"});
-  expect_throws<std::invalid_argument>([&] { SoftmaxExpectation(index(), {.k = n + 1}); },
-                                       {"k = 3001", "n = 3000"});
+  expect_throws<std::invalid_argument>(
+      [&] { SoftmaxExpectation(index(), {.k = expectation_items + 1}); }, {"k = 3001", "n = 3000"});
   const ScoreIndex masked(std::vector<double>(2000, -infinity));
   expect_throws<std::invalid_argument>([&] { SoftmaxExpectation(masked).exact(unit_query(), one); },
                                        {"masked"});
@@ -146,7 +146,7 @@ TEST(SoftmaxExpectation, RefusesBadArguments) {
 
 TEST(SoftmaxExpectation, MaskedItemsDoNotCount) {
   std::vector<double> masked = scores();
-  for (std::size_t i = 0; i < n; i += 2) masked[i] = -infinity;
+  for (std::size_t i = 0; i < expectation_items; i += 2) masked[i] = -infinity;
   const ScoreIndex odd(masked);
   PhiloxEngine engine(1);
   const Estimate e = SoftmaxExpectation(odd).estimate(

@@ -4,28 +4,18 @@
 #include <indexes.hpp>
 #include <lazygumbel/index/checked_search.hpp>
 #include <lazygumbel/index/flat_index.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <string>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::MaskedIndex;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
-using lazygumbel::testing::rows_with_scores;
-using lazygumbel::testing::unit_query;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-
 // Best first: items 3, 1, 0, 4, 2, 5 with scores 9, 7, 5, 3, 1, 0.
-const std::vector<double> scores = {5, 7, 1, 9, 3, 0};
-constexpr std::size_t k = 4;
+const std::vector<double> six_scores = {5, 7, 1, 9, 3, 0};
+constexpr std::size_t checked_k = 4;
 
 struct Answer {
   Retrieval found;
@@ -33,18 +23,19 @@ struct Answer {
 };
 
 template <class Index>
-Answer answer(const Index& index, std::size_t wanted = k) {
+Answer answer(const Index& index, std::size_t wanted = checked_k) {
   Answer a;
   search_checked(index, unit_query(), wanted, a.found, a.sorted);
   return a;
 }
 
 std::string complaint(Fault fault) {
-  return message_of<index_error>([&] { answer(HostileIndex(rows_with_scores(scores), fault)); });
+  return message_of<index_error>(
+      [&] { answer(HostileIndex(rows_with_scores(six_scores), fault)); });
 }
 
 TEST(SearchChecked, PassesAGoodAnswerOn) {
-  const Answer a = answer(HostileIndex(rows_with_scores(scores), Fault::none));
+  const Answer a = answer(HostileIndex(rows_with_scores(six_scores), Fault::none));
   EXPECT_EQ(a.found.ids, (std::vector<item_id>{3, 1, 0, 4}));
   EXPECT_EQ(a.found.scores, (std::vector<double>{9, 7, 5, 3}));
   EXPECT_EQ(a.sorted, (std::vector<item_id>{0, 1, 3, 4}));
@@ -53,16 +44,16 @@ TEST(SearchChecked, PassesAGoodAnswerOn) {
 }
 
 TEST(SearchChecked, FillsInAnUnsetBoundAsAssumed) {
-  const Answer a = answer(MinimalIndex(rows_with_scores(scores)));
+  const Answer a = answer(MinimalIndex(rows_with_scores(six_scores)));
   EXPECT_EQ(a.found.residual_bound, 3.0);
   EXPECT_EQ(a.found.guarantee, Guarantee::assumed());
 }
 
 TEST(SearchChecked, ADeclaredBoundNeedsNotAllItems) {
-  const Answer fewer = answer(HostileIndex(rows_with_scores(scores), Fault::fewer_with_bound));
+  const Answer fewer = answer(HostileIndex(rows_with_scores(six_scores), Fault::fewer_with_bound));
   EXPECT_EQ(fewer.found.ids.size(), 2u);
   EXPECT_EQ(fewer.found.residual_bound, 5.0);
-  const Answer none = answer(HostileIndex(rows_with_scores(scores), Fault::empty_with_bound));
+  const Answer none = answer(HostileIndex(rows_with_scores(six_scores), Fault::empty_with_bound));
   EXPECT_TRUE(none.found.ids.empty());
   EXPECT_EQ(none.found.residual_bound, 9.0);
   EXPECT_EQ(none.found.guarantee, Guarantee::certified());
@@ -70,7 +61,7 @@ TEST(SearchChecked, ADeclaredBoundNeedsNotAllItems) {
 
 TEST(SearchChecked, AllItemsLeaveNothingToBound) {
   for (const std::size_t wanted : {6, 7, 1000}) {
-    const Answer a = answer(MinimalIndex(rows_with_scores(scores)), wanted);
+    const Answer a = answer(MinimalIndex(rows_with_scores(six_scores)), wanted);
     EXPECT_EQ(a.found.ids.size(), 6u);
     EXPECT_EQ(a.found.residual_bound, -infinity);
     EXPECT_EQ(a.found.guarantee, Guarantee::certified());
@@ -78,7 +69,7 @@ TEST(SearchChecked, AllItemsLeaveNothingToBound) {
 }
 
 TEST(SearchChecked, TakesMaskedItems) {
-  const MaskedIndex index(rows_with_scores(scores), {true, true, false, true, false, true});
+  const MaskedIndex index(rows_with_scores(six_scores), {true, true, false, true, false, true});
   const Answer a = answer(index);
   EXPECT_EQ(a.found.ids, (std::vector<item_id>{4, 2, 0, 1}));
   EXPECT_EQ(a.found.scores, (std::vector<double>{3, 1, -infinity, -infinity}));
@@ -96,7 +87,8 @@ TEST(SearchChecked, OverwritesAnOldAnswer) {
   a.found.scores.assign(50, 1.0);
   a.found.residual_bound = infinity;
   a.sorted.assign(7, 0);
-  search_checked(MinimalIndex(rows_with_scores(scores)), unit_query(), k, a.found, a.sorted);
+  search_checked(MinimalIndex(rows_with_scores(six_scores)), unit_query(), checked_k, a.found,
+                 a.sorted);
   EXPECT_EQ(a.found.ids.size(), 4u);
   EXPECT_EQ(a.found.residual_bound, 3.0);
   EXPECT_EQ(a.sorted.size(), 4u);
@@ -157,7 +149,7 @@ TEST(SearchChecked, ScoresMayDifferByRoundingOnly) {
 // so.
 TEST(SearchChecked, CannotSeeALowBound) {
   for (const Fault fault : {Fault::low_certified_bound, Fault::low_assumed_bound})
-    EXPECT_EQ(answer(HostileIndex(rows_with_scores(scores), fault)).found.residual_bound, -4.0);
+    EXPECT_EQ(answer(HostileIndex(rows_with_scores(six_scores), fault)).found.residual_bound, -4.0);
 }
 
 TEST(SearchChecked, InnerScoresAreAuditedOnRequest) {
@@ -171,24 +163,25 @@ TEST(SearchChecked, InnerScoresAreAuditedOnRequest) {
 
 TEST(SearchChecked, LetsTheIndexsOwnExceptionsThrough) {
   EXPECT_EQ(message_of<std::runtime_error>(
-                [] { answer(HostileIndex(rows_with_scores(scores), Fault::throws)); }),
+                [] { answer(HostileIndex(rows_with_scores(six_scores), Fault::throws)); }),
             "search failed");
 }
 
 TEST(SearchChecked, RefusesABadQueryOrKBeforeTheSearch) {
-  const HostileIndex index(rows_with_scores(scores), Fault::throws);
+  const HostileIndex index(rows_with_scores(six_scores), Fault::throws);
   Answer a;
   const auto refusal = [&](const Vector<double>& query, std::size_t wanted) {
     return message_of<std::invalid_argument>(
         [&] { search_checked(index, query, wanted, a.found, a.sorted); });
   };
   EXPECT_EQ(refusal(unit_query(), 0), "lazygumbel: k = 0: must be at least 1");
-  EXPECT_EQ(refusal(Vector<double>::Ones(2), k),
+  EXPECT_EQ(refusal(Vector<double>::Ones(2), checked_k),
             "lazygumbel: query.size() = 2: must equal the index's dimension 1");
-  EXPECT_EQ(refusal(Vector<double>::Constant(1, nan), k),
+  EXPECT_EQ(refusal(Vector<double>::Constant(1, nan), checked_k),
             "lazygumbel: query(0) = nan: must be finite");
-  EXPECT_EQ(refusal(Vector<double>::Constant(1, -infinity), k),
+  EXPECT_EQ(refusal(Vector<double>::Constant(1, -infinity), checked_k),
             "lazygumbel: query(0) = -inf: must be finite");
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -7,10 +7,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Complement;
-using lazygumbel::item_id;
 
 TEST(Complement, AgreesWithBruteForceForEverySubset) {
   for (std::size_t n = 1; n <= 10; ++n)
@@ -52,7 +50,8 @@ TEST(Complement, DrawsUniformlyOutsideTheSet) {
   for (int i = 0; i < 1000000; ++i) ++counts.at(tail.draw(engine));
   std::vector<double> probabilities(21, 1.0 / 17);
   for (const item_id id : in) probabilities[id] = 0.0;
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, probabilities), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, probabilities), 1e-6);
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -20,10 +20,10 @@
 #include <string>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// `index`, trained and filled with `rows` on one thread: the same index every time.
 template <class FaissType>
@@ -91,12 +91,6 @@ void for_each_kind(const RowMatrix<float>& rows, Check&& check) {
 
 RowMatrix<float> unit_rows(std::size_t n, std::size_t d, std::uint64_t seed) {
   return gaussian_rows<float>(n, d, seed).rowwise().normalized();
-}
-
-Retrieval search(const FaissIndex& index, const Vector<float>& query, std::size_t k) {
-  Retrieval found;
-  index.search(query, k, found);
-  return found;
 }
 
 TEST(FaissIndex, ScoresAreInnerProductsWhateverTheMetric) {

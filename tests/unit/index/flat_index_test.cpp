@@ -11,15 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "scalars.hpp"
+
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::rows_with_scores;
-using lazygumbel::testing::unit_query;
 
 template <class Scalar>
 class Flat : public ::testing::Test {
@@ -69,7 +66,6 @@ class Flat : public ::testing::Test {
     }
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Flat, Scalars);
 
 TYPED_TEST(Flat, FindsTheLargestInnerProducts) {
@@ -341,3 +337,4 @@ TEST(FlatIndex, FindsScoresFarApart) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

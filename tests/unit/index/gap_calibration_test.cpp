@@ -5,25 +5,14 @@
 #include <indexes.hpp>
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/index/gap_calibration.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <score_index.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::ForgetfulIndex;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::MaskedIndex;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
-using lazygumbel::testing::ScoreIndex;
-using lazygumbel::testing::unit_query;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Item 1 is hidden: for the query t and k = 2 the head is {0, 2} and the gap 3 t - t = 2 t.
 ScoreIndex missing_one() { return ScoreIndex({5, 3, 1, 0, -1}).hide({1}); }
@@ -183,3 +172,4 @@ TEST(GapCalibration, MasksAreNeverAboveABound) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,12 +4,10 @@
 #include <limits>
 #include <message_of.hpp>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::message_of;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(Gap, IsAssumedWhenItIsJustANumber) {
   struct Options {
@@ -54,3 +52,4 @@ TEST(Gap, SumHasTheStrongerGuarantee) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

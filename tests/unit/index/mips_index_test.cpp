@@ -7,14 +7,8 @@
 #include <limits>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::MinimalIndex;
-using lazygumbel::testing::rows_with_scores;
-using lazygumbel::testing::unit_query;
 
 TEST(ScoreMany, UsesTheIndexsOwnOrFallsBackOnScore) {
   const RowMatrix<double> rows = gaussian_rows(50, 6, 61);
@@ -68,7 +62,7 @@ TEST(ForEachScore, VisitsEveryItemOnceInOrder) {
 }
 
 TEST(ForEachScore, PassesMaskedScoresOn) {
-  const lazygumbel::testing::MaskedIndex index(gaussian_rows(3, 2, 65), {false, true, false});
+  const MaskedIndex index(gaussian_rows(3, 2, 65), {false, true, false});
   for_each_score(index, gaussian_query(2, 66), [](item_id, std::span<const double> scores) {
     EXPECT_TRUE(std::isfinite(scores[0]));
     EXPECT_EQ(scores[1], -std::numeric_limits<double>::infinity());
@@ -76,3 +70,4 @@ TEST(ForEachScore, PassesMaskedScoresOn) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -12,16 +12,10 @@
 #include <message_of.hpp>
 #include <vector>
 
-namespace {
+#include "scalars.hpp"
 
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::largest_difference;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
+namespace lazygumbel::testing {
+namespace {
 
 constexpr auto both_kinds = {ProjectionKind::random, ProjectionKind::pca};
 
@@ -38,17 +32,8 @@ RowMatrix<Scalar> near_subspace(std::size_t n, std::size_t d, std::size_t rank, 
   return rows.template cast<Scalar>();
 }
 
-template <class Index>
-Retrieval search(const Index& index, const Vector<typename Index::scalar_type>& query,
-                 std::size_t k) {
-  Retrieval found;
-  index.search(query, k, found);
-  return found;
-}
-
 template <class Scalar>
 class Projected : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Projected, Scalars);
 
 TYPED_TEST(Projected, DirectionsAreOrthonormal) {
@@ -348,3 +333,4 @@ TEST(Projected, ABrokenInnerIndexIsAnIndexError) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

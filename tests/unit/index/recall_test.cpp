@@ -5,15 +5,8 @@
 #include <lazygumbel/index/recall.hpp>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::Fault;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::HostileIndex;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::MinimalIndex;
-using lazygumbel::testing::rows_with_scores;
 
 TEST(Recall, OfAnExactIndexIsOne) {
   const RowMatrix<double> rows = gaussian_rows(200, 5, 71), queries = gaussian_rows(10, 5, 72);
@@ -65,3 +58,4 @@ TEST(Recall, OfABrokenIndexIsAnIndexError) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -6,12 +6,8 @@
 #include <message_of.hpp>
 #include <string>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Guarantee;
-using lazygumbel::name_of;
-using lazygumbel::Retrieval;
-using lazygumbel::testing::message_of;
 
 TEST(Guarantee, KindsHaveNames) {
   EXPECT_STREQ(name_of(Guarantee::assumed()), "assumed");
@@ -53,3 +49,4 @@ TEST(Retrieval, ClearForgetsTheAnswerAndKeepsTheMemory) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -11,11 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 static_assert(!std::is_copy_constructible_v<RowStore<float>>);
 static_assert(std::is_nothrow_move_constructible_v<RowStore<float>>);
@@ -139,3 +136,4 @@ TEST(RowStore, ScoresManyInAnyOrder) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -6,10 +6,10 @@
 #include <lazygumbel/index/tail.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(UniformTail, ProposesTheItemsOutsideTheHeadAtTheBound) {
   const std::vector<item_id> head = {0, 3, 4, 9};
@@ -70,7 +70,7 @@ static_assert(!ItemProcess<NoRate> && !ItemProcess<ProposesIds> &&
               !ItemProcess<ProposesOnlyWhenMutable> && !DominatingTail<SaysMaybe>);
 
 template <class Tail, class Offers>
-struct Index {
+struct ModelIndex {
   using scalar_type = double;
   using tail_type = Tail;
   using proposals_type = Offers;
@@ -82,19 +82,21 @@ struct Index {
                         std::size_t) const {}
   void search_with_proposals(const VectorView<double>&, std::size_t, Retrieval&, Offers&) const {}
 };
-struct WithoutDraws : Index<Dominating, Proposals> {
+struct WithoutDraws : ModelIndex<Dominating, Proposals> {
   void search_with_tail(const VectorView<double>&, std::size_t, Retrieval&, Dominating&) const {}
 };
-struct Batch : Index<Dominating, Proposals> {
+struct Batch : ModelIndex<Dominating, Proposals> {
   void search_batch_with_tail(const MatrixView<double>&, std::size_t, std::span<Retrieval>,
                               std::span<Dominating>) const {}
 };
-static_assert(TailIndex<Index<Dominating, Proposals>> &&
-              ProposingIndex<Index<Dominating, Proposals>>);
-static_assert(!TailIndex<Index<Process, Proposals>> && ProposingIndex<Index<Process, Proposals>>);
-static_assert(TailIndex<Index<Dominating, Process>> && !ProposingIndex<Index<Dominating, Process>>);
+static_assert(TailIndex<ModelIndex<Dominating, Proposals>> &&
+              ProposingIndex<ModelIndex<Dominating, Proposals>>);
+static_assert(!TailIndex<ModelIndex<Process, Proposals>> &&
+              ProposingIndex<ModelIndex<Process, Proposals>>);
+static_assert(TailIndex<ModelIndex<Dominating, Process>> &&
+              !ProposingIndex<ModelIndex<Dominating, Process>>);
 static_assert(!TailIndex<WithoutDraws> && ProposingIndex<WithoutDraws>);
-static_assert(BatchTailIndex<Batch> && !BatchTailIndex<Index<Dominating, Proposals>>);
+static_assert(BatchTailIndex<Batch> && !BatchTailIndex<ModelIndex<Dominating, Proposals>>);
 static_assert(!TailIndex<FlatIndex<float>> && !ProposingIndex<FlatIndex<float>> &&
               !BatchTailIndex<FlatIndex<float>>);
 

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <lazygumbel/index/detail/top_k.hpp>
 #include <lazygumbel/random/philox.hpp>
-#include <limits>
 #include <utility>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::item_id;
-using lazygumbel::TopK;
 using Pairs = std::vector<std::pair<double, item_id>>;
 
 /// The k best by score, ties by the smaller id.
@@ -48,7 +48,6 @@ TEST(TopK, AgreesWithSortingAlsoWithTies) {
 }
 
 TEST(TopK, TakesInfinities) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   TopK<double> best(3);
   EXPECT_EQ(best.threshold(), -infinity);
   best.push(-infinity, 4);
@@ -82,3 +81,4 @@ TEST(TopK, OfNothingAndOfZero) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,23 +4,16 @@
 #include <cstdint>
 #include <lazygumbel/random/categorical.hpp>
 #include <lazygumbel/random/philox.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <numeric>
 #include <scripted_engine.hpp>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Categorical;
-using lazygumbel::PhiloxEngine;
-using lazygumbel::testing::chi_square_p_value;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::ScriptedEngine;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 Categorical of(const std::vector<double>& log_weights) { return Categorical(log_weights); }
 
@@ -133,3 +126,4 @@ TEST(Categorical, CanBeAssignedAgainLargerAndSmaller) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -5,11 +5,8 @@
 #include <random>
 #include <scripted_engine.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::BitGenerator;
-using lazygumbel::uniform_bits;
-using lazygumbel::testing::ScriptedEngine;
 
 static_assert(BitGenerator<std::mt19937> && BitGenerator<std::mt19937_64>);
 static_assert(BitGenerator<ScriptedEngine<std::uint32_t>>);
@@ -42,3 +39,4 @@ TEST(UniformBits, OfAStandardEngineAreTheSameEverywhere) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

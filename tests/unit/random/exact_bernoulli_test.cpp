@@ -9,17 +9,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::bernoulli;
-using lazygumbel::bernoulli_exp;
-using lazygumbel::PhiloxEngine;
-using lazygumbel::Ratio;
-using lazygumbel::testing::binomial_at_least;
-using lazygumbel::testing::binomial_at_most;
-using lazygumbel::testing::ScriptedEngine;
-
-constexpr std::uint64_t all_ones = 0xffffffffffffffff;
 
 // n = 1e6 trials; refused when either tail is below 5e-7 (false alarm 1e-6 a probability). A
 // probability of 1/2 that is off by 0.003 shows with probability 0.9.
@@ -47,7 +38,7 @@ TEST(Bernoulli, HasItsProbability) {
 
 TEST(Bernoulli, RefusesMoreThanOne) {
   PhiloxEngine engine(1);
-  EXPECT_EQ(lazygumbel::testing::message_of<std::invalid_argument>([&] {
+  EXPECT_EQ(message_of<std::invalid_argument>([&] {
               bernoulli({4, 3}, engine);
             }),
             "lazygumbel: p.numerator() = 4: must be at most the denominator 3");
@@ -90,3 +81,4 @@ TEST(BernoulliExp, FollowsItsSeries) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

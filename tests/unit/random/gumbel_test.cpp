@@ -4,23 +4,16 @@
 #include <cstdint>
 #include <lazygumbel/random/gumbel.hpp>
 #include <lazygumbel/random/philox.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <numbers>
 #include <scripted_engine.hpp>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::kolmogorov_smirnov_p_value;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::ScriptedEngine;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint64_t all_ones = 0xffffffffffffffff;
 
 template <class Draw>
 std::vector<double> draws(std::size_t n, std::uint64_t seed, Draw&& draw) {
@@ -69,8 +62,8 @@ TEST(Gumbel, HasTheRightUpperTail) {
   for (const double x : draws(1000000, 13, [](auto& engine) { return gumbel(engine); }))
     above += x > 8.0;
   const double p = gumbel_survival(8.0);
-  EXPECT_GE(lazygumbel::testing::binomial_at_least(above, 1000000, p), 1e-6);
-  EXPECT_GE(lazygumbel::testing::binomial_at_most(above, 1000000, p), 1e-6);
+  EXPECT_GE(binomial_at_least(above, 1000000, p), 1e-6);
+  EXPECT_GE(binomial_at_most(above, 1000000, p), 1e-6);
 }
 
 TEST(GumbelCdf, AgreesWithLongDouble) {
@@ -185,3 +178,4 @@ TEST(GumbelAbove, RefusesNaNAndPlusInfinity) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -2,10 +2,8 @@
 
 #include <lazygumbel/random/not_private_engine.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::NotPrivateEngine;
-using lazygumbel::PhiloxEngine;
 
 static_assert(lazygumbel::SecureBitGenerator<NotPrivateEngine>);
 
@@ -20,3 +18,4 @@ TEST(NotPrivateEngine, IsPhilox) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,11 +4,10 @@
 #include <lazygumbel/random/philox.hpp>
 #include <set>
 
+#include "scripted_engine.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::PhiloxEngine;
-
-constexpr std::uint64_t all_ones = 0xffffffffffffffff;
 
 /// The engine at block `number` of its stream; discard takes 64 bits, two values make a block.
 PhiloxEngine at_block(std::uint64_t seed, std::uint64_t stream, std::uint64_t number) {
@@ -126,3 +125,4 @@ TEST(Philox, SeedStreamAndPositionRestoreIt) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,16 +4,13 @@
 #include <cstdint>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/poisson_race.hpp>
-#include <limits>
 #include <statistics.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::PhiloxEngine;
-using lazygumbel::PoissonRace;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(PoissonRace, KeysFall) {
   PhiloxEngine engine(31);
@@ -36,7 +33,7 @@ TEST(PoissonRace, FirstKeyIsTheLogRatePlusAGumbel) {
   for (const double log_rate : {-1000.0, 0.0, 4.5, 1000.0}) {
     std::vector<double> sample(200000);
     for (double& key : sample) key = PoissonRace(log_rate).next(engine);
-    EXPECT_GE(lazygumbel::testing::kolmogorov_smirnov_p_value(
+    EXPECT_GE(kolmogorov_smirnov_p_value(
                   sample, [&](double key) { return lazygumbel::gumbel_cdf(key - log_rate); }),
               1e-6)
         << log_rate;
@@ -65,7 +62,7 @@ TEST(PoissonRace, NumberOfArrivalsBeforeATimeIsPoisson) {
     term *= mean / static_cast<double>(j + 1);
   }
   probabilities[39] = std::max(rest, 0x1p-60);
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, probabilities), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, probabilities), 1e-6);
 }
 
 // The time between arrivals is independent of the past: (T_2 - T_1) / T_1 <= x has probability
@@ -78,9 +75,7 @@ TEST(PoissonRace, GapsAreIndependentOfThePast) {
     const double first = race.next(engine);
     ratio = std::expm1(first - race.next(engine));
   }
-  EXPECT_GE(lazygumbel::testing::kolmogorov_smirnov_p_value(sample,
-                                                            [](double x) { return x / (1.0 + x); }),
-            1e-6);
+  EXPECT_GE(kolmogorov_smirnov_p_value(sample, [](double x) { return x / (1.0 + x); }), 1e-6);
 }
 
 TEST(PoissonRace, OfRateZeroIsEmpty) {
@@ -90,3 +85,4 @@ TEST(PoissonRace, OfRateZeroIsEmpty) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -8,11 +8,8 @@
 #include <limits>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Ratio;
-using lazygumbel::ratio_at_least;
-using lazygumbel::testing::message_of;
 
 TEST(Ratio, HoldsItsParts) {
   constexpr Ratio third(1, 3), seven = 7;
@@ -70,3 +67,4 @@ TEST(RatioAtLeast, RefusesWhatHasNoRatio) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

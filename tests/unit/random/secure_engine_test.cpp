@@ -18,14 +18,10 @@
 #include <type_traits>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::BitGenerator;
-using lazygumbel::SecureBitGenerator;
-using lazygumbel::SystemEngine;
 using lazygumbel::detail::BufferedEngine;
-using lazygumbel::testing::chi_square_p_value;
-using lazygumbel::testing::words_of_a_child;
 
 static_assert(SecureBitGenerator<SystemEngine>);
 static_assert(!SecureBitGenerator<lazygumbel::PhiloxEngine>);
@@ -206,3 +202,4 @@ TEST(ReadEntirely, RefusesEverythingElse) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

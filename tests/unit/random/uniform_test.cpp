@@ -10,15 +10,8 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::open_uniform;
-using lazygumbel::PhiloxEngine;
-using lazygumbel::uniform_below;
-using lazygumbel::uniform_index;
-using lazygumbel::testing::chi_square_p_value;
-using lazygumbel::testing::kolmogorov_smirnov_p_value;
-using lazygumbel::testing::ScriptedEngine;
 
 double uniform_of(std::uint64_t bits) {
   ScriptedEngine<std::uint64_t> engine{bits};
@@ -108,9 +101,8 @@ TEST(UniformIndex, HandlesTheExtremeCounts) {
 
 TEST(UniformIndex, RefusesZero) {
   PhiloxEngine engine(1);
-  EXPECT_EQ(
-      lazygumbel::testing::message_of<std::invalid_argument>([&] { uniform_index(0, engine); }),
-      "lazygumbel: count = 0: must be at least 1");
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { uniform_index(0, engine); }),
+            "lazygumbel: count = 0: must be at least 1");
 }
 
 // n = 1e6 draws a count; refused at p < 1e-6 (the false-alarm rate a count). With 1,000 cells a
@@ -161,9 +153,8 @@ TEST(UniformBelow, HandlesTheExtremeBounds) {
   EXPECT_EQ(engine.used(), 4u);
   EXPECT_EQ(uniform_below(std::uint64_t{1} << 63, engine), 0u) << "a power of two rejects nothing";
   EXPECT_EQ(uniform_below(std::uint64_t{1} << 63, engine), most >> 1);
-  EXPECT_EQ(
-      lazygumbel::testing::message_of<std::invalid_argument>([&] { uniform_below(0, engine); }),
-      "lazygumbel: bound = 0: must be at least 1");
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { uniform_below(0, engine); }),
+            "lazygumbel: bound = 0: must be at least 1");
 }
 
 // n = 1e6 draws a bound; refused at p < 1e-6 (the false-alarm rate a bound). The last is the bound
@@ -184,3 +175,4 @@ TEST(UniformBelow, IsUniform) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <lazygumbel/sampling/choose_index.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
-#include <limits>
 #include <string>
 #include <type_traits>
 #include <variant>
@@ -11,6 +10,7 @@
 
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -19,12 +19,10 @@ using Kind = Guarantee::Kind;
 
 constexpr IndexKind all_kinds[] = {IndexKind::flat, IndexKind::scalar_quantized, IndexKind::ivf,
                                    IndexKind::hnsw};
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // Lines that meet at 16 (flat, quantized), 64 (quantized, ivf) and 1024 (ivf, hnsw) queries; all
 // numbers are exact in binary.
-const std::vector<IndexCost> costs = {
+const std::vector<IndexCost> meeting_lines = {
     {IndexKind::flat, 0.0, 1.0, Kind::certified},
     {IndexKind::scalar_quantized, 8.0, 0.5, Kind::certified},
     {IndexKind::ivf, 24.0, 0.25, Kind::assumed},
@@ -32,13 +30,8 @@ const std::vector<IndexCost> costs = {
 };
 
 template <class Scalar>
-RowPointer<Scalar> view(const RowMatrix<Scalar>& rows) {
+RowPointer<Scalar> rows_view(const RowMatrix<Scalar>& rows) {
   return {rows.data(), rows.rows(), rows.cols(), Eigen::OuterStride<>(rows.cols())};
-}
-
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
 }
 
 void expect_complete(const std::vector<IndexCost>& measured, std::size_t n) {
@@ -62,12 +55,12 @@ TEST(IndexKind, Names) {
 }
 
 TEST(IndexCost, SecondsAreBuildAndDraws) {
-  EXPECT_EQ(costs[1].seconds(1.0), 8.5);
-  EXPECT_EQ(costs[1].seconds(100.0), 58.0);
+  EXPECT_EQ(meeting_lines[1].seconds(1.0), 8.5);
+  EXPECT_EQ(meeting_lines[1].seconds(100.0), 58.0);
 }
 
 TEST(Cheapest, CrossesWhereCostsAreEqualAndTakesTheFirstThere) {
-  const auto chosen = [](double queries) { return cheapest(costs, queries).kind; };
+  const auto chosen = [](double queries) { return cheapest(meeting_lines, queries).kind; };
   EXPECT_EQ(chosen(1e-9), IndexKind::flat);
   EXPECT_EQ(chosen(16.0), IndexKind::flat);
   EXPECT_EQ(chosen(std::nextafter(16.0, infinity)), IndexKind::scalar_quantized);
@@ -80,12 +73,12 @@ TEST(Cheapest, CrossesWhereCostsAreEqualAndTakesTheFirstThere) {
 
 TEST(Cheapest, GuaranteeRulesOutWeakerOnes) {
   for (const double queries : {1.0, 16.0, 17.0, 1e3, 1e9}) {
-    EXPECT_EQ(cheapest(costs, queries, Kind::certified).kind,
+    EXPECT_EQ(cheapest(meeting_lines, queries, Kind::certified).kind,
               queries <= 16.0 ? IndexKind::flat : IndexKind::scalar_quantized);
-    EXPECT_EQ(cheapest(costs, queries, Kind::calibrated).kind,
-              cheapest(costs, queries, Kind::certified).kind);
+    EXPECT_EQ(cheapest(meeting_lines, queries, Kind::calibrated).kind,
+              cheapest(meeting_lines, queries, Kind::certified).kind);
   }
-  std::vector<IndexCost> calibrated = costs;
+  std::vector<IndexCost> calibrated = meeting_lines;
   calibrated[3].guarantee = Kind::calibrated;
   EXPECT_EQ(cheapest(calibrated, 1e9, Kind::calibrated).kind, IndexKind::hnsw);
   EXPECT_EQ(cheapest(calibrated, 1e9, Kind::certified).kind, IndexKind::scalar_quantized);
@@ -93,16 +86,19 @@ TEST(Cheapest, GuaranteeRulesOutWeakerOnes) {
 
 TEST(Cheapest, RefusesBadArguments) {
   const std::string wants = ": must be positive and finite";
-  EXPECT_EQ(refusal([] { cheapest(costs, 0.0); }), "lazygumbel: expected_queries = 0" + wants);
-  EXPECT_EQ(refusal([] { cheapest(costs, -2.5); }), "lazygumbel: expected_queries = -2.5" + wants);
-  EXPECT_EQ(refusal([] { cheapest(costs, nan); }), "lazygumbel: expected_queries = nan" + wants);
-  EXPECT_EQ(refusal([] { cheapest(costs, infinity); }),
+  EXPECT_EQ(refusal([] { cheapest(meeting_lines, 0.0); }),
+            "lazygumbel: expected_queries = 0" + wants);
+  EXPECT_EQ(refusal([] { cheapest(meeting_lines, -2.5); }),
+            "lazygumbel: expected_queries = -2.5" + wants);
+  EXPECT_EQ(refusal([] { cheapest(meeting_lines, nan); }),
+            "lazygumbel: expected_queries = nan" + wants);
+  EXPECT_EQ(refusal([] { cheapest(meeting_lines, infinity); }),
             "lazygumbel: expected_queries = inf" + wants);
-  EXPECT_EQ(refusal([] { cheapest(std::span(costs).subspan(2), 1.0, Kind::certified); }),
+  EXPECT_EQ(refusal([] { cheapest(std::span(meeting_lines).subspan(2), 1.0, Kind::certified); }),
             "lazygumbel: needed = certified: no index gives this guarantee");
   EXPECT_EQ(refusal([] { cheapest({}, 1.0); }),
             "lazygumbel: needed = assumed: no index gives this guarantee");
-  std::vector<IndexCost> broken = costs;
+  std::vector<IndexCost> broken = meeting_lines;
   broken[2].seconds_per_draw = nan;
   EXPECT_EQ(refusal([&] { cheapest(broken, 1.0); }),
             "lazygumbel: seconds of ivf = nan: must not be negative");
@@ -214,7 +210,7 @@ TEST(BuildIndex, EveryKindIsBuiltAndDrawnFrom) {
   const auto rows = gaussian_rows<float>(200, 5, 1);
   const Vector<float> theta = gaussian_query<float>(5, 2);
   for (const IndexKind kind : all_kinds) {
-    const AnyIndex<float> built = build_index(kind, view(rows));
+    const AnyIndex<float> built = build_index(kind, rows_view(rows));
     EXPECT_EQ(built.index(), static_cast<std::size_t>(kind));
     std::visit(
         [&](const auto& index) {
@@ -237,7 +233,7 @@ TEST(BuildIndex, FlatAndQuantizedViewTheRows) {
           else
             return index.row(0).data();
         },
-        build_index(kind, view(rows)));
+        build_index(kind, rows_view(rows)));
   };
   EXPECT_EQ(data_of(IndexKind::flat), rows.data());
   EXPECT_EQ(data_of(IndexKind::scalar_quantized), rows.data());
@@ -248,7 +244,7 @@ TEST(BuildIndex, FlatAndQuantizedViewTheRows) {
 TEST(BuildIndex, RefusesEmptyRows) {
   const RowMatrix<float> none(0, 3);
   for (const IndexKind kind : all_kinds)
-    EXPECT_THROW(build_index(kind, view(none)), std::invalid_argument) << name_of(kind);
+    EXPECT_THROW(build_index(kind, rows_view(none)), std::invalid_argument) << name_of(kind);
 }
 
 }  // namespace

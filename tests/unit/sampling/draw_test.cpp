@@ -2,7 +2,7 @@
 
 #include <lazygumbel/sampling/draw.hpp>
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
 TEST(Draw, DefaultsClaimNothing) {
@@ -19,4 +19,4 @@ TEST(Draw, DefaultsClaimNothing) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -5,17 +5,16 @@
 #include <lazygumbel/sampling/envelope.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-const std::vector<double> scores = {0.5, 3.0, 1.0, 2.0, -1.0, 0.0};
+const std::vector<double> envelope_scores = {0.5, 3.0, 1.0, 2.0, -1.0, 0.0};
 
 TEST(Envelope, KnowsItsHeadAndBound) {
-  const ScoreIndex index(scores);
+  const ScoreIndex index(envelope_scores);
   Envelope envelope(index);
   envelope.assign(unit_query(), 2, 0.25);
   EXPECT_EQ(envelope.head().ids, (std::vector<item_id>{1, 3}));
@@ -34,7 +33,7 @@ TEST(Envelope, KnowsItsHeadAndBound) {
 }
 
 TEST(Envelope, FullHeadIsCertifiedAndProposesNothing) {
-  const ScoreIndex index(scores);
+  const ScoreIndex index(envelope_scores);
   Envelope envelope(index);
   envelope.assign(unit_query(), 6, 5.0);
   EXPECT_EQ(envelope.residual_bound(), -infinity);
@@ -48,7 +47,7 @@ TEST(Envelope, FullHeadIsCertifiedAndProposesNothing) {
 }
 
 TEST(Envelope, CountsAddUpInTheTrace) {
-  const ScoreIndex index(scores);
+  const ScoreIndex index(envelope_scores);
   Envelope envelope(index);
   envelope.assign(unit_query(), 1, 0.0);
   PhiloxEngine engine(2);
@@ -63,7 +62,7 @@ TEST(Envelope, CountsAddUpInTheTrace) {
 }
 
 TEST(Envelope, TakesOverARetrievalAndGivesBackMemory) {
-  const ScoreIndex index(scores);
+  const ScoreIndex index(envelope_scores);
   Envelope envelope(index);
   Retrieval found;
   index.search(unit_query(), 2, found);
@@ -76,9 +75,8 @@ TEST(Envelope, TakesOverARetrievalAndGivesBackMemory) {
 }
 
 TEST(Envelope, RefusesBadArguments) {
-  const ScoreIndex index(scores);
+  const ScoreIndex index(envelope_scores);
   Envelope envelope(index);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   Vector<double> bad = unit_query();
   bad[0] = nan;
   expect_throws<std::invalid_argument>([&] { envelope.assign(bad, 2); }, {"(0) = ", "nan"});
@@ -133,7 +131,7 @@ TEST(Envelope, AllMaskedIsAnError) {
 }
 
 TEST(Envelope, RanksOnlyUnmaskedItems) {
-  std::vector<double> masked = scores;
+  std::vector<double> masked = envelope_scores;
   masked[1] = masked[4] = -infinity;
   const ScoreIndex index(masked);
   Envelope envelope(index);
@@ -179,7 +177,7 @@ TEST(Envelope, TailScoresThatAreNotNumbersAreTheIndexsError) {
 }
 
 TEST(Envelope, CertifiedBoundThatIsWrongIsAnErrorAtTheOffendingProposal) {
-  std::vector<double> tall = scores;
+  std::vector<double> tall = envelope_scores;
   ScoreIndex index(tall);
   index.state_bound(-0.5, Guarantee::certified());
   Envelope envelope(index);

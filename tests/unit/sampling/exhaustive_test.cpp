@@ -5,20 +5,19 @@
 
 #include "laws.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "scripted_engine.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 using Scores = std::vector<double>;
 
-std::span<const double> view(const Scores& scores) { return scores; }
+std::span<const double> as_span(const Scores& scores) { return scores; }
 
 TEST(GumbelMax, OneItemIsAlwaysDrawn) {
   PhiloxEngine engine(1);
-  const Draw draw = gumbel_max(view({-3.0}), engine);
+  const Draw draw = gumbel_max(as_span({-3.0}), engine);
   EXPECT_EQ(draw.id, 0U);
   EXPECT_EQ(draw.trace.head_size, 1U);
   EXPECT_EQ(draw.trace.guarantee, Guarantee::certified());
@@ -29,14 +28,14 @@ TEST(GumbelMax, SpansBlocksOfNoise) {  // 256 to a block: the best item in each 
     Scores scores(600, 0.0);
     scores[best] = 1e4;
     PhiloxEngine engine(best);
-    EXPECT_EQ(gumbel_max(view(scores), engine).id, best);
+    EXPECT_EQ(gumbel_max(as_span(scores), engine).id, best);
   }
 }
 
 TEST(GumbelMax, SameEngineSameDraw) {
   const Scores scores(300, 0.5);
   PhiloxEngine a(7), b(7);
-  const Draw x = gumbel_max(view(scores), a), y = gumbel_max(view(scores), b);
+  const Draw x = gumbel_max(as_span(scores), a), y = gumbel_max(as_span(scores), b);
   EXPECT_EQ(x.id, y.id);
   EXPECT_EQ(x.perturbed, y.perturbed);
   EXPECT_TRUE(a == b);
@@ -45,26 +44,26 @@ TEST(GumbelMax, SameEngineSameDraw) {
 TEST(GumbelMax, IsTheFirstOfTheRanking) {
   const Scores scores(300, 0.5);
   PhiloxEngine a(8), b(8);
-  EXPECT_EQ(gumbel_max(view(scores), a).id, gumbel_top_k(view(scores), 5, b).ids.front());
+  EXPECT_EQ(gumbel_max(as_span(scores), a).id, gumbel_top_k(as_span(scores), 5, b).ids.front());
 }
 
 TEST(GumbelMax, RefusesBadScores) {
   PhiloxEngine engine(1);
-  expect_throws<std::invalid_argument>([&] { gumbel_max(view({}), engine); },
+  expect_throws<std::invalid_argument>([&] { gumbel_max(as_span({}), engine); },
                                        {"scores.size()", "0"});
   expect_throws<std::invalid_argument>(
       [&] {
-        gumbel_max(view({0.0, nan}), engine);
+        gumbel_max(as_span({0.0, nan}), engine);
       },
       {"scores[1]", "nan"});
   expect_throws<std::invalid_argument>(
       [&] {
-        gumbel_max(view({infinity, 0.0}), engine);
+        gumbel_max(as_span({infinity, 0.0}), engine);
       },
       {"scores[0]", "inf"});
   expect_throws<std::invalid_argument>(
       [&] {
-        gumbel_max(view({-infinity, -infinity}), engine);
+        gumbel_max(as_span({-infinity, -infinity}), engine);
       },
       {"scores", "masked"});
 }
@@ -72,7 +71,7 @@ TEST(GumbelMax, RefusesBadScores) {
 TEST(GumbelTopK, AllItemsInSortedOrderWhenFarApart) {
   const Scores scores = {0.0, 3e4, 1e4, -1e4, 2e4};
   PhiloxEngine engine(1);
-  const RankedDraws answer = gumbel_top_k(view(scores), 5, engine);
+  const RankedDraws answer = gumbel_top_k(as_span(scores), 5, engine);
   EXPECT_EQ(answer.ids, (std::vector<item_id>{1, 4, 2, 0, 3}));
   EXPECT_TRUE(std::is_sorted(answer.perturbed.rbegin(), answer.perturbed.rend()));
 }
@@ -81,8 +80,8 @@ TEST(GumbelTopK, MaskedItemsAreNotCounted) {
   const Scores scores = {0.0, -infinity, 1.0, -infinity};
   PhiloxEngine engine(1);
   for (int i = 0; i < 100; ++i)
-    for (const item_id id : gumbel_top_k(view(scores), 2, engine).ids) EXPECT_EQ(id % 2, 0U);
-  expect_throws<std::invalid_argument>([&] { gumbel_top_k(view(scores), 3, engine); },
+    for (const item_id id : gumbel_top_k(as_span(scores), 2, engine).ids) EXPECT_EQ(id % 2, 0U);
+  expect_throws<std::invalid_argument>([&] { gumbel_top_k(as_span(scores), 3, engine); },
                                        {"K = 3", "only 2 items are unmasked"});
 }
 
@@ -90,17 +89,17 @@ TEST(GumbelTopK, RefusesBadCounts) {
   PhiloxEngine engine(1);
   expect_throws<std::invalid_argument>(
       [&] {
-        gumbel_top_k(view({1.0, 2.0}), 0, engine);
+        gumbel_top_k(as_span({1.0, 2.0}), 0, engine);
       },
       {"K = 0"});
   expect_throws<std::invalid_argument>(
       [&] {
-        gumbel_top_k(view({1.0, 2.0}), 3, engine);
+        gumbel_top_k(as_span({1.0, 2.0}), 3, engine);
       },
       {"K = 3", "n = 2"});
   expect_throws<std::invalid_argument>(
       [&] {
-        gumbel_top_k(view({1.0, nan}), 1, engine);
+        gumbel_top_k(as_span({1.0, nan}), 1, engine);
       },
       {"scores[1]", "nan"});
 }
@@ -114,7 +113,7 @@ TEST(InverseCdfDraw, FindsTheItemInEveryPosition) {  // 1024 to a block
       Scores scores(n, -infinity);
       scores[best] = 1e18;
       PhiloxEngine engine(best);
-      const Draw draw = inverse_cdf_draw(view(scores), weights, engine);
+      const Draw draw = inverse_cdf_draw(as_span(scores), weights, engine);
       EXPECT_EQ(draw.id, best);
       EXPECT_TRUE(std::isnan(draw.perturbed));
       EXPECT_EQ(draw.trace.head_size, n);
@@ -132,13 +131,13 @@ TEST(InverseCdfDraw, EndsOfTheUnitInterval) {
     Scores scores(n, -1e5);  // weight 0
     scores[1] = 0.1, scores[n - 2] = 0.2;
     ScriptedEngine<std::uint64_t> low{1}, high{~std::uint64_t{0}};
-    EXPECT_EQ(inverse_cdf_draw(view(scores), weights, low).id, 1U);
-    EXPECT_EQ(inverse_cdf_draw(view(scores), weights, high).id, n - 2);
+    EXPECT_EQ(inverse_cdf_draw(as_span(scores), weights, low).id, 1U);
+    EXPECT_EQ(inverse_cdf_draw(as_span(scores), weights, high).id, n - 2);
     for (std::size_t i = 0; i < n; ++i) scores[i] = std::sin(static_cast<double>(i));
     scores[n - 1] = scores[0] = -infinity;
     ScriptedEngine<std::uint64_t> low_again{1}, high_again{~std::uint64_t{0}};
-    EXPECT_EQ(inverse_cdf_draw(view(scores), weights, low_again).id, 1U);
-    EXPECT_EQ(inverse_cdf_draw(view(scores), weights, high_again).id, n - 2);
+    EXPECT_EQ(inverse_cdf_draw(as_span(scores), weights, low_again).id, 1U);
+    EXPECT_EQ(inverse_cdf_draw(as_span(scores), weights, high_again).id, n - 2);
   }
 }
 
@@ -173,7 +172,7 @@ TEST(InverseCdfDraw, RefusesBadScores) {
   std::vector<double> weights;
   const auto refusal = [&](const Scores& scores) {
     return message_of<std::invalid_argument>(
-        [&] { inverse_cdf_draw(view(scores), weights, engine); });
+        [&] { inverse_cdf_draw(as_span(scores), weights, engine); });
   };
   EXPECT_EQ(refusal({}), "lazygumbel: scores.size() = 0: must lie in 1 .. 2^32 - 1");
   EXPECT_EQ(refusal({0.0, infinity}), "lazygumbel: scores = inf: must be finite or -infinity");

@@ -6,13 +6,11 @@
 #include <thread>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 const FlatIndex<float>& flat() {
   static const FlatIndex<float> index(gaussian_rows<float>(500, 6, 1));

@@ -5,12 +5,13 @@
 #include <lazygumbel/sampling/tune.hpp>
 
 #include "laws.hpp"
+#include "non_finite.hpp"
 #include "score_index.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 600, d = 6, m = 12;
+constexpr std::size_t tuned_rows = 600, tuned_dimension = 6, tuned_queries = 12;
 
 HnswIndex<float> thin_graph() {
   HnswParameters parameters;
@@ -18,7 +19,7 @@ HnswIndex<float> thin_graph() {
   parameters.M = 3;
   parameters.ef_construction = 8;
   parameters.ef = 77;
-  return HnswIndex<float>(gaussian_rows<float>(n, d, 1), parameters);
+  return HnswIndex<float>(gaussian_rows<float>(tuned_rows, tuned_dimension, 1), parameters);
 }
 
 // Proposals N e^U / Z and clipped mass of one setting, by definition.
@@ -38,16 +39,16 @@ std::pair<double, double> brute_force(const Index& index,
     for (const item_id id : found.ids) head[id] = true;
     for (std::size_t i = 0; i < scores.size(); ++i)
       if (!head[i] && scores[i] > bound)
-        clipped += (std::exp(scores[i] - log_z) - std::exp(bound - log_z)) / m;
-    proposals +=
-        static_cast<double>(scores.size() - found.ids.size()) * std::exp(bound - log_z) / m;
+        clipped += (std::exp(scores[i] - log_z) - std::exp(bound - log_z)) / tuned_queries;
+    proposals += static_cast<double>(scores.size() - found.ids.size()) * std::exp(bound - log_z) /
+                 tuned_queries;
   }
   return {proposals, clipped};
 }
 
 TEST(Tune, FlatIndexClipsNothingAndProposalsAreExact) {
-  FlatIndex<float> index(gaussian_rows<float>(n, d, 1));
-  const RowMatrix<float> queries = gaussian_rows<float>(m, d, 2) * 1.5F;
+  FlatIndex<float> index(gaussian_rows<float>(tuned_rows, tuned_dimension, 1));
+  const RowMatrix<float> queries = gaussian_rows<float>(tuned_queries, tuned_dimension, 2) * 1.5F;
   const TuneResult result = tune(index, queries, {.k = {16, 4, 64}, .gap = 0.3});
   ASSERT_EQ(result.trials.size(), 3U);
   EXPECT_TRUE(result.target_met);
@@ -72,7 +73,7 @@ TEST(Tune, FlatIndexClipsNothingAndProposalsAreExact) {
 
 TEST(Tune, HnswMeetsTheTargetAndSetsItsBeam) {
   HnswIndex<float> index = thin_graph();
-  const RowMatrix<float> queries = gaussian_rows<float>(m, d, 2) * 1.5F;
+  const RowMatrix<float> queries = gaussian_rows<float>(tuned_queries, tuned_dimension, 2) * 1.5F;
   const TuneResult result =
       tune(index, queries, {.k = {4, 16, 64}, .ef = {4, 16, 64, 600}, .max_clipped_mass = 0.01});
   EXPECT_EQ(result.trials.size(), 1U + 2U + 3U + 3U);  // k <= ef
@@ -96,7 +97,7 @@ TEST(Tune, HnswMeetsTheTargetAndSetsItsBeam) {
 
 TEST(Tune, SaysWhenNothingMeetsTheTarget) {
   HnswIndex<float> index = thin_graph();
-  const RowMatrix<float> queries = gaussian_rows<float>(m, d, 2) * 3.0F;
+  const RowMatrix<float> queries = gaussian_rows<float>(tuned_queries, tuned_dimension, 2) * 3.0F;
   const TuneResult result =
       tune(index, queries, {.k = {1, 2}, .ef = {1, 2}, .max_clipped_mass = 0.0});
   ASSERT_FALSE(result.target_met);
@@ -124,8 +125,8 @@ TEST(Tune, ClippedMassOfAKnownMiss) {
 }
 
 TEST(Tune, CandidatesAboveNAreDropped) {
-  FlatIndex<float> index(gaussian_rows<float>(20, d, 1));
-  const RowMatrix<float> queries = gaussian_rows<float>(2, d, 2);
+  FlatIndex<float> index(gaussian_rows<float>(20, tuned_dimension, 1));
+  const RowMatrix<float> queries = gaussian_rows<float>(2, tuned_dimension, 2);
   const TuneResult some = tune(index, queries, {.k = {4, 21, 1000}});
   ASSERT_EQ(some.trials.size(), 1U);
   EXPECT_EQ(some.options.k, 4U);
@@ -136,16 +137,16 @@ TEST(Tune, CandidatesAboveNAreDropped) {
 
 TEST(Tune, EveryKAboveEveryBeam) {
   HnswIndex<float> index = thin_graph();
-  const TuneResult result =
-      tune(index, gaussian_rows<float>(2, d, 2), {.k = {64}, .ef = {8}, .max_clipped_mass = 1.0});
+  const TuneResult result = tune(index, gaussian_rows<float>(2, tuned_dimension, 2),
+                                 {.k = {64}, .ef = {8}, .max_clipped_mass = 1.0});
   ASSERT_EQ(result.trials.size(), 1U);
   EXPECT_EQ(result.best.k, 64U);
   EXPECT_EQ(index.ef(), 64U);
 }
 
 TEST(Tune, SharedRetrievalsFavourLargerHeads) {
-  FlatIndex<float> index(gaussian_rows<float>(n, d, 1));
-  const RowMatrix<float> queries = gaussian_rows<float>(m, d, 2);
+  FlatIndex<float> index(gaussian_rows<float>(tuned_rows, tuned_dimension, 1));
+  const RowMatrix<float> queries = gaussian_rows<float>(tuned_queries, tuned_dimension, 2);
   const TuneResult result = tune(index, queries, {.k = {8}, .draws_per_theta = 1000});
   EXPECT_NEAR(
       result.best.seconds_per_draw,
@@ -154,9 +155,8 @@ TEST(Tune, SharedRetrievalsFavourLargerHeads) {
 }
 
 TEST(Tune, RefusesBadOptions) {
-  FlatIndex<float> index(gaussian_rows<float>(20, d, 1));
-  const RowMatrix<float> queries = gaussian_rows<float>(2, d, 2);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
+  FlatIndex<float> index(gaussian_rows<float>(20, tuned_dimension, 1));
+  const RowMatrix<float> queries = gaussian_rows<float>(2, tuned_dimension, 2);
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.k = {0, 4}}); }, {"k = 0"});
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.gap = -1.0}); }, {"gap = -1"});
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.gap = nan}); }, {"gap = nan"});
@@ -166,7 +166,7 @@ TEST(Tune, RefusesBadOptions) {
                                        {"max_clipped_mass = -1e-09"});
   expect_throws<std::invalid_argument>([&] { tune(index, queries, {.draws_per_theta = 0}); },
                                        {"draws_per_theta = 0"});
-  expect_throws<std::invalid_argument>([&] { tune(index, RowMatrix<float>(0, d)); },
+  expect_throws<std::invalid_argument>([&] { tune(index, RowMatrix<float>(0, tuned_dimension)); },
                                        {"queries.rows() = 0"});
   RowMatrix<float> bad = queries;
   bad(1, 2) = static_cast<float>(nan);

@@ -10,12 +10,8 @@
 #include "decode_problems.hpp"
 #include "statistics.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
-
-using testing::DecodeProblem;
-using testing::DecodeTruth;
-using testing::gaussian_decode;
 
 enum class Defect { none, head_in_tail, distinct_draws, one_sided };
 
@@ -31,7 +27,7 @@ class Step {
         query_(d_ + 16),
         codes_(4, d_) {
     codes_.append<float>(problem.keys, 1);
-    detail::pad_query(problem.queries.data(), d_, width(), 1.0F, query_.data());
+    lazygumbel::detail::pad_query(problem.queries.data(), d_, width(), 1.0F, query_.data());
     scan(scores_);
     scan(found_);
     found_.take_largest(draws, 0, head_);
@@ -51,7 +47,7 @@ class Step {
         certain[c] +=
             static_cast<float>(weight) * problem_.values(id, static_cast<Eigen::Index>(c));
     }
-    row_.start(dv_, room(), 0.0, sum, certain.data(), -detail::RowEstimate::infinity,
+    row_.start(dv_, room(), 0.0, sum, certain.data(), -lazygumbel::detail::RowEstimate::infinity,
                scores_.unit(), scores_.total());
     std::vector<item_id> ids(draws_);
     std::vector<double> intensities(draws_);
@@ -67,7 +63,7 @@ class Step {
       ids.resize(kept);
     }
     const auto rows = [&](const RowMatrix<float>& all) {
-      return detail::GatheredRows<float>{
+      return lazygumbel::detail::GatheredRows<float>{
           all.data(), all.cols(), static_cast<std::size_t>(all.cols()), ids.data(), ids.size()};
     };
     row_.add(kernels(), rows(problem_.keys), rows(problem_.values), query_.data(), 0.0F,
@@ -88,13 +84,18 @@ class Step {
   }
 
  private:
-  static std::size_t width() { return detail::select<detail::SoftmaxKernels>(best_simd()).width; }
-  std::size_t room() const { return detail::select<detail::SoftmaxKernels>(best_simd()).pad(dv_); }
-  static const detail::GatherKernels<float>& kernels() {
-    return detail::select<detail::GatherKernels<float>>(best_simd());
+  static std::size_t width() {
+    return lazygumbel::detail::select<lazygumbel::detail::SoftmaxKernels>(best_simd()).width;
   }
-  void scan(detail::CodedScores& scores) const {
-    scores.start(codes_, detail::select<detail::EstimateKernels>(best_simd()),
+  std::size_t room() const {
+    return lazygumbel::detail::select<lazygumbel::detail::SoftmaxKernels>(best_simd()).pad(dv_);
+  }
+  static const lazygumbel::detail::GatherKernels<float>& kernels() {
+    return lazygumbel::detail::select<lazygumbel::detail::GatherKernels<float>>(best_simd());
+  }
+  void scan(lazygumbel::detail::CodedScores& scores) const {
+    scores.start(codes_,
+                 lazygumbel::detail::select<lazygumbel::detail::EstimateKernels>(best_simd()),
                  problem_.queries.row(0).transpose(), 0.0F, 1e3);
     scores.scan(codes_, 0, codes_.tiles());
   }
@@ -104,10 +105,10 @@ class Step {
   Defect defect_;
   std::size_t d_, dv_;
   std::vector<float> query_;
-  detail::RowCodes codes_;
-  detail::CodedScores scores_, found_;
+  lazygumbel::detail::RowCodes codes_;
+  lazygumbel::detail::CodedScores scores_, found_;
   std::vector<item_id> head_;
-  detail::RowEstimate row_;
+  lazygumbel::detail::RowEstimate row_;
 };
 
 /// The largest |z| of the means of Z^ and N^, and how often |o^ - o| exceeds its half-width.
@@ -118,8 +119,8 @@ struct Verdict {
 
 Verdict judge(Defect defect, double sigma, std::size_t dv, double delta) {
   const DecodeProblem problem = gaussian_decode(2048, 32, dv, sigma, 1, 31);
-  const DecodeTruth truth = testing::plain_decode(
-      problem.keys, problem.values, problem.queries.row(0).transpose().cast<double>());
+  const DecodeTruth truth =
+      plain_decode(problem.keys, problem.values, problem.queries.row(0).transpose().cast<double>());
   Step step(problem, 128, defect);
   Verdict verdict;
   std::vector<std::vector<double>> seen(dv + 1);
@@ -134,7 +135,7 @@ Verdict judge(Defect defect, double sigma, std::size_t dv, double delta) {
   }
   for (std::size_t c = 0; c <= dv; ++c) {
     const double mean = c == dv ? 1.0 : truth.output[static_cast<Eigen::Index>(c)];
-    verdict.largest_z = std::max(verdict.largest_z, std::abs(testing::z_of_mean(seen[c], mean)));
+    verdict.largest_z = std::max(verdict.largest_z, std::abs(z_of_mean(seen[c], mean)));
   }
   return verdict;
 }
@@ -142,9 +143,9 @@ Verdict judge(Defect defect, double sigma, std::size_t dv, double delta) {
 TEST(AttentionDecodeControl, TheRightEstimatorPasses) {
   const Verdict seen = judge(Defect::none, 2.5, 4, 0.1);
   EXPECT_LT(seen.largest_z, 4.9);
-  EXPECT_GT(testing::binomial_at_least(seen.misses, seen.runs, 0.12), 1e-5) << seen.misses;
+  EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.12), 1e-5) << seen.misses;
   const Verdict one = judge(Defect::none, 1.5, 1, 0.1);
-  EXPECT_GT(testing::binomial_at_least(one.misses, one.runs, 0.12), 1e-5) << one.misses;
+  EXPECT_GT(binomial_at_least(one.misses, one.runs, 0.12), 1e-5) << one.misses;
 }
 
 TEST(AttentionDecodeControl, ATailThatIncludesTheHeadIsRejected) {
@@ -157,8 +158,8 @@ TEST(AttentionDecodeControl, DistinctDrawsCountedOnceAreRejected) {
 
 TEST(AttentionDecodeControl, AOneSidedQuantileIsRejected) {
   const Verdict seen = judge(Defect::one_sided, 1.5, 1, 0.1);
-  EXPECT_LT(testing::binomial_at_least(seen.misses, seen.runs, 0.12), 1e-9) << seen.misses;
+  EXPECT_LT(binomial_at_least(seen.misses, seen.runs, 0.12), 1e-9) << seen.misses;
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

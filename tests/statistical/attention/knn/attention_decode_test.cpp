@@ -6,20 +6,14 @@
 #include "decode_problems.hpp"
 #include "statistics.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
-
-using testing::clustered_decode;
-using testing::DecodeProblem;
-using testing::DecodeTruth;
-using testing::gaussian_decode;
-using testing::plain_decode;
 
 /// z-scores of the means of Z^ / Z and of the coordinates of N^ / Z over many seeds.
 std::vector<double> z_scores(const DecodeProblem& problem, const KnnAttentionOptions& options,
                              std::size_t runs) {
-  const KeyValueCache<float> cache = testing::cache_of(problem);
-  detail::SampledDecoder<float> decoder = testing::decoder_of(problem, options);
+  const KeyValueCache<float> cache = cache_of(problem);
+  lazygumbel::detail::SampledDecoder<float> decoder = decoder_of(problem, options);
   const DecodeTruth truth =
       plain_decode(problem.keys, problem.values, problem.queries.row(0).transpose().cast<double>());
   const auto dv = static_cast<std::size_t>(problem.values.cols());
@@ -37,13 +31,13 @@ std::vector<double> z_scores(const DecodeProblem& problem, const KnnAttentionOpt
   }
   std::vector<double> scores;
   for (std::size_t c = 0; c < dv; ++c)
-    scores.push_back(testing::z_of_mean(seen[c], truth.output[static_cast<Eigen::Index>(c)]));
-  scores.push_back(testing::z_of_mean(seen[dv], 1.0));
+    scores.push_back(z_of_mean(seen[c], truth.output[static_cast<Eigen::Index>(c)]));
+  scores.push_back(z_of_mean(seen[dv], 1.0));
   return scores;
 }
 
 KnnAttentionOptions fixed_budget(std::size_t samples) {
-  KnnAttentionOptions options = testing::plain_options();
+  KnnAttentionOptions options = plain_options();
   options.accuracy = std::nullopt;
   options.tail_samples = samples;
   options.window = 16;
@@ -55,10 +49,10 @@ struct Coverage {
   std::size_t runs = 0, misses = 0, exact = 0, samples = 0, outside_report = 0;
 };
 
-Coverage coverage(const DecodeProblem& problem, const KnnAttentionOptions& options,
-                  std::size_t repeats) {
-  const KeyValueCache<float> cache = testing::cache_of(problem);
-  detail::SampledDecoder<float> decoder = testing::decoder_of(problem, options);
+Coverage decode_coverage(const DecodeProblem& problem, const KnnAttentionOptions& options,
+                         std::size_t repeats) {
+  const KeyValueCache<float> cache = cache_of(problem);
+  lazygumbel::detail::SampledDecoder<float> decoder = decoder_of(problem, options);
   Coverage all;
   AttentionOutput out;
   PhiloxEngine engine(5);
@@ -111,14 +105,14 @@ TEST(AttentionDecode, SumsOfListedDrawsAreUnbiased) {
 }
 
 TEST(AttentionDecode, TargetsAreMetByLists) {
-  KnnAttentionOptions options = testing::plain_options();
+  KnnAttentionOptions options = plain_options();
   options.index = KeyIndex::lists;
   options.accuracy = Accuracy(0.04, 0.1);
   for (const bool clusters : {true, false}) {
-    const Coverage seen = coverage(clusters ? clustered_decode(20000, 64, 64, 64, 20, 26)
-                                            : gaussian_decode(20000, 64, 64, 2.0, 20, 27),
-                                   options, 100);
-    EXPECT_GT(testing::binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << clusters;
+    const Coverage seen = decode_coverage(clusters ? clustered_decode(20000, 64, 64, 64, 20, 26)
+                                                   : gaussian_decode(20000, 64, 64, 2.0, 20, 27),
+                                          options, 100);
+    EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << clusters;
     EXPECT_LT(seen.exact, clusters ? seen.runs / 20 : seen.runs + 1);
   }
 }
@@ -126,39 +120,39 @@ TEST(AttentionDecode, TargetsAreMetByLists) {
 TEST(AttentionDecode, TargetsAreMetOnGaussianKeys) {
   for (const double sigma : {1.0, 2.0, 3.0}) {
     const DecodeProblem problem = gaussian_decode(20000, 64, 64, sigma, 20, 21);
-    KnnAttentionOptions options = testing::plain_options();
+    KnnAttentionOptions options = plain_options();
     options.accuracy = Accuracy(0.04, 0.1);
-    const Coverage seen = coverage(problem, options, 100);
-    EXPECT_GT(testing::binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << sigma;
+    const Coverage seen = decode_coverage(problem, options, 100);
+    EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5) << sigma;
     EXPECT_LT(seen.exact, seen.runs / 100) << sigma;
   }
 }
 
 TEST(AttentionDecode, TargetsAreMetOnClusteredKeys) {
   const DecodeProblem problem = clustered_decode(20000, 64, 64, 64, 20, 22);
-  KnnAttentionOptions options = testing::plain_options();
+  KnnAttentionOptions options = plain_options();
   options.accuracy = Accuracy(0.03, 0.1);
-  const Coverage seen = coverage(problem, options, 100);
-  EXPECT_GT(testing::binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5);
+  const Coverage seen = decode_coverage(problem, options, 100);
+  EXPECT_GT(binomial_at_least(seen.misses, seen.runs, 0.1), 1e-5);
 }
 
 // A fixed budget reports the error of 95%.
 TEST(AttentionDecode, ReportedErrorsHold) {
   for (const std::size_t dv : {1, 3, 64}) {
     const DecodeProblem problem = gaussian_decode(20000, 64, dv, 2.0, 20, 23);
-    const Coverage seen = coverage(problem, fixed_budget(256), 100);
-    EXPECT_GT(testing::binomial_at_least(seen.outside_report, seen.runs, 0.07), 1e-5) << dv;
+    const Coverage seen = decode_coverage(problem, fixed_budget(256), 100);
+    EXPECT_GT(binomial_at_least(seen.outside_report, seen.runs, 0.07), 1e-5) << dv;
     EXPECT_GT(seen.outside_report, 0u) << dv;  // nor are they much too wide
   }
 }
 
 // The proved intervals hold whatever the law: misses are far rarer than delta.
 TEST(AttentionDecode, StrictTargetsAreMet) {
-  KnnAttentionOptions options = testing::plain_options();
+  KnnAttentionOptions options = plain_options();
   options.interval = Interval::empirical_bernstein;
   options.bits = 8;
   options.accuracy = Accuracy(0.3, 0.1);
-  const Coverage seen = coverage(gaussian_decode(20000, 64, 8, 1.0, 20, 24), options, 50);
+  const Coverage seen = decode_coverage(gaussian_decode(20000, 64, 8, 1.0, 20, 24), options, 50);
   EXPECT_LE(seen.misses, seen.runs / 100);
   EXPECT_EQ(seen.outside_report, 0u);
   EXPECT_EQ(seen.exact, 0u);
@@ -170,12 +164,12 @@ TEST(AttentionDecode, StrictReportsHoldForRareLargeValues) {
   DecodeProblem problem = gaussian_decode(20000, 64, 4, 2.0, 10, 25);
   for (Eigen::Index i = 0; i < problem.values.rows(); i += 1000) problem.values.row(i) *= 100.0F;
   KnnAttentionOptions options = fixed_budget(512);
-  const Coverage normal = coverage(problem, options, 100);
+  const Coverage normal = decode_coverage(problem, options, 100);
   options.interval = Interval::empirical_bernstein;
-  const Coverage strict = coverage(problem, options, 100);
+  const Coverage strict = decode_coverage(problem, options, 100);
   EXPECT_GT(normal.outside_report, normal.runs / 5);
   EXPECT_LE(strict.outside_report, strict.runs / 100);
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -14,11 +14,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-enum class Mistake { none, tail_includes_the_head, draws_counted_once };
+enum class PrefillMistake { none, tail_includes_the_head, draws_counted_once };
 
 /// The sums of a plan, in double, or with a mistake. Draws counted once are drawn anew, from
 /// anywhere in the tail: those from stretches never repeat.
-AttentionOutput replay(const HeadsProblem& problem, std::uint64_t seed, Mistake mistake) {
+AttentionOutput replay(const HeadsProblem& problem, std::uint64_t seed, PrefillMistake mistake) {
   AttentionTape tape;
   AttentionOutput out = run_prefill(problem, fixed_prefill(), seed, &tape);
   PhiloxEngine engine(seed, 1);
@@ -28,7 +28,7 @@ AttentionOutput replay(const HeadsProblem& problem, std::uint64_t seed, Mistake 
     const std::vector<item_id> certain = certain_keys(tape, query);
     for (const item_id key : certain) counts[key] = 1.0;
     const double weight = 640.0 / 32.0;
-    if (mistake == Mistake::draws_counted_once) {
+    if (mistake == PrefillMistake::draws_counted_once) {
       std::vector<bool> drawn(640, false);
       for (int i = 0; i < 32; ++i) drawn[uniform_index(640, engine)] = true;
       for (std::size_t j = 0; j < 640; ++j)
@@ -43,7 +43,7 @@ AttentionOutput replay(const HeadsProblem& problem, std::uint64_t seed, Mistake 
                   return tape.order[segment.first + block.rows[range.row]] == query &&
                          range.begin <= i && i < range.end;
                 });
-            if (!excluded || mistake == Mistake::tail_includes_the_head)
+            if (!excluded || mistake == PrefillMistake::tail_includes_the_head)
               counts[block.keys[i]] += weight;
           }
         }
@@ -63,7 +63,7 @@ AttentionOutput replay(const HeadsProblem& problem, std::uint64_t seed, Mistake 
 }
 
 // The test's threshold for one z-score.
-double worst_z(Mistake mistake) {
+double worst_z(PrefillMistake mistake) {
   const AttentionSizes sizes{.queries = 4, .keys = fixed_keys, .d = 8, .dv = 4};
   const HeadsProblem problem = gaussian_problem(sizes, 1.0, 1);
   double worst = 0.0;
@@ -75,9 +75,9 @@ double worst_z(Mistake mistake) {
 }
 
 TEST(AttentionPrefillControl, BiasedSumsAreFound) {
-  EXPECT_LT(worst_z(Mistake::none), 5.3);
-  EXPECT_GT(worst_z(Mistake::tail_includes_the_head), 5.3);
-  EXPECT_GT(worst_z(Mistake::draws_counted_once), 5.3);
+  EXPECT_LT(worst_z(PrefillMistake::none), 5.3);
+  EXPECT_GT(worst_z(PrefillMistake::tail_includes_the_head), 5.3);
+  EXPECT_GT(worst_z(PrefillMistake::draws_counted_once), 5.3);
 }
 
 // The factor of a single direction, |a normal number|, is the two-sided quantile.

@@ -12,7 +12,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 2000;
+constexpr std::size_t prefill_runs = 2000;
 
 AttentionSizes small() { return {.queries = 4, .keys = fixed_keys, .d = 8, .dv = 4}; }
 
@@ -34,8 +34,9 @@ TEST(AttentionPrefill, SumsAreUnbiased) {
         {"drifting", drifting(3)}}) {
     const KnnAttentionOptions options = fixed_prefill();
     const auto truth = reference_attention(problem.q(), problem.k(), problem.v());
-    for (const double z : prefill_z_scores(
-             truth, runs, [&](std::uint64_t seed) { return run_prefill(problem, options, seed); }))
+    for (const double z : prefill_z_scores(truth, prefill_runs, [&](std::uint64_t seed) {
+           return run_prefill(problem, options, seed);
+         }))
       EXPECT_LT(std::abs(z), 5.3) << name;
   }
 }
@@ -71,7 +72,7 @@ TEST(AttentionPrefill, VarianceIsThatOfDrawsFromStretches) {
     AttentionTape tape;
     run_prefill(problem, fixed_prefill(), 0, &tape);
     std::vector<std::vector<double>> seen(4);
-    for (std::size_t seed = 0; seed < runs; ++seed) {
+    for (std::size_t seed = 0; seed < prefill_runs; ++seed) {
       const AttentionOutput out = run_prefill(problem, fixed_prefill(), seed);
       for (std::size_t i = 0; i < 4; ++i)
         seen[i].push_back(std::exp(out.log_sum_exp(static_cast<Eigen::Index>(i), 0) -
@@ -106,8 +107,8 @@ TEST(AttentionPrefill, TheErrorFactorIsAQuantile) {
 }
 
 /// Runs of `queries` queries each, which see all keys.
-PrefillCoverage coverage(bool clusters, double sigma, const KnnAttentionOptions& options,
-                         std::size_t problems, std::size_t seeds) {
+PrefillCoverage prefill_coverage(bool clusters, double sigma, const KnnAttentionOptions& options,
+                                 std::size_t problems, std::size_t seeds) {
   PrefillCoverage all;
   for (std::size_t p = 0; p < problems; ++p) {
     const AttentionSizes sizes{.queries = 24, .keys = 6000, .d = 32, .dv = 16};
@@ -143,7 +144,7 @@ TEST(AttentionPrefill, TargetsAreMet) {
   for (const auto& [clusters, sigma, epsilon, delta] :
        {Case{false, 1.0, 0.12, 0.1}, Case{false, 2.0, 0.3, 0.1}, Case{false, 3.0, 0.7, 0.1},
         Case{true, 0.0, 0.05, 0.1}, Case{false, 3.0, 0.3, 0.1}}) {
-    const PrefillCoverage seen = coverage(clusters, sigma, target(epsilon, delta), 4, 25);
+    const PrefillCoverage seen = prefill_coverage(clusters, sigma, target(epsilon, delta), 4, 25);
     if (seen.sampled() == 0.0) continue;
     EXPECT_LE(seen.misses(), delta + 3.0 * seen.standard_error())
         << sigma << ", epsilon " << epsilon;
@@ -155,7 +156,7 @@ TEST(AttentionPrefill, ReportedErrorsHold) {
     KnnAttentionOptions options;
     options.index = KeyIndex::lists;  // however few the queries are
     options.accuracy = std::nullopt;
-    const PrefillCoverage seen = coverage(sigma == 0.0, sigma, options, 4, 25);
+    const PrefillCoverage seen = prefill_coverage(sigma == 0.0, sigma, options, 4, 25);
     EXPECT_LE(seen.misses(), 0.05 + 3.0 * seen.standard_error()) << sigma;
   }
 }

@@ -15,15 +15,15 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 4000;
-constexpr double t = 8.0, s = 64.0, radius = 1.0, rho = 1.5;
-const std::vector<Eigen::Index> once{}, cut_twice{100, 220};
+constexpr std::size_t sub_gen_runs = 4000;
+constexpr double sub_gen_t = 8.0, sub_gen_s = 64.0, sub_gen_radius = 1.0, sub_gen_rho = 1.5;
+const std::vector<Eigen::Index> cut_once{}, cut_twice{100, 220};
 
 SubGenOptions sketch_only(SubGenEstimator estimator) {
   SubGenOptions options;
-  options.radius = radius;
-  options.samples_per_cluster = static_cast<std::size_t>(t);
-  options.slots = static_cast<std::size_t>(s);
+  options.radius = sub_gen_radius;
+  options.samples_per_cluster = static_cast<std::size_t>(sub_gen_t);
+  options.slots = static_cast<std::size_t>(sub_gen_s);
   options.sinks = options.window = 0;
   options.estimator = estimator;
   return options;
@@ -41,25 +41,26 @@ std::vector<double> of_each(const SubGenRuns& sample, Formula&& formula) {
 }
 
 TEST(SubGenLaw, TheStreamHasTheClustersThatItSays) {
-  const SubGenProblem p = separated_problem(300, 4, rho, 1);
+  const SubGenProblem p = separated_problem(300, 4, sub_gen_rho, 1);
   EXPECT_EQ(sub_gen_cache(p, sketch_only(SubGenEstimator::plain), 1).clusters(0), p.clusters);
   EXPECT_EQ(sub_gen_cache(p, sketch_only(SubGenEstimator::plain), 1, cut_twice).clusters(0),
             p.clusters);
 }
 
 TEST(SubGenLaw, MeansAndVariances) {
-  const SubGenProblem p = separated_problem(300, 4, rho, 1);
+  const SubGenProblem p = separated_problem(300, 4, sub_gen_rho, 1);
   std::uint64_t seed = 0;
   for (const SubGenEstimator estimator : all_estimators)
-    for (const auto& cuts : {once, cut_twice}) {
-      const SubGenRuns sample = run_caches(p, sketch_only(estimator), runs, ++seed, cuts);
+    for (const auto& cuts : {cut_once, cut_twice}) {
+      const SubGenRuns sample = run_caches(p, sketch_only(estimator), sub_gen_runs, ++seed, cuts);
       const std::string what = name_of(estimator) + std::string(cuts.empty() ? "" : ", merged");
       EXPECT_GE(sample.p_of_normalisers(), law_threshold) << what;
-      const auto variances =
-          of_each(sample, [&](const SubGenTruth& is) { return is.normaliser_variance(p, t); });
+      const auto variances = of_each(
+          sample, [&](const SubGenTruth& is) { return is.normaliser_variance(p, sub_gen_t); });
       EXPECT_GE(sample.p_of_normaliser_errors(variances), law_threshold) << what;
       for (std::size_t i = 0; i < sample.queries(); ++i)
-        EXPECT_LT(variances[i], sample.truth(i).sinh_bound(p, radius, rho, t));
+        EXPECT_LT(variances[i],
+                  sample.truth(i).sinh_bound(p, sub_gen_radius, sub_gen_rho, sub_gen_t));
       if (estimator == SubGenEstimator::self_normalised) continue;  // a ratio: biased by 1 / s
       EXPECT_GE(sample.p_of_numerators(), law_threshold) << what;
       // Slots from a mixture, and a product of two means.
@@ -69,8 +70,9 @@ TEST(SubGenLaw, MeansAndVariances) {
       EXPECT_GE(sample.p_of_numerator_errors(of_each(sample,
                                                      [&](const SubGenTruth& is) {
                                                        return estimator == SubGenEstimator::plain
-                                                                  ? is.plain_variance(p, s)
-                                                                  : is.stratified_variance(p, t);
+                                                                  ? is.plain_variance(p, sub_gen_s)
+                                                                  : is.stratified_variance(
+                                                                        p, sub_gen_t);
                                                      })),
                 law_threshold)
           << what;
@@ -84,13 +86,13 @@ TEST(SubGenLaw, MeanValuesTakeAwayWhatWeightsShare) {
   SubGenOptions options = sketch_only(SubGenEstimator::centred);
   options.samples_per_cluster = 32;
   std::vector<double> errors(4);
-  for (std::size_t run = 0; run < runs; ++run) {
+  for (std::size_t run = 0; run < sub_gen_runs; ++run) {
     const AttentionOutput out =
         sub_gen_cache(p, options, 40'000 + run).attend(p.queries, unscaled());
     for (Eigen::Index i = 0; i < p.m(); ++i)
       errors[static_cast<std::size_t>(i)] +=
           (out.values.row(i).transpose().cast<double>() - SubGenTruth(p, i).o).squaredNorm() /
-          static_cast<double>(runs);
+          static_cast<double>(sub_gen_runs);
   }
   for (std::size_t i = 0; i < errors.size(); ++i) {
     const SubGenTruth is(p, static_cast<Eigen::Index>(i));
@@ -104,21 +106,21 @@ TEST(SubGenLaw, MeansWhereValuesFollowKeys) {
   p.values = p.keys.leftCols(3);
   for (const SubGenEstimator estimator :
        {SubGenEstimator::plain, SubGenEstimator::stratified, SubGenEstimator::centred})
-    for (const auto& cuts : {once, cut_twice})
-      EXPECT_GE(run_caches(p, sketch_only(estimator), runs, 60, cuts).p_of_numerators(),
+    for (const auto& cuts : {cut_once, cut_twice})
+      EXPECT_GE(run_caches(p, sketch_only(estimator), sub_gen_runs, 60, cuts).p_of_numerators(),
                 law_threshold)
           << name_of(estimator);
 }
 
 TEST(SubGenLaw, TokensKeptExactlyAddToBoth) {
-  const SubGenProblem p = separated_problem(300, 4, rho, 5);
+  const SubGenProblem p = separated_problem(300, 4, sub_gen_rho, 5);
   for (const SubGenEstimator estimator : {SubGenEstimator::plain, SubGenEstimator::mean_shifted,
                                           SubGenEstimator::stratified, SubGenEstimator::centred}) {
     SubGenOptions options = sketch_only(estimator);
     options.sinks = 3;
     options.window = 40;
-    for (const auto& cuts : {once, cut_twice}) {
-      const SubGenRuns sample = run_caches(p, options, runs / 2, 20, cuts);
+    for (const auto& cuts : {cut_once, cut_twice}) {
+      const SubGenRuns sample = run_caches(p, options, sub_gen_runs / 2, 20, cuts);
       EXPECT_GE(sample.p_of_normalisers(), law_threshold) << name_of(estimator);
       EXPECT_GE(sample.p_of_numerators(), law_threshold) << name_of(estimator);
     }
@@ -128,16 +130,16 @@ TEST(SubGenLaw, TokensKeptExactlyAddToBoth) {
 TEST(SubGenLaw, BoundsHold) {
   // Of Z^: at least its standard deviation; of N^ of `plain`: that on average, with the noise of
   // the estimate of |p| in it.
-  const SubGenProblem p = separated_problem(300, 4, rho, 1);
+  const SubGenProblem p = separated_problem(300, 4, sub_gen_rho, 1);
   std::vector<double> ratios;
   for (std::size_t run = 0; run < 200; ++run) {
     const auto bounds = sub_gen_cache(p, sketch_only(SubGenEstimator::plain), 500 + run)
                             .bounds(p.queries, unscaled());
     for (std::size_t i = 0; i < bounds.size(); ++i) {
       const SubGenTruth is(p, static_cast<Eigen::Index>(i));
-      EXPECT_GE(bounds[i].normaliser, std::sqrt(is.normaliser_variance(p, t)));
+      EXPECT_GE(bounds[i].normaliser, std::sqrt(is.normaliser_variance(p, sub_gen_t)));
       ratios.push_back(std::pow(bounds[i].numerator, 2) /
-                       (is.plain_variance(p, s) + is.o.squaredNorm() / s));
+                       (is.plain_variance(p, sub_gen_s) + is.o.squaredNorm() / sub_gen_s));
     }
   }
   const auto [mean, variance] = mean_and_variance(ratios);
@@ -147,10 +149,10 @@ TEST(SubGenLaw, BoundsHold) {
 
 TEST(SubGenLaw, MergedEstimatesAreThoseOfOneCache) {
   // Both samples in 20 bins of their common quantiles.
-  const SubGenProblem p = separated_problem(300, 4, rho, 1);
+  const SubGenProblem p = separated_problem(300, 4, sub_gen_rho, 1);
   for (const SubGenEstimator estimator : all_estimators) {
-    const SubGenRuns whole = run_caches(p, sketch_only(estimator), runs, 31),
-                     merged = run_caches(p, sketch_only(estimator), runs, 32, cut_twice);
+    const SubGenRuns whole = run_caches(p, sketch_only(estimator), sub_gen_runs, 31),
+                     merged = run_caches(p, sketch_only(estimator), sub_gen_runs, 32, cut_twice);
     const auto expect_alike = [&](const std::vector<double>& a, const std::vector<double>& b) {
       std::vector<double> both = a;
       both.insert(both.end(), b.begin(), b.end());
@@ -279,15 +281,15 @@ TEST(SubGenLaw, ANeedleSurvivesInSlotsAsOftenAsItShould) {
   // All values of norm 1 but for one token with nearly all of the weight, of norm 1 or 2.
   constexpr Eigen::Index n = 100;
   for (const double norm : {1.0, 2.0}) {
-    SubGenProblem p = separated_problem(n, 1, rho, 9);
+    SubGenProblem p = separated_problem(n, 1, sub_gen_rho, 9);
     p.values.row(n / 2).setOnes();
     set_norms(p.values, 1.0);
     p = with_needle(std::move(p), 40, 7.0, norm);
     SubGenOptions options = sketch_only(SubGenEstimator::plain);
     options.slots = 32;
-    for (const auto& cuts : {once, std::vector<Eigen::Index>{30, 60}}) {
+    for (const auto& cuts : {cut_once, std::vector<Eigen::Index>{30, 60}}) {
       std::uint64_t kept = 0, unseen = 0;
-      for (std::size_t run = 0; run < runs; ++run) {
+      for (std::size_t run = 0; run < sub_gen_runs; ++run) {
         const AttentionOutput out =
             sub_gen_cache(p, options, 800'000 + run, cuts).attend(p.queries, unscaled());
         const bool survives = static_cast<double>(out.values.row(0).norm()) > 0.5;
@@ -299,10 +301,10 @@ TEST(SubGenLaw, ANeedleSurvivesInSlotsAsOftenAsItShould) {
       const double chance = norm * norm / (norm * norm + n - 1);
       const double survives = 1.0 - std::pow(1.0 - chance, 32.0);
       const double counts = static_cast<double>(kept);
-      EXPECT_GE(z_test_p_value((counts - runs * survives) /
-                               std::sqrt(runs * survives * (1.0 - survives))),
+      EXPECT_GE(z_test_p_value((counts - sub_gen_runs * survives) /
+                               std::sqrt(sub_gen_runs * survives * (1.0 - survives))),
                 law_threshold)
-          << counts / runs << " for " << survives;
+          << counts / sub_gen_runs << " for " << survives;
       EXPECT_EQ(unseen, 0u);
     }
     // Beside the samples of its cluster it always does.
@@ -328,9 +330,9 @@ TEST(SubGenLaw, RareNeighboursAreReported) {
     SubGenOptions options = sketch_only(SubGenEstimator::centred);
     options.samples_per_cluster = 32;
     options.radius = 2.0;
-    const std::uint64_t count = count_misses(p, options, runs / 4, 3000)[0];
-    EXPECT_GE(binomial_at_least(count, runs / 4, options.error_probability), law_threshold)
-        << rare << ": " << count << " of " << runs / 4;
+    const std::uint64_t count = count_misses(p, options, sub_gen_runs / 4, 3000)[0];
+    EXPECT_GE(binomial_at_least(count, sub_gen_runs / 4, options.error_probability), law_threshold)
+        << rare << ": " << count << " of " << sub_gen_runs / 4;
   }
 }
 
@@ -359,10 +361,11 @@ TEST(SubGenLaw, ErrorsExceedTheirReportsAsSeldomAsStated) {
     for (const SubGenEstimator estimator : all_estimators) {
       SubGenOptions options = c.options;
       options.estimator = estimator;
-      const auto misses = count_misses(c.problem, options, runs / 2, 1000);
+      const auto misses = count_misses(c.problem, options, sub_gen_runs / 2, 1000);
       for (const std::uint64_t count : misses)
-        EXPECT_GE(binomial_at_least(count, runs / 2, options.error_probability), law_threshold)
-            << c.name << ", " << name_of(estimator) << ": " << count << " of " << runs / 2;
+        EXPECT_GE(binomial_at_least(count, sub_gen_runs / 2, options.error_probability),
+                  law_threshold)
+            << c.name << ", " << name_of(estimator) << ": " << count << " of " << sub_gen_runs / 2;
     }
 }
 

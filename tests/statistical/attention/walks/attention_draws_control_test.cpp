@@ -12,11 +12,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 200, d = 6, draws = 200'000;
+constexpr std::size_t row_n = 200, row_d = 6, row_draws = 200'000;
 
-struct Row {
-  RowMatrix<double> keys = gaussian_rows(n, d, 1), values = gaussian_rows(n, 1, 2);
-  Vector<double> query = 3.0 * gaussian_query(d, 3);
+struct DrawnRow {
+  RowMatrix<double> keys = gaussian_rows(row_n, row_d, 1), values = gaussian_rows(row_n, 1, 2);
+  Vector<double> query = 3.0 * gaussian_query(row_d, 3);
   std::vector<double> law(double scale) const {
     const Vector<double> scores = scale * keys * query;
     return softmax(std::vector<double>(scores.begin(), scores.end()));
@@ -24,29 +24,29 @@ struct Row {
 };
 
 TEST(AttentionDrawsControl, WrongScaleIsRejected) {
-  const Row row;
+  const DrawnRow row;
   const FlatIndex<double> index(row.keys);
-  for (const double factor : {1.02, 0.5, std::sqrt(static_cast<double>(d))}) {
-    const double scale = 1.0 / std::sqrt(static_cast<double>(d));
+  for (const double factor : {1.02, 0.5, std::sqrt(static_cast<double>(row_d))}) {
+    const double scale = 1.0 / std::sqrt(static_cast<double>(row_d));
     const AttentionDraws attention(index, {.scale = factor * scale});
     PhiloxEngine engine(4);
-    Counter counter(n);
-    counter.add_all(attention.sample(row.query, draws, engine).ids);
+    Counter counter(row_n);
+    counter.add_all(attention.sample(row.query, row_draws, engine).ids);
     expect_law(counter, row.law(factor * scale), "the scale that was asked for");
     expect_rejected(counter, row.law(scale), "factor " + std::to_string(factor));
   }
 }
 
 TEST(AttentionDrawsControl, ListsThatMissKeysAreBiasedAndSaySo) {
-  const Row row;
+  const DrawnRow row;
   const ForgetfulIndex index(row.keys, 0.2, true);
-  const double scale = 1.0 / std::sqrt(static_cast<double>(d));
+  const double scale = 1.0 / std::sqrt(static_cast<double>(row_d));
   const auto run = [&](Gap gap) {
     const AttentionDraws attention(index, {.sampler = {.k = 20, .gap = gap}});
     PhiloxEngine engine(5);
-    Draws drawn = attention.sample(row.query, draws, engine);
+    Draws drawn = attention.sample(row.query, row_draws, engine);
     EXPECT_EQ(drawn.trace.guarantee, Guarantee::assumed());
-    Counter counter(n);
+    Counter counter(row_n);
     counter.add_all(drawn.ids);
     return std::pair(counter, drawn.trace.violations);
   };
@@ -63,14 +63,15 @@ TEST(AttentionDrawsControl, ListsThatMissKeysAreBiasedAndSaySo) {
 }
 
 TEST(AttentionDrawsControl, TheBestAloneAreRejected) {
-  const Row row;
+  const DrawnRow row;
   const FlatIndex<double> index(row.keys);
   const double scale = 0.2;
   const auto p = row.law(scale);
   double truth = 0.0, best_mass = 0.0, best_sum = 0.0;
   Retrieval found;
   index.search(Vector<double>(scale * row.query), 20, found);
-  for (std::size_t j = 0; j < n; ++j) truth += p[j] * row.values(static_cast<Eigen::Index>(j), 0);
+  for (std::size_t j = 0; j < row_n; ++j)
+    truth += p[j] * row.values(static_cast<Eigen::Index>(j), 0);
   for (const item_id j : found.ids) best_mass += p[j], best_sum += p[j] * row.values(j, 0);
   const AttentionDraws attention(index, {.scale = scale});
   std::vector<double> means;

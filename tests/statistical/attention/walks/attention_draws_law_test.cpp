@@ -20,12 +20,13 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 200, d = 6, dv = 4, draws = 200'000;
+constexpr std::size_t row_n = 200, row_d = 6, row_dv = 4, row_draws = 200'000;
 
 /// A row of attention in double.
-struct Row {
-  RowMatrix<float> keys = gaussian_rows<float>(n, d, 1), values = gaussian_rows<float>(n, dv, 2);
-  Vector<float> query = 3.0F * gaussian_query<float>(d, 3);
+struct DrawnRow {
+  RowMatrix<float> keys = gaussian_rows<float>(row_n, row_d, 1),
+                   values = gaussian_rows<float>(row_n, row_dv, 2);
+  Vector<float> query = 3.0F * gaussian_query<float>(row_d, 3);
 
   std::vector<double> law(double scale) const {
     std::vector<double> scores;
@@ -35,27 +36,27 @@ struct Row {
   }
   Vector<double> output(double scale) const {
     const auto p = law(scale);
-    return values.cast<double>().transpose() * Eigen::Map<const Vector<double>>(p.data(), n);
+    return values.cast<double>().transpose() * Eigen::Map<const Vector<double>>(p.data(), row_n);
   }
   /// sum_j p_j (v_j - o)^2 of each coordinate.
   Vector<double> variance(double scale) const {
     const auto p = law(scale);
     const RowMatrix<double> centred = values.cast<double>().rowwise() - output(scale).transpose();
-    return centred.cwiseAbs2().transpose() * Eigen::Map<const Vector<double>>(p.data(), n);
+    return centred.cwiseAbs2().transpose() * Eigen::Map<const Vector<double>>(p.data(), row_n);
   }
 };
 
-TEST(AttentionDrawsLaw, SmallestDefect) { EXPECT_LT(smallest_defect(n, draws), 0.03); }
+TEST(AttentionDrawsLaw, SmallestDefect) { EXPECT_LT(smallest_defect(row_n, row_draws), 0.03); }
 
 template <class Index>
-void expect_positions(const Index& index, const Row& row, const char* name) {
-  for (const double scale : {1.0 / std::sqrt(static_cast<double>(d)), -0.2, 0.05}) {
+void expect_positions(const Index& index, const DrawnRow& row, const char* name) {
+  for (const double scale : {1.0 / std::sqrt(static_cast<double>(row_d)), -0.2, 0.05}) {
     const AttentionDraws attention(index, {.scale = scale});
     PhiloxEngine engine(4);
-    Counter together(n), batch(n);
-    together.add_all(attention.sample(row.query, draws, engine).ids);
+    Counter together(row_n), batch(row_n);
+    together.add_all(attention.sample(row.query, row_draws, engine).ids);
     const RowMatrix<float> queries = row.query.transpose().replicate(1000, 1);
-    for (std::size_t r = 0; r < draws / 1000; ++r)
+    for (std::size_t r = 0; r < row_draws / 1000; ++r)
       for (const Draw& draw : attention.sample_batch(queries, engine, 2)) batch.add(draw.id);
     expect_law(together, row.law(scale), name + std::string(", one retrieval"));
     expect_law(batch, row.law(scale), name + std::string(", batches"));
@@ -63,25 +64,25 @@ void expect_positions(const Index& index, const Row& row, const char* name) {
 }
 
 TEST(AttentionDrawsLaw, PositionsAreThoseOfTheSoftmax) {
-  const Row row;
+  const DrawnRow row;
   expect_positions(FlatIndex<float>(row.keys), row, "flat");
   expect_positions(ScalarQuantizedIndex<float>(row.keys), row, "codes");
 }
 
 TEST(AttentionDrawsLaw, MeanIsUnbiasedWithItsVariance) {
   constexpr std::size_t runs = 20'000, count = 25;
-  const Row row;
+  const DrawnRow row;
   const FlatIndex<float> index(row.keys);
   const AttentionDraws attention(index);
   const Vector<double> truth = row.output(attention.scale()),
                        variance = row.variance(attention.scale()) / static_cast<double>(count);
-  std::vector<std::vector<double>> values(dv), squares(dv);
+  std::vector<std::vector<double>> values(row_dv), squares(row_dv);
   std::vector<double> totals;
   std::uint64_t misses = 0;
   for (std::size_t r = 0; r < runs; ++r) {
     PhiloxEngine engine(5, r);
     const VectorEstimate e = attention.mean(row.query, row.values, count, engine).output;
-    for (std::size_t c = 0; c < dv; ++c) {
+    for (std::size_t c = 0; c < row_dv; ++c) {
       const auto at = static_cast<Eigen::Index>(c);
       values[c].push_back(e.value[at]);
       squares[c].push_back(e.standard_error[at] * e.standard_error[at]);
@@ -89,7 +90,7 @@ TEST(AttentionDrawsLaw, MeanIsUnbiasedWithItsVariance) {
     totals.push_back((e.value - truth).squaredNorm());
     misses += (e.value - truth).norm() > e.error_norm;
   }
-  for (std::size_t c = 0; c < dv; ++c) {
+  for (std::size_t c = 0; c < row_dv; ++c) {
     const auto at = static_cast<Eigen::Index>(c);
     EXPECT_GE(z_test_p_value(z_of_mean(values[c], truth[at])), law_threshold);
     EXPECT_GE(z_test_p_value(z_of_mean(squares[c], variance[at])), law_threshold);
@@ -102,7 +103,7 @@ TEST(AttentionDrawsLaw, MedianOfMeansKeepsItsWord) {
   // All coordinates within epsilon but with probability delta, from the exact deviation. The rule
   // has slack, so the other side only asks that epsilon is not idle: an eighth of it fails often.
   constexpr std::size_t runs = 2'000;
-  const Row row;
+  const DrawnRow row;
   const FlatIndex<float> index(row.keys);
   const AttentionDraws attention(index);
   const Vector<double> truth = row.output(attention.scale());

@@ -10,27 +10,27 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 5000, walks = 60;
-constexpr double t = walks;
+constexpr std::size_t walk_runs = 5000, walks_a_run = 60;
+constexpr double walk_t = walks_a_run;
 
-enum class Mistake { none, no_signs, uniform_starts, wrong_row };
+enum class WalkMistake { none, no_signs, uniform_starts, wrong_row };
 
-WalkRuns by_hand(const WalkProblem& q, Mistake mistake) {
+WalkRuns walks_by_hand(const WalkProblem& q, WalkMistake mistake) {
   std::vector<double> logs;
   for (Eigen::Index i = 0; i < q.x.rows(); ++i)
-    logs.push_back(mistake == Mistake::uniform_starts ? 0.0 : std::log(std::abs(q.x(i, 0))));
+    logs.push_back(mistake == WalkMistake::uniform_starts ? 0.0 : std::log(std::abs(q.x(i, 0))));
   const Categorical law(logs);
   const double norm = q.x.cwiseAbs().sum();
-  return {runs, 1, [&, law](PhiloxEngine& engine) {
+  return {walk_runs, 1, [&, law](PhiloxEngine& engine) {
             WalkEstimate e;
             e.value.setZero(WalkProblem::n, 1);
             e.standard_error.setZero(WalkProblem::n);
-            for (std::size_t w = 0; w < walks; ++w) {
+            for (std::size_t w = 0; w < walks_a_run; ++w) {
               const auto i = static_cast<Eigen::Index>(law(engine));
-              const auto row = mistake == Mistake::wrong_row ? (i + 1) % q.x.rows() : i;
+              const auto row = mistake == WalkMistake::wrong_row ? (i + 1) % q.x.rows() : i;
               const item_id j = q.draws.sample(q.queries.row(row).transpose(), 1, engine).ids[0];
-              const bool negative = mistake != Mistake::no_signs && q.x(i, 0) < 0.0;
-              e.value(static_cast<Eigen::Index>(j), 0) += (negative ? -norm : norm) / t;
+              const bool negative = mistake != WalkMistake::no_signs && q.x(i, 0) < 0.0;
+              e.value(static_cast<Eigen::Index>(j), 0) += (negative ? -norm : norm) / walk_t;
             }
             return e;
           }};
@@ -39,9 +39,10 @@ WalkRuns by_hand(const WalkProblem& q, Mistake mistake) {
 TEST(RandomWalkControl, MistakesAreRejected) {
   const WalkProblem q;
   const RowMatrix<double> truth = q.p.transpose() * q.x;
-  EXPECT_GE(z_test_p_value(by_hand(q, Mistake::none).z_of_values(truth)), law_threshold);
-  for (const Mistake mistake : {Mistake::no_signs, Mistake::uniform_starts, Mistake::wrong_row})
-    EXPECT_LT(z_test_p_value(by_hand(q, mistake).z_of_values(truth)), law_threshold)
+  EXPECT_GE(z_test_p_value(walks_by_hand(q, WalkMistake::none).z_of_values(truth)), law_threshold);
+  for (const WalkMistake mistake :
+       {WalkMistake::no_signs, WalkMistake::uniform_starts, WalkMistake::wrong_row})
+    EXPECT_LT(z_test_p_value(walks_by_hand(q, mistake).z_of_values(truth)), law_threshold)
         << static_cast<int>(mistake);
 }
 
@@ -50,11 +51,11 @@ TEST(RandomWalkControl, VarianceWithoutTheSquareOfTheTruthIsRejected) {
   const WalkProblem q;
   const RowMatrix<double> x = q.x.cwiseAbs(), truth = q.p.transpose() * x;
   const double norm = x.sum();
-  const WalkRuns sample(runs, 2,
-                        [&](auto& engine) { return walk_product(q.steps, x, walks, engine); });
-  EXPECT_GE(z_test_p_value(sample.z_of_total(truth, (norm * norm - truth.squaredNorm()) / t)),
+  const WalkRuns sample(
+      walk_runs, 2, [&](auto& engine) { return walk_product(q.steps, x, walks_a_run, engine); });
+  EXPECT_GE(z_test_p_value(sample.z_of_total(truth, (norm * norm - truth.squaredNorm()) / walk_t)),
             law_threshold);
-  EXPECT_LT(z_test_p_value(sample.z_of_total(truth, norm * norm / t)), law_threshold);
+  EXPECT_LT(z_test_p_value(sample.z_of_total(truth, norm * norm / walk_t)), law_threshold);
 }
 
 TEST(RandomWalkControl, KeyGradientWithoutDeltaIsRejected) {
@@ -62,9 +63,9 @@ TEST(RandomWalkControl, KeyGradientWithoutDeltaIsRejected) {
   const RowMatrix<double> truth =
       WalkProblem::scale * q.p.cwiseProduct(q.centred()).transpose() * q.queries;
   const std::vector<double> none(WalkProblem::m, 0.0);
-  const WalkRuns sample(runs, 3, [&](auto& engine) {
+  const WalkRuns sample(walk_runs, 3, [&](auto& engine) {
     return walk_key_gradient(q.steps, q.queries, WalkProblem::scale, q.values, q.gradient, none,
-                             walks, engine);
+                             walks_a_run, engine);
   });
   EXPECT_LT(z_test_p_value(sample.z_of_values(truth)), law_threshold);
 }
@@ -79,15 +80,15 @@ TEST(RandomWalkControl, ShiftedWalkHasItsLargerVariance) {
   const RowMatrix<double> ones = RowMatrix<double>::Constant(x.rows(), 1, shift), up = x + ones;
   const auto variance = [&](const RowMatrix<double>& z) {
     const double norm = z.cwiseAbs().sum();
-    return (norm * norm - (q.p.transpose() * z).squaredNorm()) / t;
+    return (norm * norm - (q.p.transpose() * z).squaredNorm()) / walk_t;
   };
-  const WalkRuns shifted(runs, 4, [&](auto& engine) {
-    WalkEstimate e = walk_product(q.steps, up, walks, engine);
-    e.value -= walk_product(q.steps, ones, walks, engine).value;
+  const WalkRuns shifted(walk_runs, 4, [&](auto& engine) {
+    WalkEstimate e = walk_product(q.steps, up, walks_a_run, engine);
+    e.value -= walk_product(q.steps, ones, walks_a_run, engine).value;
     return e;
   });
-  const WalkRuns with_signs(runs, 5,
-                            [&](auto& engine) { return walk_product(q.steps, x, walks, engine); });
+  const WalkRuns with_signs(
+      walk_runs, 5, [&](auto& engine) { return walk_product(q.steps, x, walks_a_run, engine); });
   EXPECT_GE(z_test_p_value(shifted.z_of_values(truth)), law_threshold);
   EXPECT_GE(z_test_p_value(shifted.z_of_total(truth, variance(up) + variance(ones))),
             law_threshold);

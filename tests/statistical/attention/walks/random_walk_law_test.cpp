@@ -13,8 +13,8 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 5000, walks = 60;
-constexpr double t = walks;
+constexpr std::size_t walk_runs = 5000, walks_a_run = 60;
+constexpr double walk_t = walks_a_run;
 
 void expect_unbiased_with(const WalkRuns& sample, const RowMatrix<double>& truth,
                           const Vector<double>& variance) {
@@ -31,10 +31,10 @@ TEST(RandomWalkLaw, Product) {
   const RowMatrix<double> truth = q.p.transpose() * q.x;
   const double norm = q.x.cwiseAbs().sum();
   const Vector<double> variance =
-      (norm * (q.p.transpose() * q.x.cwiseAbs()) - truth.cwiseAbs2()) / t;
-  EXPECT_NEAR(variance.sum(), (norm * norm - truth.squaredNorm()) / t, 1e-9);
-  const WalkRuns sample(runs, 1,
-                        [&](auto& engine) { return walk_product(q.steps, q.x, walks, engine); });
+      (norm * (q.p.transpose() * q.x.cwiseAbs()) - truth.cwiseAbs2()) / walk_t;
+  EXPECT_NEAR(variance.sum(), (norm * norm - truth.squaredNorm()) / walk_t, 1e-9);
+  const WalkRuns sample(
+      walk_runs, 1, [&](auto& engine) { return walk_product(q.steps, q.x, walks_a_run, engine); });
   expect_unbiased_with(sample, truth, variance);
 }
 
@@ -43,10 +43,10 @@ TEST(RandomWalkLaw, ValueGradient) {
   const RowMatrix<double> truth = q.p.transpose() * q.gradient;
   const Vector<double> norms = q.gradient.rowwise().norm();
   const Vector<double> variance =
-      (norms.sum() * (q.p.transpose() * norms) - truth.rowwise().squaredNorm()) / t;
-  EXPECT_NEAR(variance.sum(), (norms.sum() * norms.sum() - truth.squaredNorm()) / t, 1e-9);
-  const WalkRuns sample(runs, 2, [&](auto& engine) {
-    return walk_value_gradient(q.steps, q.gradient, walks, engine);
+      (norms.sum() * (q.p.transpose() * norms) - truth.rowwise().squaredNorm()) / walk_t;
+  EXPECT_NEAR(variance.sum(), (norms.sum() * norms.sum() - truth.squaredNorm()) / walk_t, 1e-9);
+  const WalkRuns sample(walk_runs, 2, [&](auto& engine) {
+    return walk_value_gradient(q.steps, q.gradient, walks_a_run, engine);
   });
   expect_unbiased_with(sample, truth, variance);
 }
@@ -60,11 +60,11 @@ TEST(RandomWalkLaw, KeyGradient) {
   const Vector<double> variance = (WalkProblem::scale * WalkProblem::scale * norms.sum() *
                                        (q.p.cwiseProduct(centred.cwiseAbs2()).transpose() * norms) -
                                    truth.rowwise().squaredNorm()) /
-                                  t;
+                                  walk_t;
   const std::vector<double> delta = q.delta();
-  const WalkRuns sample(runs, 3, [&](auto& engine) {
+  const WalkRuns sample(walk_runs, 3, [&](auto& engine) {
     return walk_key_gradient(q.steps, q.queries, WalkProblem::scale, q.values, q.gradient, delta,
-                             walks, engine);
+                             walks_a_run, engine);
   });
   expect_unbiased_with(sample, truth, variance);
 }
@@ -91,9 +91,10 @@ TEST(RandomWalkLaw, CausalRowsFromPrefixIndexes) {
   const RowMatrix<double> truth = p.transpose() * q.gradient;
   const Vector<double> norms = q.gradient.rowwise().norm();
   const Vector<double> variance =
-      (norms.sum() * (p.transpose() * norms) - truth.rowwise().squaredNorm()) / t;
-  const WalkRuns sample(
-      runs, 4, [&](auto& engine) { return walk_value_gradient(steps, q.gradient, walks, engine); });
+      (norms.sum() * (p.transpose() * norms) - truth.rowwise().squaredNorm()) / walk_t;
+  const WalkRuns sample(walk_runs, 4, [&](auto& engine) {
+    return walk_value_gradient(steps, q.gradient, walks_a_run, engine);
+  });
   expect_unbiased_with(sample, truth, variance);
 }
 

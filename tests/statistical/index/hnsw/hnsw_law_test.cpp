@@ -16,9 +16,9 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 300, draws = 1'000'000;
+constexpr std::size_t graph_items = 300, graph_draws = 1'000'000;
 
-TEST(HnswLaw, SmallestDefect) { EXPECT_LT(smallest_defect(n, draws), 0.0142); }
+TEST(HnswLaw, SmallestDefect) { EXPECT_LT(smallest_defect(graph_items, graph_draws), 0.0142); }
 
 // A graph so thin (two links a row, a beam of one) that it misses often.
 HnswIndex<float> thin_graph(HnswGeometry geometry) {
@@ -27,7 +27,7 @@ HnswIndex<float> thin_graph(HnswGeometry geometry) {
   parameters.M = 2;
   parameters.ef_construction = 4;
   parameters.ef = 1;
-  RowMatrix<float> rows = gaussian_rows<float>(n, 8, 1);
+  RowMatrix<float> rows = gaussian_rows<float>(graph_items, 8, 1);
   for (Eigen::Index i = 0; i < rows.rows(); ++i)
     rows.row(i) *= 0.3F + 0.004F * static_cast<float>(i);
   return HnswIndex<float>(rows, parameters);
@@ -48,7 +48,7 @@ Miss find_miss(const HnswIndex<float>& index, std::size_t k, double wanted) {
     index.search(miss.theta, k, miss.found);
     const auto scores = scores_of(index, miss.theta);
     double top = -1e300;
-    for (item_id id = 0; id < n; ++id)
+    for (item_id id = 0; id < graph_items; ++id)
       if (std::find(miss.found.ids.begin(), miss.found.ids.end(), id) == miss.found.ids.end())
         top = std::max(top, scores[id]);
     miss.excess = top - miss.found.residual_bound;
@@ -66,8 +66,9 @@ void check_graph(HnswGeometry geometry, std::uint64_t seed) {
   const auto scores = scores_of(index, miss.theta);
   for (const double gap : {0.0, 0.5 * miss.excess, miss.excess + 1e-6, miss.excess + 1.0}) {
     PhiloxEngine engine(seed);
-    const Draws answer = LazySampler(index, {.k = k, .gap = gap}).sample(miss.theta, draws, engine);
-    Counter counter(n);
+    const Draws answer =
+        LazySampler(index, {.k = k, .gap = gap}).sample(miss.theta, graph_draws, engine);
+    Counter counter(graph_items);
     counter.add_all(answer.ids);
     const double bound = miss.found.residual_bound + gap;
     const auto clipped = clipped_softmax(scores, miss.found.ids, bound);
@@ -87,13 +88,13 @@ TEST(HnswLaw, ThinGraphOfInnerProducts) { check_graph(HnswGeometry::inner_produc
 TEST(HnswLaw, ThinGraphOfReducedRows) { check_graph(HnswGeometry::l2_reduction, 2); }
 
 // The same with a miss of known size, c = 0.6, on items of known mass.
-struct Missing {
+struct KnownMiss {
   std::vector<double> scores;
   ScoreIndex index;
   double bound;  // without a gap
 };
 
-Missing missing_by(double c) {
+KnownMiss missing_by(double c) {
   std::vector<double> scores;
   for (std::size_t i = 0; i < 100; ++i) scores.push_back(2.0 - 0.02 * static_cast<double>(i));
   const double bound = scores[13];
@@ -106,10 +107,10 @@ Missing missing_by(double c) {
 }
 
 TEST(HnswLaw, AMissWithinTheGapIsExact) {
-  const Missing missing = missing_by(0.6);
+  const KnownMiss missing = missing_by(0.6);
   PhiloxEngine engine(3);
-  const Draws answer =
-      LazySampler(missing.index, {.k = 14, .gap = 0.6 + 1e-12}).sample(unit_query(), draws, engine);
+  const Draws answer = LazySampler(missing.index, {.k = 14, .gap = 0.6 + 1e-12})
+                           .sample(unit_query(), graph_draws, engine);
   Counter counter(100);
   counter.add_all(answer.ids);
   expect_law(counter, softmax(missing.scores), "gap = c");
@@ -117,11 +118,11 @@ TEST(HnswLaw, AMissWithinTheGapIsExact) {
 }
 
 TEST(HnswLaw, AMissBeyondTheGapIsClippedAndCounted) {
-  const Missing missing = missing_by(0.6);
+  const KnownMiss missing = missing_by(0.6);
   for (const double gap : {0.0, 0.2}) {
     PhiloxEngine engine(4);
     const Draws answer =
-        LazySampler(missing.index, {.k = 14, .gap = gap}).sample(unit_query(), draws, engine);
+        LazySampler(missing.index, {.k = 14, .gap = gap}).sample(unit_query(), graph_draws, engine);
     Counter counter(100);
     counter.add_all(answer.ids);
     std::vector<item_id> head(14);
@@ -136,23 +137,24 @@ TEST(HnswLaw, AMissBeyondTheGapIsClippedAndCounted) {
     // draws that a later proposal of the same race could not change: first acceptance ends it.
     EXPECT_EQ(answer.trace.violations, drawn);
     // The clipped law is not the softmax, and this test can tell: power > 0.9999 as computed.
-    EXPECT_GT(chi_square_power(draws, softmax(missing.scores), clipped), 0.9999);
+    EXPECT_GT(chi_square_power(graph_draws, softmax(missing.scores), clipped), 0.9999);
     expect_rejected(counter, softmax(missing.scores), "clipping");
   }
 }
 
 TEST(HnswLaw, SinglesAndBatchesClipAlike) {
-  const Missing missing = missing_by(0.6);
+  const KnownMiss missing = missing_by(0.6);
   std::vector<item_id> head(14);
   std::iota(head.begin(), head.end(), item_id{0});
   const auto clipped = clipped_softmax(missing.scores, head, missing.bound);
   PhiloxEngine engine(5);
   const LazySampler sampler(missing.index, {.k = 14});
-  const RowMatrix<double> thetas = RowMatrix<double>::Ones(static_cast<Eigen::Index>(draws), 1);
+  const RowMatrix<double> thetas =
+      RowMatrix<double>::Ones(static_cast<Eigen::Index>(graph_draws), 1);
   Counter counter(100);
   for (const Draw& one : sampler.sample_batch(thetas, engine)) counter.add(one.id);
   expect_law(counter, clipped, "batch");
-  expect_law(count_draws(100, draws, [&] { return sampler.sample(unit_query(), engine).id; }),
+  expect_law(count_draws(100, graph_draws, [&] { return sampler.sample(unit_query(), engine).id; }),
              clipped, "single");
 }
 

@@ -15,7 +15,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 300'000;
+constexpr std::size_t quantized_draws = 300'000;
 
 std::vector<double> ramp(std::size_t n, double step) {
   std::vector<double> scores;
@@ -28,7 +28,8 @@ Counter count(const GroupedScores& index, std::size_t k) {
   envelope.assign(unit_query(), k);
   PhiloxEngine engine(1);
   Trace trace = envelope.trace();
-  return count_draws(index.size(), draws, [&] { return envelope.sample(engine, trace).id; });
+  return count_draws(index.size(), quantized_draws,
+                     [&] { return envelope.sample(engine, trace).id; });
 }
 
 TEST(QuantizedControl, TruthfulTailPasses) {
@@ -95,7 +96,7 @@ TEST(QuantizedControl, LiesAboutAQuantizedTailAreFoundOut) {
     envelope.assign(theta, 4, 0.0, expected);
     PhiloxEngine engine(3);
     Trace trace = envelope.trace();
-    return count_draws(200, draws, [&] { return envelope.sample(engine, trace).id; });
+    return count_draws(200, quantized_draws, [&] { return envelope.sample(engine, trace).id; });
   };
   for (const std::size_t expected : {std::size_t{1}, std::size_t{16}}) {
     expect_law(count_lying(0.0, 0.0, expected), law, "no lie");

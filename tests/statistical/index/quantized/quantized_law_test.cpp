@@ -16,11 +16,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 300'000;
+constexpr std::size_t quantized_draws = 300'000;
 
 TEST(QuantizedLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(200, draws), 0.026);
-  EXPECT_LT(smallest_kolmogorov_distance(draws) * std::exp(1.0), 0.017);
+  EXPECT_LT(smallest_defect(200, quantized_draws), 0.026);
+  EXPECT_LT(smallest_kolmogorov_distance(quantized_draws) * std::exp(1.0), 0.017);
 }
 
 struct Sample {
@@ -47,7 +47,7 @@ void expect_exact(Sample sample, const std::vector<double>& scores, const std::s
 template <class Index>
 void check_draws(const Index& index, const Vector<typename Index::scalar_type>& theta,
                  std::size_t k, std::size_t expected, const std::string& what,
-                 std::size_t count = draws) {
+                 std::size_t count = quantized_draws) {
   Envelope<Index> envelope(index);
   envelope.assign(theta, k, 0.0, expected);
   PhiloxEngine engine(k, expected);
@@ -83,7 +83,8 @@ TEST_P(QuantizedLaw, FlatOrdinaryAndPeaked) {
     for (const std::size_t k : {std::size_t{1}, std::size_t{9}})
       for (const std::size_t expected : {std::size_t{1}, std::size_t{16}})
         check_draws(index, of_length(16, length, 2), k, expected,
-                    "length " + std::to_string(length), length > 5.0 ? draws / 4 : draws);
+                    "length " + std::to_string(length),
+                    length > 5.0 ? quantized_draws / 4 : quantized_draws);
   check_draws(index, of_length(16, 2.0, 3), 200, 1, "everything in the head");
 }
 
@@ -110,13 +111,13 @@ TEST_P(QuantizedLaw, EveryDrawFromASearchOfItsOwn) {
   const LazySampler sampler(index, {.k = 2});
   PhiloxEngine engine(8);
   Sample single(150), batch(150);
-  for (std::size_t i = 0; i < draws / 3; ++i) {
+  for (std::size_t i = 0; i < quantized_draws / 3; ++i) {
     const Draw draw = sampler.sample(theta, engine);
     single.add(draw.id, draw.perturbed);
   }
   expect_exact(std::move(single), scores, "single");
   const RowMatrix<float> thetas = theta.transpose().replicate(1000, 1);
-  for (std::size_t i = 0; i < draws / 3; i += 1000)
+  for (std::size_t i = 0; i < quantized_draws / 3; i += 1000)
     for (const Draw& draw : sampler.sample_batch(thetas, engine, 2))
       batch.add(draw.id, draw.perturbed);
   expect_exact(std::move(batch), scores, "batch");
@@ -130,7 +131,7 @@ TEST_P(QuantizedLaw, CountsFromOneSearch) {
   for (const std::size_t count :
        {std::size_t{3}, std::size_t{15}, std::size_t{16}, std::size_t{50}}) {
     Sample sample(150);
-    for (std::size_t i = 0; i < draws / 3; i += count) {
+    for (std::size_t i = 0; i < quantized_draws / 3; i += count) {
       const Draws answer = sampler.sample(theta, count, engine);
       for (std::size_t j = 0; j < count; ++j) sample.add(answer.ids[j], answer.perturbed[j]);
     }
@@ -147,7 +148,7 @@ TEST_P(QuantizedLaw, WithoutReplacement) {
   for (const std::size_t K : {std::size_t{2}, std::size_t{16}, std::size_t{20}}) {
     PhiloxEngine engine(12, K);
     expect_law(
-        count_tuples(20, 2, draws / 2,
+        count_tuples(20, 2, quantized_draws / 2,
                      [&] { return sampler.sample_without_replacement(theta, K, engine).ids; }),
         law, "first two of " + std::to_string(K));
   }
@@ -162,7 +163,7 @@ TEST_P(QuantizedLaw, WithoutReplacementFromTheTail) {
     Envelope<ScalarQuantizedIndex<float>> envelope(index);
     envelope.assign(theta, 1, 0.0, expected);
     PhiloxEngine engine(15, expected);
-    expect_law(count_tuples(30, 2, draws,
+    expect_law(count_tuples(30, 2, quantized_draws,
                             [&] { return envelope.sample_without_replacement(2, engine).ids; }),
                law, "pairs, for " + std::to_string(expected) + " draws");
   }
@@ -199,7 +200,7 @@ TEST(GroupedLaw, WithoutReplacement) {
   Envelope<GroupedScores> envelope(index);
   envelope.assign(unit_query(), 2, 0.0);
   PhiloxEngine engine(19);
-  expect_law(count_tuples(10, 3, draws,
+  expect_law(count_tuples(10, 3, quantized_draws,
                           [&] { return envelope.sample_without_replacement(3, engine).ids; }),
              ordered_law(softmax(scores), 3), "triples");
 }

@@ -22,8 +22,8 @@ namespace lazygumbel::testing {
 namespace {
 
 template <class Mode>
-PrivacyAudit audit(const LpAuditPair& pair, std::size_t rounds, const Mode& mode, bool zcdp,
-                   double amount, std::uint64_t seed) {
+PrivacyAudit audit_lp(const ConstraintAuditPair& pair, std::size_t rounds, const Mode& mode,
+                      bool zcdp, double amount, std::uint64_t seed) {
   const ConstraintPrivateLp solver(
       ScaledSimplex::of_total(2),
       {.neighbours = pair.neighbours,
@@ -45,46 +45,46 @@ PrivacyAudit audit(const LpAuditPair& pair, std::size_t rounds, const Mode& mode
 }
 
 template <class Mode>
-void expect_pure(const LpAuditPair& pair, const Mode& mode, double least_share,
-                 const std::string& what) {
+void expect_pure_lp(const ConstraintAuditPair& pair, const Mode& mode, double least_share,
+                    const std::string& what) {
   const double epsilon = 1.5;
-  const double once = audit(pair, 1, mode, false, epsilon, 1).epsilon();
+  const double once = audit_lp(pair, 1, mode, false, epsilon, 1).epsilon();
   EXPECT_LE(once, epsilon) << what;
   EXPECT_GE(once, least_share * epsilon) << what << ": too little is seen";
   ::testing::Test::RecordProperty("once", std::to_string(once / epsilon));
   for (const double density : {pair.density, 2.0, 1.0})
-    EXPECT_LE(audit(pair.with_density(density), 3, mode, false, epsilon, 2).epsilon(), epsilon)
+    EXPECT_LE(audit_lp(pair.with_density(density), 3, mode, false, epsilon, 2).epsilon(), epsilon)
         << what << ", s = " << density;
 }
 
 template <class Mode>
-void expect_zcdp(const LpAuditPair& pair, const Mode& mode, const std::string& what) {
+void expect_zcdp_lp(const ConstraintAuditPair& pair, const Mode& mode, const std::string& what) {
   const double rho = 0.4;
   for (const std::size_t rounds : {1U, 3U}) {
-    const PrivacyAudit seen = audit(pair, rounds, mode, true, rho, 10 + rounds);
+    const PrivacyAudit seen = audit_lp(pair, rounds, mode, true, rho, 10 + rounds);
     for (const double epsilon : {0.1, 0.5, 1.0, 2.0, 3.0})
       EXPECT_LE(seen.delta(epsilon), zcdp_delta(rho, epsilon)) << what << ", epsilon " << epsilon;
   }
 }
 
 TEST(LpAudit, ReplacedByFullScan) {
-  expect_pure(LpAuditPair::replaced(), FullScan{}, 0.85, "full scan");
-  expect_zcdp(LpAuditPair::replaced(), FullScan{}, "full scan");
+  expect_pure_lp(ConstraintAuditPair::replaced(), FullScan{}, 0.85, "full scan");
+  expect_zcdp_lp(ConstraintAuditPair::replaced(), FullScan{}, "full scan");
 }
 
 TEST(LpAudit, ReplacedByCertifiedBounds) {
-  expect_pure(LpAuditPair::replaced(), LazyCertified{{}, 1}, 0.75, "lazy");
-  expect_zcdp(LpAuditPair::replaced(), LazyCertified{{}, 1}, "lazy");
+  expect_pure_lp(ConstraintAuditPair::replaced(), LazyCertified{{}, 1}, 0.75, "lazy");
+  expect_zcdp_lp(ConstraintAuditPair::replaced(), LazyCertified{{}, 1}, "lazy");
 }
 
 TEST(LpAudit, AddedByFullScan) {
-  expect_pure(LpAuditPair::added(), FullScan{}, 0.7, "full scan");
-  expect_zcdp(LpAuditPair::added(), FullScan{}, "full scan");
+  expect_pure_lp(ConstraintAuditPair::added(), FullScan{}, 0.7, "full scan");
+  expect_zcdp_lp(ConstraintAuditPair::added(), FullScan{}, "full scan");
 }
 
 TEST(LpAudit, AddedByCertifiedBounds) {
-  expect_pure(LpAuditPair::added(), LazyCertified{{}, 1}, 0.6, "lazy");
-  expect_zcdp(LpAuditPair::added(), LazyCertified{{}, 1}, "lazy");
+  expect_pure_lp(ConstraintAuditPair::added(), LazyCertified{{}, 1}, 0.6, "lazy");
+  expect_zcdp_lp(ConstraintAuditPair::added(), LazyCertified{{}, 1}, "lazy");
 }
 
 }  // namespace

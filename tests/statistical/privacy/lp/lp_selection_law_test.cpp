@@ -18,11 +18,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 100'000;
+constexpr std::size_t lp_selection_runs = 100'000;
 
 TEST(LpSelectionLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(27, runs), 0.036);
-  EXPECT_LT(smallest_defect(64, runs), 0.036);
+  EXPECT_LT(smallest_defect(27, lp_selection_runs), 0.036);
+  EXPECT_LT(smallest_defect(64, lp_selection_runs), 0.036);
 }
 
 /// Whole runs of both modes.
@@ -40,7 +40,7 @@ void expect_transcripts(std::size_t m, std::size_t d, std::size_t rounds, double
   const auto law =
       transcript_law(lp, once(FullScan{}), density, constraint_lp_sensitivity(density));
   const auto expect = [&](const auto& mode, const std::string& what) {
-    expect_law(count_draws(law.size(), runs,
+    expect_law(count_draws(law.size(), lp_selection_runs,
                            [&] { return static_cast<item_id>(transcript_of(once(mode), d)); }),
                law, what);
   };
@@ -58,7 +58,7 @@ TEST(LpSelectionLaw, Transcripts) {
 TEST(LpSelectionLaw, StaleBounds) {
   for (const double far : {0.05, 0.5, 3.0}) {
     const StaleCase c(40, far, 3);
-    expect_law(c.counts(runs, 4, true), c.law(), "moved by " + std::to_string(far));
+    expect_law(c.counts(lp_selection_runs, 4, true), c.law(), "moved by " + std::to_string(far));
   }
 }
 

@@ -19,7 +19,7 @@ struct Setting {
   double density, epsilon;  // epsilon a round
 };
 
-void expect_theorem(const Setting& setting, std::uint64_t seed) {
+void expect_constraint_theorem(const Setting& setting, std::uint64_t seed) {
   int centre_fails = 0;
   double worst_share = 0.0;
   for (std::uint64_t run = 0; run < 100; ++run) {
@@ -51,11 +51,13 @@ void expect_theorem(const Setting& setting, std::uint64_t seed) {
   EXPECT_GE(centre_fails, 50);
 }
 
-TEST(LpTheorem, AllButAFew) { expect_theorem({400, 8, 1500, 20.0, 60.0}, 1); }
+TEST(LpTheorem, AllButAFew) { expect_constraint_theorem({400, 8, 1500, 20.0, 60.0}, 1); }
 
-TEST(LpTheorem, EveryConstraint) { expect_theorem({60, 5, 4000, 1.0, 400.0}, 2); }
+TEST(LpTheorem, EveryConstraint) { expect_constraint_theorem({60, 5, 4000, 1.0, 400.0}, 2); }
 
-TEST(LpTheorem, DensityThatIsNoInteger) { expect_theorem({200, 4, 2000, 7.5, 150.0}, 3); }
+TEST(LpTheorem, DensityThatIsNoInteger) {
+  expect_constraint_theorem({200, 4, 2000, 7.5, 150.0}, 3);
+}
 
 // The parameters of an accuracy reach it.
 TEST(LpTheorem, AccuracyAskedFor) {

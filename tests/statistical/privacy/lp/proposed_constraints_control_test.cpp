@@ -11,13 +11,14 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 100'000;
+constexpr std::size_t proposed_draws = 100'000;
 
 TEST(ProposedConstraintsControl, NotWidened) {
   const ProposedLpCase c = ProposedLpCase::make(5.0, 3);
   const HidingIndex hiding(c.proposed(true), largest_of(c.scores(), 5));
   EXPECT_GT(c.miss(hiding, 8), 0.3);
-  expect_rejected(c.draws(LazyProposed<HidingIndex>{hiding, 8}, draws, 4), c.law(), "no widening");
+  expect_rejected(c.draws(LazyProposed<HidingIndex>{hiding, 8}, proposed_draws, 4), c.law(),
+                  "no widening");
 }
 
 /// Scores with b clipped behind the bounds of a proposer that has b in full.
@@ -53,9 +54,11 @@ TEST(ProposedConstraintsControl, BoundsOfWhatIsNotClipped) {
   const LazySampler sampler(index, {.k = 50});
   NotPrivateEngine engine(1);
   const Vector<double> theta = lp_theta(c.x, c.scale());
-  expect_rejected(count_draws(c.m, draws, [&] { return sampler.sample(theta, engine).id; }),
-                  c.law(), "clipped right-hand sides");
-  expect_law(c.draws(LazyProposed<FlatIndex<float>>{flat, 50}, draws, 2), c.law(), "the library's");
+  expect_rejected(
+      count_draws(c.m, proposed_draws, [&] { return sampler.sample(theta, engine).id; }), c.law(),
+      "clipped right-hand sides");
+  expect_law(c.draws(LazyProposed<FlatIndex<float>>{flat, 50}, proposed_draws, 2), c.law(),
+             "the library's");
 }
 
 }  // namespace

@@ -16,10 +16,10 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 30'000;
+constexpr std::size_t proposed_draws = 30'000;
 
 TEST(ProposedConstraintsLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(ProposedLpCase::m, draws), 0.06);
+  EXPECT_LT(smallest_defect(ProposedLpCase::m, proposed_draws), 0.06);
 }
 
 TEST(ProposedConstraintsLaw, ExactProposer) {
@@ -31,7 +31,7 @@ TEST(ProposedConstraintsLaw, ExactProposer) {
         const FlatIndex<float> flat(c.proposed(with_bounds));
         for (const std::size_t k : {9U, 60U})
           expect_law(
-              c.draws(LazyProposed<FlatIndex<float>>{flat, k}, draws, seed), c.law(),
+              c.draws(LazyProposed<FlatIndex<float>>{flat, k}, proposed_draws, seed), c.law(),
               std::to_string(scale) + ", b " + std::to_string(far) + ", k " + std::to_string(k));
       }
 }
@@ -42,7 +42,7 @@ TEST(ProposedConstraintsLaw, WidenedByWhatIsMissed) {
     const HidingIndex hiding(c.proposed(with_bounds), largest_of(c.scores(), 5));
     const double gap = c.miss(hiding, 8);
     EXPECT_GT(gap, 0.3);
-    expect_law(c.draws(LazyProposed<HidingIndex>{hiding, 8, Gap(gap)}, draws, 4), c.law(),
+    expect_law(c.draws(LazyProposed<HidingIndex>{hiding, 8, Gap(gap)}, proposed_draws, 4), c.law(),
                "widened");
   }
 }

@@ -19,7 +19,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t seeds = 50;
+constexpr std::size_t program_seeds = 50;
 
 struct Program {
   RowMatrix<float> rows;
@@ -65,17 +65,17 @@ Outcome solve_often(const Program& program, double sensitivity, const Mode& mode
   const double promised = lp.solve(program.bounds, Budget::zcdp(0.5), any).bound.violation;
   std::vector<double> violations;
   Outcome outcome;
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+  for (std::uint64_t seed = 1; seed <= program_seeds; ++seed) {
     NotPrivateEngine engine(seed);
     const LpResult result = lp.solve(program.bounds, Budget::zcdp(0.5), engine, mode);
     violations.push_back(result.not_private_truth->largest);
     EXPECT_LE(violations.back(), result.bound.violation) << "seed " << seed;
     EXPECT_EQ(result.guarantee, Guarantee::certified());
-    outcome.growth += (result.bound.violation - promised) / static_cast<double>(seeds);
+    outcome.growth += (result.bound.violation - promised) / static_cast<double>(program_seeds);
   }
   const auto [mean, variance] = mean_and_variance(violations);
   outcome.mean = mean;
-  outcome.error = std::sqrt(variance / static_cast<double>(seeds));
+  outcome.error = std::sqrt(variance / static_cast<double>(program_seeds));
   const MatrixView<float> rows(program.rows);
   outcome.start =
       not_private_violation<float>(rows, program.bounds, simplex_walk(d, 1, 1.0, 1)[0]).largest;

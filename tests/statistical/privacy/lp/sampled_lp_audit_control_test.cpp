@@ -34,29 +34,35 @@ class LpSelector<testing::PlainSampled<Clipping>, Scalar>
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 100'000;
-constexpr double epsilon = 3.0;
+constexpr std::size_t sampled_audit_runs = 100'000;
+constexpr double sampled_audit_epsilon = 3.0;
 
 template <SampledClipping Clipping>
-double proved_by(const LpAuditPair& pair, std::uint64_t seed) {
-  return pair.audit(PlainSampled<Clipping>{pair.options()}, Budget::pure, epsilon, runs, seed)
+double proved_by(const SampledAuditPair& pair, std::uint64_t seed) {
+  return pair
+      .audit(PlainSampled<Clipping>{pair.options()}, Budget::pure, sampled_audit_epsilon,
+             sampled_audit_runs, seed)
       .epsilon();
 }
 
 TEST(SampledLpAuditControl, TheRightRulePasses) {
-  EXPECT_LE(proved_by<SampledClipping::right>(LpAuditPair::listed(), 1), epsilon);
-  EXPECT_LE(proved_by<SampledClipping::right>(LpAuditPair::moving(), 2), epsilon);
+  EXPECT_LE(proved_by<SampledClipping::right>(SampledAuditPair::listed(), 1),
+            sampled_audit_epsilon);
+  EXPECT_LE(proved_by<SampledClipping::right>(SampledAuditPair::moving(), 2),
+            sampled_audit_epsilon);
 }
 
 TEST(SampledLpAuditControl, AClipByMembershipInTheList) {
-  EXPECT_GT(proved_by<SampledClipping::listed_only>(LpAuditPair::listed(), 3), epsilon);
+  EXPECT_GT(proved_by<SampledClipping::listed_only>(SampledAuditPair::listed(), 3),
+            sampled_audit_epsilon);
 }
 
 TEST(SampledLpAuditControl, AThirdOfTheSensitivity) {
-  const LpAuditPair pair = LpAuditPair::moving();
-  EXPECT_GT(
-      pair.audit(LazySampled{pair.options()}, Budget::pure, epsilon, runs, 4, 1.0 / 3.0).epsilon(),
-      epsilon);
+  const SampledAuditPair pair = SampledAuditPair::moving();
+  EXPECT_GT(pair.audit(LazySampled{pair.options()}, Budget::pure, sampled_audit_epsilon,
+                       sampled_audit_runs, 4, 1.0 / 3.0)
+                .epsilon(),
+            sampled_audit_epsilon);
 }
 
 }  // namespace

@@ -13,25 +13,28 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 150'000;
+constexpr std::size_t sampled_audit_runs = 150'000;
 
 TEST(SampledLpAudit, Pure) {
   const double epsilon = 3.0;
-  const LpAuditPair moving = LpAuditPair::moving(), listed = LpAuditPair::listed();
+  const SampledAuditPair moving = SampledAuditPair::moving(), listed = SampledAuditPair::listed();
   const double proved =
-      moving.audit(LazySampled{moving.options()}, Budget::pure, epsilon, runs, 1).epsilon();
+      moving.audit(LazySampled{moving.options()}, Budget::pure, epsilon, sampled_audit_runs, 1)
+          .epsilon();
   EXPECT_LE(proved, epsilon);
   EXPECT_GE(proved, 0.6 * epsilon) << "too little is seen";
   const double other =
-      listed.audit(LazySampled{listed.options()}, Budget::pure, epsilon, runs, 2).epsilon();
+      listed.audit(LazySampled{listed.options()}, Budget::pure, epsilon, sampled_audit_runs, 2)
+          .epsilon();
   EXPECT_LE(other, epsilon);
   EXPECT_GE(other, 0.25 * epsilon) << "too little is seen";
 }
 
 TEST(SampledLpAudit, Zcdp) {
   const double rho = 0.5;
-  const LpAuditPair pair = LpAuditPair::moving();
-  const PrivacyAudit seen = pair.audit(LazySampled{pair.options()}, Budget::zcdp, rho, runs, 3);
+  const SampledAuditPair pair = SampledAuditPair::moving();
+  const PrivacyAudit seen =
+      pair.audit(LazySampled{pair.options()}, Budget::zcdp, rho, sampled_audit_runs, 3);
   for (const double epsilon : {0.1, 0.5, 1.0, 2.0, 3.0})
     EXPECT_LE(seen.delta(epsilon), zcdp_delta(rho, epsilon)) << epsilon;
   EXPECT_GT(seen.delta(0.1), 0.1) << "too little is seen";

@@ -15,7 +15,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t m = 200, draws = 30'000;
+constexpr std::size_t sampled_constraints = 200, sampled_selection_draws = 30'000;
 using Scores = ConstraintScores<double>;
 using Right = PlainSampledIndex<double, SampledClipping::right>;
 
@@ -33,8 +33,8 @@ class RestIgnored : public SampledConstraintIndex<double> {
 /// The library's index with list entries that keep their exact scores.
 class HeadNotClipped : public SampledConstraintIndex<double> {
  public:
-  HeadNotClipped(const Scores& scores, const SampledConstraintOptions& options)
-      : SampledConstraintIndex<double>(scores, options), scores_(&scores) {}
+  HeadNotClipped(const Scores& scores, const SampledConstraintOptions& sampled_options)
+      : SampledConstraintIndex<double>(scores, sampled_options), scores_(&scores) {}
   double score(const VectorView<double>& theta, item_id id) const {
     return std::binary_search(head_.begin(), head_.end(), id)
                ? scores_->score(theta, id)
@@ -58,55 +58,59 @@ class HeadNotClipped : public SampledConstraintIndex<double> {
 
 /// The number of steps, of 10, at which draws by the index are refused as the right law's.
 template <class Index>
-std::size_t refused(double scale, const SampledConstraintOptions& options, std::uint64_t seed) {
-  const RowStore<double> rows(uniform_rows<double>(m, 8, seed));
-  const Scores scores(rows, uniform_bounds(m, -0.1, 0.3, seed), 1.0);
-  Index index(scores, options);
-  Right plain(scores, options);
-  const LazySampler sampler(index, {.k = SampledConstraintIndex<double>::kept(m, options)});
+std::size_t refused(double scale, const SampledConstraintOptions& sampled_options,
+                    std::uint64_t seed) {
+  const RowStore<double> rows(uniform_rows<double>(sampled_constraints, 8, seed));
+  const Scores scores(rows, uniform_bounds(sampled_constraints, -0.1, 0.3, seed), 1.0);
+  Index index(scores, sampled_options);
+  Right plain(scores, sampled_options);
+  const LazySampler sampler(
+      index, {.k = SampledConstraintIndex<double>::kept(sampled_constraints, sampled_options)});
   NotPrivateEngine engine(seed);
   std::size_t count = 0;
   for (const auto& x : simplex_walk(8, 10, 1.5, seed)) {
     const Vector<double> theta = lp_theta(x, scale);
     index.prepare(theta);
     plain.prepare(theta);
-    Counter counter(m);
-    counter.add_all(sampler.sample(theta, draws, engine).ids);
+    Counter counter(sampled_constraints);
+    counter.add_all(sampler.sample(theta, sampled_selection_draws, engine).ids);
     count += counter.p_value(softmax(plain.clipped())) < law_threshold;
   }
   return count;
 }
 
-constexpr SampledConstraintOptions options{.sample = 3, .margin = 0.0, .seed = 2};
+constexpr SampledConstraintOptions sampled_options{.sample = 3, .margin = 0.0, .seed = 2};
 
 TEST(SampledSelectionControl, TheRightOne) {
   for (const double scale : {10.0, 100.0}) {
-    EXPECT_EQ(refused<SampledConstraintIndex<double>>(scale, options, 5), 0U);
-    EXPECT_EQ(refused<Right>(scale, options, 5), 0U);
+    EXPECT_EQ(refused<SampledConstraintIndex<double>>(scale, sampled_options, 5), 0U);
+    EXPECT_EQ(refused<Right>(scale, sampled_options, 5), 0U);
   }
 }
 
 TEST(SampledSelectionControl, RestIgnored) {
   std::size_t count = 0;
-  for (const std::uint64_t seed : {5U, 6U, 7U}) count += refused<RestIgnored>(10.0, options, seed);
+  for (const std::uint64_t seed : {5U, 6U, 7U})
+    count += refused<RestIgnored>(10.0, sampled_options, seed);
   EXPECT_GE(count, 3U);
 }
 
 TEST(SampledSelectionControl, HeadNotClipped) {
   for (const double scale : {10.0, 100.0})
-    EXPECT_GE(refused<HeadNotClipped>(scale, options, 5), 1U) << scale;
+    EXPECT_GE(refused<HeadNotClipped>(scale, sampled_options, 5), 1U) << scale;
 }
 
 TEST(SampledSelectionControl, LevelAlone) {
   using Index = PlainSampledIndex<double, SampledClipping::level_alone>;
   for (const double scale : {10.0, 100.0})
-    EXPECT_GE(refused<Index>(scale, options, 5), 1U) << scale;
+    EXPECT_GE(refused<Index>(scale, sampled_options, 5), 1U) << scale;
 }
 
 TEST(SampledSelectionControl, ListedOnly) {
   using Index = PlainSampledIndex<double, SampledClipping::listed_only>;
   std::size_t count = 0;
-  for (const std::uint64_t seed : {5U, 6U, 7U}) count += refused<Index>(10.0, options, seed);
+  for (const std::uint64_t seed : {5U, 6U, 7U})
+    count += refused<Index>(10.0, sampled_options, seed);
   EXPECT_GE(count, 3U);
 }
 

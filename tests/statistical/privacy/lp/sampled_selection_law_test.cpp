@@ -28,9 +28,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t m = 200, draws = 30'000;
+constexpr std::size_t sampled_constraints = 200, sampled_selection_draws = 30'000;
 
-TEST(SampledSelectionLaw, SmallestDefect) { EXPECT_LT(smallest_defect(m, draws), 0.075); }
+TEST(SampledSelectionLaw, SmallestDefect) {
+  EXPECT_LT(smallest_defect(sampled_constraints, sampled_selection_draws), 0.075);
+}
 
 /// Draws of the least likely items, all of which together come with probability below 1e-6.
 std::uint64_t unlikely_draws(const Counter& counter, const std::vector<double>& law) {
@@ -40,7 +42,7 @@ std::uint64_t unlikely_draws(const Counter& counter, const std::vector<double>& 
   double mass = 0.0;
   std::uint64_t drawn = 0;
   for (const std::size_t i : order) {
-    if (static_cast<double>(draws) * (mass += law[i]) >= law_threshold) break;
+    if (static_cast<double>(sampled_selection_draws) * (mass += law[i]) >= law_threshold) break;
     drawn += counter.counts()[i];
   }
   return drawn;
@@ -54,8 +56,9 @@ bool refused(const Counter& counter, const std::vector<double>& law) {
 template <class Scalar>
 std::size_t expect_laws(double scale, const SampledConstraintOptions& options, std::size_t k,
                         std::uint64_t seed) {
-  const RowStore<Scalar> rows(uniform_rows<Scalar>(m, 8, seed));
-  const ConstraintScores<Scalar> scores(rows, uniform_bounds(m, -0.1, 0.3, seed), 1.0);
+  const RowStore<Scalar> rows(uniform_rows<Scalar>(sampled_constraints, 8, seed));
+  const ConstraintScores<Scalar> scores(rows, uniform_bounds(sampled_constraints, -0.1, 0.3, seed),
+                                        1.0);
   SampledConstraintIndex<Scalar> index(scores, options);
   PlainSampledIndex<Scalar, SampledClipping::right> plain(scores, index.options());
   const LazySampler sampler(index, {.k = k});
@@ -65,8 +68,8 @@ std::size_t expect_laws(double scale, const SampledConstraintOptions& options, s
     const Vector<double> theta = lp_theta(x, scale);
     index.prepare(theta);
     plain.prepare(theta);
-    Counter counter(m);
-    counter.add_all(sampler.sample(theta, draws, engine).ids);
+    Counter counter(sampled_constraints);
+    counter.add_all(sampler.sample(theta, sampled_selection_draws, engine).ids);
     const std::string what = "s = " + std::to_string(scale) + ", k = " + std::to_string(k) +
                              ", step " + std::to_string(++step);
     expect_law(counter, softmax(plain.clipped()), what);
@@ -104,7 +107,7 @@ TEST(SampledSelectionLaw, OfTheModeItself) {
   for (const auto& x : walk) plain.prepare(lp_theta(x, scale));
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(1e12);
-  const Counter counter = count_draws(40, draws, [&] {
+  const Counter counter = count_draws(40, sampled_selection_draws, [&] {
     lazygumbel::detail::LpSelector<LazySampled, float> selector(scores, sensitivity, {options});
     item_id last = 0;
     for (const auto& x : walk) last = selector.select(x, epsilon, budget, engine).id;

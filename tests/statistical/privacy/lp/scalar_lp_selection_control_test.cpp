@@ -14,7 +14,7 @@ namespace lazygumbel::testing {
 namespace {
 
 using lazygumbel::detail::LpSelector;
-constexpr std::size_t draws = 150'000;
+constexpr std::size_t scalar_selection_draws = 150'000;
 
 struct Controlled : LpSelectionCase<float> {
   Controlled() : LpSelectionCase(60, 7, 6.0, 67) {}
@@ -22,12 +22,13 @@ struct Controlled : LpSelectionCase<float> {
   Counter chosen(const ConstraintScores<float>& by, double stated_sensitivity,
                  std::uint64_t seed) const {
     LpSelector<FullScan, float> selector(by, stated_sensitivity, {});
-    return count_selections(selector, *this, seed, draws);
+    return count_selections(selector, *this, seed, scalar_selection_draws);
   }
 
   void expect_noticed(const Counter& counter, const std::vector<double>& wrong,
                       const std::string& what) const {
-    EXPECT_GT(chi_square_power(static_cast<double>(draws), law(), wrong), 0.999) << what;
+    EXPECT_GT(chi_square_power(static_cast<double>(scalar_selection_draws), law(), wrong), 0.999)
+        << what;
     expect_rejected(counter, law(), what);
     expect_law(counter, wrong, what + ", by its own law");
   }
@@ -119,7 +120,7 @@ TEST(ScalarLpSelectionControl, DriftNotAdded) {
     const LazySampler sampler(index, {.k = 1});
     NotPrivateEngine engine(5);
     const Counter counter =
-        count_draws(60, draws, [&] { return sampler.sample(theta, engine).id; });
+        count_draws(60, scalar_selection_draws, [&] { return sampler.sample(theta, engine).id; });
     if (forgets)
       expect_rejected(counter, c.law(), "forgotten drift");
     else

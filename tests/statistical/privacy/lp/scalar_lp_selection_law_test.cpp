@@ -20,41 +20,42 @@ namespace lazygumbel::testing {
 namespace {
 
 using lazygumbel::detail::LpSelector;
-constexpr std::size_t draws = 150'000;
+constexpr std::size_t scalar_selection_draws = 150'000;
 
 TEST(ScalarLpSelectionLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(60, draws), 0.03);
-  EXPECT_LT(smallest_defect(200, draws), 0.034);
-  EXPECT_LT(smallest_defect(1100, draws), 0.047);
+  EXPECT_LT(smallest_defect(60, scalar_selection_draws), 0.03);
+  EXPECT_LT(smallest_defect(200, scalar_selection_draws), 0.034);
+  EXPECT_LT(smallest_defect(1100, scalar_selection_draws), 0.047);
 }
 
-struct Size {
+struct ProgramSize {
   std::size_t m, d;
   double spread;
 };
-constexpr Size sizes[] = {{60, 1, 6.0}, {60, 7, 6.0}, {200, 20, 4.0}, {1100, 4, 3.0}};
+constexpr ProgramSize program_sizes[] = {
+    {60, 1, 6.0}, {60, 7, 6.0}, {200, 20, 4.0}, {1100, 4, 3.0}};
 
 template <class Scalar>
-void expect_full_scan(const Size& size, std::uint64_t seed) {
+void expect_full_scan(const ProgramSize& size, std::uint64_t seed) {
   const std::string what =
       std::to_string(size.m) + " constraints of " + std::to_string(size.d) + " variables";
   const LpSelectionCase<Scalar> c(size.m, size.d, size.spread, size.m + size.d);
   LpSelector<FullScan, Scalar> selector(c.scores, c.sensitivity, {});
-  const Counter first = count_selections(selector, c, seed, draws);
+  const Counter first = count_selections(selector, c, seed, scalar_selection_draws);
   expect_law(first, c.law(), what);
   // Other seeds, and another selector of the same scores, agree.
   LpSelector<FullScan, Scalar> other(c.scores, c.sensitivity, {});
-  const Counter second = count_selections(other, c, seed + 1000, draws);
+  const Counter second = count_selections(other, c, seed + 1000, scalar_selection_draws);
   EXPECT_GE(two_sample_p_value(first.counts(), second.counts()), law_threshold) << what;
   EXPECT_NE(first.counts(), second.counts()) << what << ": the seed changes nothing";
 }
 
 TEST(ScalarLpSelectionLaw, FullScanOfDoubles) {
-  for (const Size& size : sizes) expect_full_scan<double>(size, 1);
+  for (const ProgramSize& size : program_sizes) expect_full_scan<double>(size, 1);
 }
 
 TEST(ScalarLpSelectionLaw, FullScanOfFloats) {
-  for (const Size& size : sizes) expect_full_scan<float>(size, 2);
+  for (const ProgramSize& size : program_sizes) expect_full_scan<float>(size, 2);
 }
 
 // Bounds that are never met, never missed, or huge.
@@ -66,14 +67,15 @@ TEST(ScalarLpSelectionLaw, ClippedBounds) {
   const ConstraintScores<double> scores(c.rows, c.program.bounds, 1.0);
   for (double& b : c.program.bounds) b = std::max(-1.0, std::min(1.0, b));
   LpSelector<FullScan, double> selector(scores, c.sensitivity, {});
-  expect_law(count_selections(selector, c, 3, draws), c.law(), "clipped");
+  expect_law(count_selections(selector, c, 3, scalar_selection_draws), c.law(), "clipped");
 }
 
 // One selector along a walk of x and epsilon: bounds of an old scan, raised by what x has moved,
 // new scans, new anchors. 40,000 draws at each of four steps: 5.7% (60 constraints) and 6.6% (200)
 // are detected at each.
 template <class Scalar>
-void expect_lazy(const Size& size, const LazyCertified& mode, double stride, std::uint64_t seed) {
+void expect_lazy(const ProgramSize& size, const LazyCertified& mode, double stride,
+                 std::uint64_t seed) {
   constexpr std::size_t lazy_draws = 40'000;
   LpSelectionCase<Scalar> c(size.m, size.d, size.spread, size.m + size.d);
   LpSelector<LazyCertified, Scalar> selector(c.scores, c.sensitivity, mode);
@@ -90,11 +92,11 @@ TEST(ScalarLpSelectionLaw, SmallestDefectOfLazyDraws) {
   EXPECT_LT(smallest_defect(200, 40'000), 0.067);
 }
 
-constexpr Size lazy_sizes[] = {
+constexpr ProgramSize lazy_program_sizes[] = {
     {5, 1, 3.0}, {60, 1, 6.0}, {60, 7, 6.0}, {64, 7, 6.0}, {200, 20, 4.0}};
 
 TEST(ScalarLpSelectionLaw, LazyCertifiedAlongAWalk) {
-  for (const Size& size : lazy_sizes)
+  for (const ProgramSize& size : lazy_program_sizes)
     for (const double stride : {0.002, 0.2}) {
       expect_lazy<float>(size, {}, stride, 31);
       expect_lazy<double>(size, {{.code_bits = 8}, 1}, stride, 32);
@@ -103,7 +105,7 @@ TEST(ScalarLpSelectionLaw, LazyCertifiedAlongAWalk) {
 
 // Bounds so old that nearly every draw ends in a look at all constraints.
 TEST(ScalarLpSelectionLaw, LazyCertifiedFromStaleBounds) {
-  for (const Size& size : lazy_sizes)
+  for (const ProgramSize& size : lazy_program_sizes)
     expect_lazy<float>(size, {{.proposal_budget = 1e300}, 2}, 0.05, 33);
 }
 

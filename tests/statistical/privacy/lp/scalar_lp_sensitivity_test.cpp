@@ -31,14 +31,6 @@ std::vector<double> some_point(const ScaledSimplex& region, PhiloxEngine& engine
   return random_point(region, uniform_index(4, engine), engine);
 }
 
-/// s (x, -1).
-Vector<double> theta_of(const std::vector<double>& x, double scale) {
-  Vector<double> theta(static_cast<Eigen::Index>(x.size()) + 1);
-  for (std::size_t j = 0; j < x.size(); ++j) theta[static_cast<Eigen::Index>(j)] = scale * x[j];
-  theta[theta.size() - 1] = -scale;
-  return theta;
-}
-
 ScaledSimplex some_region(std::size_t d, PhiloxEngine& engine) {
   std::vector<double> objective;
   for (std::size_t j = 0; j < d; ++j) objective.push_back(std::exp(4.0 * open_uniform(engine)));
@@ -70,7 +62,7 @@ Seen bounds_fuzz(int trials, double least_distance) {
     const ConstraintScores<Scalar> scores(rows, b, size.width), others(rows, other, size.width);
     const double scale = std::exp(20.0 * (open_uniform(engine) - 0.5)) / size.sensitivity;
     if (!(scale * region.radius() * rows.max_norm() < 1e38)) continue;
-    const Vector<double> theta = theta_of(some_point(region, engine), scale);
+    const Vector<double> theta = lp_theta_of(some_point(region, engine), scale);
     for (item_id id = 0; id < m; ++id) {
       const double moved = std::abs(scores.score(theta, id) - others.score(theta, id)) / scale;
       EXPECT_LE(moved, size.sensitivity);
@@ -134,7 +126,7 @@ Seen matrix_fuzz(int trials, double least_distance) {
         others(c, program.bounds, width);
     const double scale = std::exp(20.0 * (open_uniform(engine) - 0.5)) / size.sensitivity;
     if (!(scale * region.radius() * a.max_norm() < 1e38)) continue;
-    const Vector<double> theta = theta_of(some_point(region, engine), scale);
+    const Vector<double> theta = lp_theta_of(some_point(region, engine), scale);
     for (item_id id = 0; id < m; ++id) {
       const double moved = std::abs(scores.score(theta, id) - others.score(theta, id)) / scale;
       EXPECT_LE(moved, size.sensitivity);

@@ -21,7 +21,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double beta = 1e-6;
+constexpr double theorem_beta = 1e-6;
 
 template <class Scalar>
 void expect_in_region(const LpResult& result, const LinearProgram<Scalar>& program) {
@@ -42,13 +42,14 @@ ScaledSimplex region_of(std::size_t d, std::uint64_t seed) {
 }
 
 template <class Scalar, class Mode = FullScan>
-void expect_theorem(bool zcdp, double sensitivity, const Mode& mode = {}) {
+void expect_scalar_theorem(bool zcdp, double sensitivity, const Mode& mode = {}) {
   int centre_breaks = 0;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     const std::size_t d = 2 + seed % 40, m = 20 + 13 * (seed % 50);
     const auto program = feasible_program<Scalar>(m, region_of(d, seed), 0.2, seed % 3, 10 * seed);
-    const ScalarPrivateLp<Scalar> lp(program.rows, program.region,
-                                     {.sensitivity = sensitivity, .failure_probability = beta});
+    const ScalarPrivateLp<Scalar> lp(
+        program.rows, program.region,
+        {.sensitivity = sensitivity, .failure_probability = theorem_beta});
     NotPrivateEngine engine(seed);
     const LpResult result =
         lp.solve(program.bounds, zcdp ? Budget::zcdp(0.5) : Budget::pure(1.0), engine, mode);
@@ -61,11 +62,11 @@ void expect_theorem(bool zcdp, double sensitivity, const Mode& mode = {}) {
   EXPECT_GE(centre_breaks, 50) << "a bound that says nothing";
 }
 
-TEST(ScalarLpTheorem, PureFloats) { expect_theorem<float>(false, 1e-6); }
-TEST(ScalarLpTheorem, PureDoubles) { expect_theorem<double>(false, 1e-6); }
-TEST(ScalarLpTheorem, ZcdpFloats) { expect_theorem<float>(true, 1e-4); }
-TEST(ScalarLpTheorem, LazyCertified) { expect_theorem<float>(true, 1e-4, LazyCertified{}); }
-TEST(ScalarLpTheorem, LazySampled) { expect_theorem<float>(true, 1e-4, LazySampled{}); }
+TEST(ScalarLpTheorem, PureFloats) { expect_scalar_theorem<float>(false, 1e-6); }
+TEST(ScalarLpTheorem, PureDoubles) { expect_scalar_theorem<double>(false, 1e-6); }
+TEST(ScalarLpTheorem, ZcdpFloats) { expect_scalar_theorem<float>(true, 1e-4); }
+TEST(ScalarLpTheorem, LazyCertified) { expect_scalar_theorem<float>(true, 1e-4, LazyCertified{}); }
+TEST(ScalarLpTheorem, LazySampled) { expect_scalar_theorem<float>(true, 1e-4, LazySampled{}); }
 
 TEST(ScalarLpTheorem, PrivateMatrix) {
   for (const bool zcdp : {false, true})
@@ -77,7 +78,7 @@ TEST(ScalarLpTheorem, PrivateMatrix) {
                                        .sensitivity = 1e-6,
                                        .width = 1.0,
                                        .rounds = zcdp ? 2000U : 0U,
-                                       .failure_probability = beta});
+                                       .failure_probability = theorem_beta});
       NotPrivateEngine engine(seed);
       const LpResult result =
           lp.solve(program.bounds, zcdp ? Budget::zcdp(0.5) : Budget::pure(1.0), engine);
@@ -121,7 +122,7 @@ TEST(ScalarLpTheorem, FeasibleProgramsAreNotTakenForInfeasibleOnes) {
         feasible_program<float>(50, region_of(2 + seed % 20, seed), 0.2, 0, 40 * seed);
     const ScalarPrivateLp<float> lp(
         program.rows, program.region,
-        {.sensitivity = 1e-4, .failure_probability = beta, .violation_share = 0.2});
+        {.sensitivity = 1e-4, .failure_probability = theorem_beta, .violation_share = 0.2});
     NotPrivateEngine engine(seed);
     const LpResult result = lp.solve(program.bounds, Budget::zcdp(0.5), engine);
     EXPECT_LE(*result.noisy_violation, result.bound.violation + 6.0 * result.noise_deviation);

@@ -17,19 +17,21 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::uint64_t draws = 1'000'000;
+constexpr std::uint64_t noise_draws = 1'000'000;
 
 template <class Draw>
 void expect_refused(double scale, const DiscreteCdf& right, Draw&& draw) {
   const IntegerCells cells(scale);
-  EXPECT_LT(chi_square_p_value(count_integers(cells, draws, draw), cells.probabilities(right)),
-            1e-6)
+  EXPECT_LT(
+      chi_square_p_value(count_integers(cells, noise_draws, draw), cells.probabilities(right)),
+      1e-6)
       << scale;
 }
 
 void expect_power(double scale, const DiscreteCdf& right, const DiscreteCdf& wrong) {
   const IntegerCells cells(scale);
-  EXPECT_GT(chi_square_power(draws, cells.probabilities(right), cells.probabilities(wrong)), 0.999);
+  EXPECT_GT(chi_square_power(noise_draws, cells.probabilities(right), cells.probabilities(wrong)),
+            0.999);
 }
 
 /// The mistake that "if (negative && size == 0) continue;" prevents: zero comes up twice as often.

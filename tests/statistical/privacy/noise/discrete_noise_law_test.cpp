@@ -16,25 +16,25 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::uint64_t draws = 1'000'000;
+constexpr std::uint64_t noise_draws = 1'000'000;
 
-const std::vector<Ratio> scales{{1, 20},
-                                {1, 2},
-                                {1},
-                                {7, 3},
-                                {100},
-                                {1000},
-                                {1'000'003, 10},
-                                {std::uint64_t{1} << 31},
-                                {(std::uint64_t{1} << 51) + 1, std::uint64_t{1} << 20},
-                                {std::uint64_t{1} << 52}};
+const std::vector<Ratio> noise_scales{{1, 20},
+                                      {1, 2},
+                                      {1},
+                                      {7, 3},
+                                      {100},
+                                      {1000},
+                                      {1'000'003, 10},
+                                      {std::uint64_t{1} << 31},
+                                      {(std::uint64_t{1} << 51) + 1, std::uint64_t{1} << 20},
+                                      {std::uint64_t{1} << 52}};
 
 TEST(DiscreteNoiseLaw, Laplace) {
   NotPrivateEngine engine(1);
-  for (const Ratio scale : scales) {
+  for (const Ratio scale : noise_scales) {
     const IntegerCells cells(scale.value());
     const auto counts =
-        count_integers(cells, draws, [&] { return discrete_laplace(scale, engine); });
+        count_integers(cells, noise_draws, [&] { return discrete_laplace(scale, engine); });
     EXPECT_GE(chi_square_p_value(counts, cells.probabilities(discrete_laplace_cdf(scale.value()))),
               1e-6)
         << scale.value();
@@ -49,8 +49,8 @@ TEST(DiscreteNoiseLaw, Gaussian) {
         Ratio(std::uint64_t{1} << 62)}) {
     const double sigma = std::sqrt(sigma_squared.value());
     const IntegerCells cells(sigma);
-    const auto counts =
-        count_integers(cells, draws, [&] { return discrete_gaussian(sigma_squared, engine); });
+    const auto counts = count_integers(cells, noise_draws,
+                                       [&] { return discrete_gaussian(sigma_squared, engine); });
     EXPECT_GE(chi_square_p_value(counts, cells.probabilities(discrete_gaussian_cdf(sigma))), 1e-6)
         << sigma_squared.value();
   }
@@ -62,7 +62,7 @@ TEST(DiscreteNoiseLaw, Gaussian) {
 TEST(DiscreteNoiseLaw, TheLowBitsAreUniform) {
   NotPrivateEngine engine(3);
   std::vector<std::uint64_t> of_laplace(64), of_gaussian(64);
-  for (std::uint64_t i = 0; i < draws; ++i) {
+  for (std::uint64_t i = 0; i < noise_draws; ++i) {
     ++of_laplace[static_cast<std::uint64_t>(discrete_laplace(std::uint64_t{1} << 52, engine)) % 64];
     ++of_gaussian[static_cast<std::uint64_t>(discrete_gaussian(std::uint64_t{1} << 62, engine)) %
                   64];
@@ -73,8 +73,8 @@ TEST(DiscreteNoiseLaw, TheLowBitsAreUniform) {
 }
 
 TEST(DiscreteNoiseLaw, StatedPower) {
-  EXPECT_LT(smallest_defect(44, draws), 0.010);
-  EXPECT_LT(smallest_defect(64, draws), 0.010);
+  EXPECT_LT(smallest_defect(44, noise_draws), 0.010);
+  EXPECT_LT(smallest_defect(64, noise_draws), 0.010);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 100'000;
+constexpr std::size_t clipped_audit_runs = 100'000;
 
 /// In how many of rounds 2 and 3 there was a scan, of all runs.
 struct Scans {
@@ -27,8 +27,8 @@ struct Scans {
 };
 
 template <Workload W>
-PrivacyAudit audit(const AuditPair& pair, const W& workload, const LazyClipped& mode, bool zcdp,
-                   double amount, std::uint64_t seed, Scans& scans) {
+PrivacyAudit audit_clipped(const AuditPair& pair, const W& workload, const LazyClipped& mode,
+                           bool zcdp, double amount, std::uint64_t seed, Scans& scans) {
   const Mwem mechanism(workload, {.neighbours = pair.neighbours, .rounds = 3, .replay_passes = 1});
   NotPrivateEngine engine(seed);
   const auto release_of = [&](const std::vector<std::int64_t>& counts) {
@@ -46,7 +46,7 @@ PrivacyAudit audit(const AuditPair& pair, const W& workload, const LazyClipped& 
       return 2 * outcome + (result.total > 40.0 ? 1 : 0);
     };
   };
-  return PrivacyAudit(runs, release_of(pair.before), release_of(pair.after));
+  return PrivacyAudit(clipped_audit_runs, release_of(pair.before), release_of(pair.after));
 }
 
 LazyClipped mode_of(double largest_drift, int bits) {
@@ -54,27 +54,27 @@ LazyClipped mode_of(double largest_drift, int bits) {
 }
 
 void expect_both(const Scans& scans, const std::string& what) {
-  EXPECT_GT(scans.skipped, runs / 20) << what << ": no scan was skipped";
-  EXPECT_GT(scans.made, runs / 20) << what << ": no scan was made";
+  EXPECT_GT(scans.skipped, clipped_audit_runs / 20) << what << ": no scan was skipped";
+  EXPECT_GT(scans.made, clipped_audit_runs / 20) << what << ": no scan was made";
 }
 
 template <Workload W>
-void expect_pure(const AuditPair& pair, const W& workload, const LazyClipped& mode,
-                 const std::string& what, double least_share) {
+void expect_pure_clipped(const AuditPair& pair, const W& workload, const LazyClipped& mode,
+                         const std::string& what, double least_share) {
   const double epsilon = 3.0;
   Scans scans;
-  const double proved = audit(pair, workload, mode, false, epsilon, 1, scans).epsilon();
+  const double proved = audit_clipped(pair, workload, mode, false, epsilon, 1, scans).epsilon();
   EXPECT_LE(proved, epsilon) << what;
   EXPECT_GE(proved, least_share * epsilon) << what << ": too little is seen";
   expect_both(scans, what);
 }
 
 template <Workload W>
-void expect_zcdp(const AuditPair& pair, const W& workload, const LazyClipped& mode,
-                 const std::string& what) {
+void expect_zcdp_clipped(const AuditPair& pair, const W& workload, const LazyClipped& mode,
+                         const std::string& what) {
   const double rho = 0.5;
   Scans scans;
-  const PrivacyAudit seen = audit(pair, workload, mode, true, rho, 2, scans);
+  const PrivacyAudit seen = audit_clipped(pair, workload, mode, true, rho, 2, scans);
   for (const double epsilon : {0.1, 0.5, 1.0, 2.0, 3.0})
     EXPECT_LE(seen.delta(epsilon), zcdp_delta(rho, epsilon)) << what << ", epsilon " << epsilon;
   EXPECT_GT(seen.delta(0.1), 0.1) << what << ": too little is seen";
@@ -83,26 +83,26 @@ void expect_zcdp(const AuditPair& pair, const W& workload, const LazyClipped& mo
 
 TEST(ClippedAudit, ReplaceOne) {
   const AuditPair pair = AuditPair::replaced();
-  expect_pure(pair, pair.integers(), mode_of(0.1, 0), "integers", 0.5);
-  expect_zcdp(pair, pair.integers(), mode_of(0.1, 0), "integers");
+  expect_pure_clipped(pair, pair.integers(), mode_of(0.1, 0), "integers", 0.5);
+  expect_zcdp_clipped(pair, pair.integers(), mode_of(0.1, 0), "integers");
 }
 
 TEST(ClippedAudit, ReplaceOneByCodes) {
   const AuditPair pair = AuditPair::replaced();
-  expect_pure(pair, pair.dense(), mode_of(0.1, 8), "floats", 0.5);
-  expect_zcdp(pair, pair.dense(), mode_of(0.1, 8), "floats");
+  expect_pure_clipped(pair, pair.dense(), mode_of(0.1, 8), "floats", 0.5);
+  expect_zcdp_clipped(pair, pair.dense(), mode_of(0.1, 8), "floats");
 }
 
 TEST(ClippedAudit, Parities) {
   const AuditPair pair = AuditPair::parities();
-  expect_pure(pair, pair.integers(), mode_of(0.1, 0), "parities", 0.5);
+  expect_pure_clipped(pair, pair.integers(), mode_of(0.1, 0), "parities", 0.5);
 }
 
 // Less of the loss is seen: the number of records blurs the scores.
 TEST(ClippedAudit, AddRemove) {
   const AuditPair pair = AuditPair::added();
-  expect_pure(pair, pair.integers(), mode_of(0.1, 0), "integers", 0.3);
-  expect_zcdp(pair, pair.dense(), mode_of(0.1, 8), "floats");
+  expect_pure_clipped(pair, pair.integers(), mode_of(0.1, 0), "integers", 0.3);
+  expect_zcdp_clipped(pair, pair.dense(), mode_of(0.1, 8), "floats");
 }
 
 }  // namespace

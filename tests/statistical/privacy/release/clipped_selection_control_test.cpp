@@ -15,9 +15,9 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 200'000;
+constexpr std::size_t clipped_selection_draws = 200'000;
 
-enum class Mistake {
+enum class ClippingMistake {
   none,
   head_not_clipped,  ///< rescored items keep their scores, only the rest is clipped
   no_allowance,      ///< clipped at s b_j
@@ -29,14 +29,14 @@ class ClippingIndex {
  public:
   using scalar_type = double;
 
-  ClippingIndex(const ClippedCase& c, double allowance, Mistake mistake, std::size_t k)
-      : scores_(c.clipped_scores(mistake == Mistake::no_allowance      ? 0.0
-                                 : mistake == Mistake::twice_allowance ? 2.0 * allowance
-                                                                       : allowance)) {
+  ClippingIndex(const ClippedCase& c, double allowance, ClippingMistake mistake, std::size_t k)
+      : scores_(c.clipped_scores(mistake == ClippingMistake::no_allowance      ? 0.0
+                                 : mistake == ClippingMistake::twice_allowance ? 2.0 * allowance
+                                                                               : allowance)) {
     const std::vector<double> exact = c.exact_scores(c.selection.weights);
     head_ = largest_of(exact, k);
     for (item_id j = 0; j < scores_.size(); ++j) {
-      if (mistake == Mistake::head_not_clipped && head_[j]) scores_[j] = exact[j];
+      if (mistake == ClippingMistake::head_not_clipped && head_[j]) scores_[j] = exact[j];
       if (!head_[j]) bound_ = std::max(bound_, scores_[j]);
     }
   }
@@ -64,7 +64,7 @@ class ClippingIndex {
   double bound_ = 0.0;
 };
 
-void try_mistake(Mistake mistake, const std::string& what, std::uint64_t seed) {
+void try_mistake(ClippingMistake mistake, const std::string& what, std::uint64_t seed) {
   const ClippedCase c = ClippedCase::make(60, 6.0, 60);
   const ErrorScores scores(c.selection.workload, c.selection.table);
   ClippedErrorIndex clipped(
@@ -76,28 +76,30 @@ void try_mistake(Mistake mistake, const std::string& what, std::uint64_t seed) {
   const LazySampler sampler(index, {.k = 8});
   NotPrivateEngine engine(seed);
   const Vector<double> theta = Vector<double>::Ones(1);
-  const Counter counter = count_draws(60, draws, [&] { return sampler.sample(theta, engine).id; });
+  const Counter counter =
+      count_draws(60, clipped_selection_draws, [&] { return sampler.sample(theta, engine).id; });
   expect_law(counter, softmax(index.scores()), what + ": its own law");
-  if (mistake == Mistake::none) {
+  if (mistake == ClippingMistake::none) {
     expect_law(counter, law, what);
   } else {
-    EXPECT_GT(chi_square_power(draws, law, softmax(index.scores())), 0.999) << what;
+    EXPECT_GT(chi_square_power(clipped_selection_draws, law, softmax(index.scores())), 0.999)
+        << what;
     expect_rejected(counter, law, what);
   }
 }
 
-TEST(ClippedSelectionControl, RightClipping) { try_mistake(Mistake::none, "right", 1); }
+TEST(ClippedSelectionControl, RightClipping) { try_mistake(ClippingMistake::none, "right", 1); }
 
 TEST(ClippedSelectionControl, HeadNotClipped) {
-  try_mistake(Mistake::head_not_clipped, "a head that is not clipped", 2);
+  try_mistake(ClippingMistake::head_not_clipped, "a head that is not clipped", 2);
 }
 
 TEST(ClippedSelectionControl, NoAllowance) {
-  try_mistake(Mistake::no_allowance, "no allowance", 3);
+  try_mistake(ClippingMistake::no_allowance, "no allowance", 3);
 }
 
 TEST(ClippedSelectionControl, TwiceTheAllowance) {
-  try_mistake(Mistake::twice_allowance, "twice the allowance", 4);
+  try_mistake(ClippingMistake::twice_allowance, "twice the allowance", 4);
 }
 
 }  // namespace

@@ -21,11 +21,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 200'000;
+constexpr std::size_t clipped_selection_draws = 200'000;
 
 TEST(ClippedSelectionLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(60, draws), 0.026);
-  EXPECT_LT(smallest_defect(200, draws), 0.029);
+  EXPECT_LT(smallest_defect(60, clipped_selection_draws), 0.026);
+  EXPECT_LT(smallest_defect(200, clipped_selection_draws), 0.029);
 }
 
 /// Draws at the weights of the case after a scan elsewhere, by the mode itself.
@@ -41,7 +41,7 @@ void expect_clipped(const ClippedCase& c, const ClippedErrorIndexOptions& option
   const std::vector<double> law =
       options.code_bits == 0 ? c.law(twin.allowance()) : softmax_of(twin, c.theta());
   EXPECT_GE(c.clipped(twin.allowance()), 5U) << what;
-  EXPECT_GT(chi_square_power(draws, c.selection.law(), law), 0.999) << what;
+  EXPECT_GT(chi_square_power(clipped_selection_draws, c.selection.law(), law), 0.999) << what;
 
   lazygumbel::detail::MwemSelector<LazyClipped, DenseWorkload<float>> selector(
       scores, c.selection.sensitivity, LazyClipped{options, k});
@@ -49,7 +49,7 @@ void expect_clipped(const ClippedCase& c, const ClippedErrorIndexOptions& option
   Budget budget = Budget::pure(1e12);
   selector.select(c.scanned, c.selection.epsilon, budget, engine);
   const std::size_t scans = selector.scans().exact + selector.scans().coded;
-  const Counter counter = count_draws(c.selection.m, draws, [&] {
+  const Counter counter = count_draws(c.selection.m, clipped_selection_draws, [&] {
     return selector.select(c.selection.weights, c.selection.epsilon, budget, engine).id;
   });
   EXPECT_EQ(selector.scans().exact + selector.scans().coded, scans) << "no scan in between";
@@ -84,7 +84,7 @@ TEST(ClippedSelectionLaw, AtTheScanItIsTheLawOfTheScores) {
     NotPrivateEngine engine(20);
     Budget budget = Budget::pure(1e12);
     expect_law(
-        count_draws(60, draws,
+        count_draws(60, clipped_selection_draws,
                     [&] { return selector.select(c.weights, c.epsilon, budget, engine).id; }),
         c.law(), "at the scan");
   }

@@ -19,8 +19,8 @@ namespace {
 
 using Counts = std::vector<std::int64_t>;
 
-double audit(const Counts& counts, const Counts& other, Neighbours neighbours, double epsilon,
-             std::uint64_t seed) {
+double audit_identity(const Counts& counts, const Counts& other, Neighbours neighbours,
+                      double epsilon, std::uint64_t seed) {
   NotPrivateEngine engine(seed);
   const auto release_of = [&](const Counts& values) {
     return [&engine, neighbours, epsilon,
@@ -36,15 +36,15 @@ double audit(const Counts& counts, const Counts& other, Neighbours neighbours, d
 }
 
 TEST(IdentityAudit, ReplaceOne) {
-  EXPECT_GE(audit({3, 5}, {4, 4}, Neighbours::replace_one, 1.0, 1), 1e-6);
-  EXPECT_GE(audit({8, 0}, {7, 1}, Neighbours::replace_one, 1.0, 2), 1e-6);
-  EXPECT_GE(audit({2, 0, 1}, {1, 1, 1}, Neighbours::replace_one, 2.0, 3), 1e-6);
+  EXPECT_GE(audit_identity({3, 5}, {4, 4}, Neighbours::replace_one, 1.0, 1), 1e-6);
+  EXPECT_GE(audit_identity({8, 0}, {7, 1}, Neighbours::replace_one, 1.0, 2), 1e-6);
+  EXPECT_GE(audit_identity({2, 0, 1}, {1, 1, 1}, Neighbours::replace_one, 2.0, 3), 1e-6);
 }
 
 TEST(IdentityAudit, AddRemove) {
-  EXPECT_GE(audit({3}, {4}, Neighbours::add_remove, 1.0, 4), 1e-6);
-  EXPECT_GE(audit({0, 0}, {1, 0}, Neighbours::add_remove, 1.0, 5), 1e-6);
-  EXPECT_GE(audit({2, 1}, {2, 2}, Neighbours::add_remove, 2.0, 6), 1e-6);
+  EXPECT_GE(audit_identity({3}, {4}, Neighbours::add_remove, 1.0, 4), 1e-6);
+  EXPECT_GE(audit_identity({0, 0}, {1, 0}, Neighbours::add_remove, 1.0, 5), 1e-6);
+  EXPECT_GE(audit_identity({2, 1}, {2, 2}, Neighbours::add_remove, 2.0, 6), 1e-6);
 }
 
 }  // namespace

@@ -15,30 +15,30 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t cells = 64, queries = 400, seeds = 20;
+constexpr std::size_t accuracy_cells = 64, accuracy_queries = 400, release_seeds = 20;
 
 struct Problem {
   RowMatrix<float> rows = [] {
     PhiloxEngine engine(1);
-    RowMatrix<float> matrix(queries, cells);
+    RowMatrix<float> matrix(accuracy_queries, accuracy_cells);
     for (Eigen::Index i = 0; i < matrix.size(); ++i)
       matrix.data()[i] = static_cast<float>(uniform_index(2, engine));
     return matrix;
   }();
   DenseWorkload<float> workload{rows};
-  Histogram table = line_table(random_counts(cells, 5e3, 2));
+  Histogram table = line_table(random_counts(accuracy_cells, 5e3, 2));
 
   /// Mean |<q, h> - <q, w>| over the queries, in records.
   double error(std::span<const double> weights) const {
     double sum = 0.0;
     for (const double e : brute_force_scores(workload, table, weights, 1.0)) sum += e;
-    return sum / queries;
+    return sum / accuracy_queries;
   }
 
   template <class Mode>
   std::vector<double> errors(const Mode& mode, Neighbours neighbours, bool zcdp) const {
     std::vector<double> errors;
-    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    for (std::uint64_t seed = 0; seed < release_seeds; ++seed) {
       NotPrivateEngine engine(100 + seed);
       const auto budget = zcdp ? Budget::approximate(1.0, 1e-6) : Budget::pure(1.0);
       errors.push_back(error(
@@ -52,7 +52,8 @@ struct Problem {
 
 TEST(MwemAccuracy, BeatsTheUniformTable) {
   const Problem problem;
-  const std::vector<double> uniform(cells, static_cast<double>(problem.table.total()) / cells);
+  const std::vector<double> uniform(accuracy_cells,
+                                    static_cast<double>(problem.table.total()) / accuracy_cells);
   for (const Neighbours neighbours : {Neighbours::replace_one, Neighbours::add_remove})
     for (const bool zcdp : {false, true}) {
       for (const double error : problem.errors(FullScan{}, neighbours, zcdp))
@@ -73,7 +74,7 @@ TEST(MwemAccuracy, ModesAgree) {
         summary(problem.errors(LazyCertified{{.code_bits = 0}, 1}, Neighbours::replace_one, false)),
         summary(problem.errors(LazyProposed<FlatIndex<float>>{flat, 0, Gap(0.01)},
                                Neighbours::replace_one, false))})
-    EXPECT_LT(std::abs(other - mean), 5.0 * std::sqrt((variance + spread) / seeds));
+    EXPECT_LT(std::abs(other - mean), 5.0 * std::sqrt((variance + spread) / release_seeds));
 }
 
 }  // namespace

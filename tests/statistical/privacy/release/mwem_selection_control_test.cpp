@@ -19,11 +19,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 200'000;
+constexpr std::size_t mwem_selection_draws = 200'000;
 
 template <MipsIndex Index>
 Counter drawn_from(const Index& index, const Vector<double>& theta, std::size_t k, Gap gap,
-                   std::uint64_t seed, std::size_t count = draws) {
+                   std::uint64_t seed, std::size_t count = mwem_selection_draws) {
   const LazySampler sampler(index, {.k = k, .gap = gap});
   NotPrivateEngine engine(seed);
   return count_draws(index.size(), count, [&] { return sampler.sample(theta, engine).id; });
@@ -39,7 +39,7 @@ TEST(MwemSelectionControl, BrokenProposerNotWidened) {
   index.search(theta, 8, found);
   const auto exact = brute_force_scores(c.workload, c.table, c.weights, c.scale());
   const auto clipped = clipped_softmax(exact, found.ids, found.residual_bound);
-  EXPECT_GT(chi_square_power(draws, c.law(), clipped), 0.999);
+  EXPECT_GT(chi_square_power(mwem_selection_draws, c.law(), clipped), 0.999);
   const Counter narrow = drawn_from(index, theta, 8, 0.0, 1);
   expect_rejected(narrow, c.law(), "a miss that nothing covers");
   expect_law(narrow, clipped, "the law of scores clipped at the bound");
@@ -89,10 +89,10 @@ TEST(MwemSelectionControl, SmallestMagnitudeAsTheBound) {
   expect_law(drawn_from(right, theta, 8, 0.0, 3), law, "the larger of the two signed bounds");
   Retrieval found;
   wrong.search(theta, 8, found);
-  EXPECT_GT(
-      chi_square_power(
-          draws, law, clipped_softmax(scores_of(absolute, theta), found.ids, found.residual_bound)),
-      0.999);
+  EXPECT_GT(chi_square_power(
+                mwem_selection_draws, law,
+                clipped_softmax(scores_of(absolute, theta), found.ids, found.residual_bound)),
+            0.999);
   expect_rejected(drawn_from(wrong, theta, 8, 0.0, 4), law, "min |s| as the bound");
 }
 
@@ -102,10 +102,10 @@ TEST(MwemSelectionControl, TwoGumbelsAQuery) {
   const auto scores = brute_force_scores(c.workload, c.table, c.weights, c.scale());
   std::vector<double> log_cosh;
   for (const double s : scores) log_cosh.push_back(s + std::log1p(std::exp(-2.0 * s)));
-  EXPECT_GT(chi_square_power(draws, c.law(), softmax(log_cosh)), 0.999);
+  EXPECT_GT(chi_square_power(mwem_selection_draws, c.law(), softmax(log_cosh)), 0.999);
   const auto drawn = [&](bool both, std::uint64_t seed) {
     PhiloxEngine engine(seed);
-    return count_draws(60, draws, [&] {
+    return count_draws(60, mwem_selection_draws, [&] {
       item_id best = 0;
       double most = -HUGE_VAL;
       for (item_id j = 0; j < 60; ++j)
@@ -171,7 +171,7 @@ TEST(MwemSelectionControl, StaleBoundsWithoutDrift) {
   Retrieval found;
   wrong.search(theta, 8, found);
   EXPECT_GT(
-      chi_square_power(draws, c.law(),
+      chi_square_power(mwem_selection_draws, c.law(),
                        clipped_softmax(scores_of(wrong, theta), found.ids, found.residual_bound)),
       0.999);
   expect_rejected(drawn_from(wrong, theta, 8, 0.0, 7), c.law(), "stale bounds without drift");
@@ -212,7 +212,8 @@ TEST(MwemSelectionControl, CappedProposals) {
     if (!head[j]) bound = std::max(bound, scores[j]);
   PhiloxEngine engine(9);
   const auto drawn = [&](std::size_t cap) {
-    return count_draws(60, draws, [&] { return capped_draw(scores, head, bound, cap, engine); });
+    return count_draws(60, mwem_selection_draws,
+                       [&] { return capped_draw(scores, head, bound, cap, engine); });
   };
   expect_law(drawn(1'000'000), c.law(), "no cap");
   expect_rejected(drawn(3), c.law(), "at most 3 proposals");
@@ -227,7 +228,7 @@ TEST(MwemSelectionControl, WrongScale) {
                                                                               {});
     NotPrivateEngine engine(seed);
     Budget budget = Budget::pure(1e12);
-    return count_draws(60, draws,
+    return count_draws(60, mwem_selection_draws,
                        [&] { return selector.select(c.weights, epsilon, budget, engine).id; });
   };
   expect_law(drawn(c.sensitivity, c.epsilon, 10), c.law(), "right");

@@ -21,23 +21,23 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t draws = 150'000;
+constexpr std::size_t mwem_selection_draws = 150'000;
 
 TEST(MwemSelectionLaw, SmallestDefect) {
-  EXPECT_LT(smallest_defect(60, draws), 0.03);
-  EXPECT_LT(smallest_defect(200, draws), 0.034);
+  EXPECT_LT(smallest_defect(60, mwem_selection_draws), 0.03);
+  EXPECT_LT(smallest_defect(200, mwem_selection_draws), 0.034);
 }
 
-struct Size {
+struct WorkloadSize {
   std::size_t m;
   double spread;
 };
-constexpr Size sizes[] = {{60, 6.0}, {200, 2.0}};
+constexpr WorkloadSize workload_sizes[] = {{60, 6.0}, {200, 2.0}};
 
 /// draws by select(engine, budget), which returns a Selection.
 template <class Select>
 void expect_selection(const SelectionCase& c, std::uint64_t seed, const std::string& what,
-                      Select&& select, std::size_t count = draws) {
+                      Select&& select, std::size_t count = mwem_selection_draws) {
   NotPrivateEngine engine(seed);
   Budget budget = Budget::pure(1e12);
   expect_law(count_draws(c.m, count, [&] { return select(engine, budget).id; }), c.law(), what);
@@ -45,7 +45,7 @@ void expect_selection(const SelectionCase& c, std::uint64_t seed, const std::str
 
 template <class Mode>
 void expect_mode(const SelectionCase& c, const Mode& mode, std::uint64_t seed,
-                 const std::string& what, std::size_t count = draws) {
+                 const std::string& what, std::size_t count = mwem_selection_draws) {
   const ErrorScores scores(c.workload, c.table);
   lazygumbel::detail::MwemSelector<Mode, DenseWorkload<float>> selector(scores, c.sensitivity,
                                                                         mode);
@@ -58,12 +58,12 @@ void expect_mode(const SelectionCase& c, const Mode& mode, std::uint64_t seed,
 }
 
 TEST(MwemSelectionLaw, FullScan) {
-  for (const auto& [m, spread] : sizes)
+  for (const auto& [m, spread] : workload_sizes)
     expect_mode(SelectionCase::make(m, spread, m), FullScan{}, 1, "full scan");
 }
 
 TEST(MwemSelectionLaw, LazyCertifiedFromPreparedBounds) {
-  for (const auto& [m, spread] : sizes) {
+  for (const auto& [m, spread] : workload_sizes) {
     const SelectionCase c = SelectionCase::make(m, spread, m);
     expect_mode(c, LazyCertified{{.proposal_budget = 1e9, .code_bits = 0}, 5}, 2, "exact scan");
     expect_mode(c, LazyCertified{{.proposal_budget = 1e9, .code_bits = 4}, 5}, 3, "4 bits");
@@ -96,7 +96,7 @@ TEST(MwemSelectionLaw, LazyCertifiedWithAScanADraw) {
 // nothing and most draws end in a whole scan.
 TEST(MwemSelectionLaw, LazyCertifiedFromStaleBounds) {
   for (const double far : {0.02, 1.0})
-    for (const auto& [m, spread] : sizes) {
+    for (const auto& [m, spread] : workload_sizes) {
       SelectionCase c = SelectionCase::make(m, spread, m);
       const ErrorScores scores(c.workload, c.table);
       const LazyCertified mode{{.proposal_budget = 1e300, .code_bits = 0}, 5};
@@ -111,13 +111,13 @@ TEST(MwemSelectionLaw, LazyCertifiedFromStaleBounds) {
       expect_selection(
           c, 8, "stale by " + std::to_string(far),
           [&](auto& e, Budget& b) { return selector.select(c.weights, c.epsilon, b, e); },
-          far < 0.5 ? draws : 60'000);
+          far < 0.5 ? mwem_selection_draws : 60'000);
       EXPECT_EQ(selector.scans().exact, 1U);
     }
 }
 
 TEST(MwemSelectionLaw, LazyProposedByAnExactIndex) {
-  for (const auto& [m, spread] : sizes) {
+  for (const auto& [m, spread] : workload_sizes) {
     const SelectionCase c = SelectionCase::make(m, spread, m);
     const FlatIndex<float> flat(c.rows);
     for (const std::size_t k : {0U, 3U})
@@ -128,7 +128,7 @@ TEST(MwemSelectionLaw, LazyProposedByAnExactIndex) {
 // A proposer that never finds the 5 best queries, widened by what it misses. 60,000 draws: 4.7%
 // (60 queries) and 5.4% (200) are detected.
 TEST(MwemSelectionLaw, LazyProposedByABrokenIndexWidened) {
-  for (const auto& [m, spread] : sizes) {
+  for (const auto& [m, spread] : workload_sizes) {
     const SelectionCase c = SelectionCase::make(m, spread, m);
     const HidingIndex broken(c.rows, largest_of(c.law(), 5));
     const ErrorScores scores(c.workload, c.table);
@@ -141,7 +141,7 @@ TEST(MwemSelectionLaw, LazyProposedByABrokenIndexWidened) {
 
 // Through ExponentialMechanism alone: signed scores of v = h - A, and magnitudes by AbsoluteIndex.
 TEST(MwemSelectionLaw, ExponentialMechanismOverSignedAndAbsoluteScores) {
-  for (const auto& [m, spread] : sizes) {
+  for (const auto& [m, spread] : workload_sizes) {
     const SelectionCase c = SelectionCase::make(m, spread, m);
     Vector<double> v(12);
     for (std::size_t x = 0; x < 12; ++x)
@@ -156,9 +156,9 @@ TEST(MwemSelectionLaw, ExponentialMechanismOverSignedAndAbsoluteScores) {
     NotPrivateEngine engine(31);
     Budget budget = Budget::pure(1e12);
     const Vector<double> theta = v * c.scale();
-    expect_law(
-        count_draws(m, draws, [&] { return by_sign.select(v, c.epsilon, budget, engine).id; }),
-        softmax_of(index, theta), "signed");
+    expect_law(count_draws(m, mwem_selection_draws,
+                           [&] { return by_sign.select(v, c.epsilon, budget, engine).id; }),
+               softmax_of(index, theta), "signed");
   }
 }
 
@@ -174,9 +174,11 @@ TEST(MwemSelectionLaw, IntegerQueriesUnderBothModes) {
   lazygumbel::detail::MwemSelector<FullScan, IntegerWorkload> full(scores, 2.0, {});
   lazygumbel::detail::MwemSelector<LazyCertified, IntegerWorkload> lazy(scores, 2.0,
                                                                         LazyCertified{{}, 1});
-  expect_law(count_draws(5, draws, [&] { return full.select(weights, 0.5, budget, engine).id; }),
+  expect_law(count_draws(5, mwem_selection_draws,
+                         [&] { return full.select(weights, 0.5, budget, engine).id; }),
              law, "full");
-  expect_law(count_draws(5, draws, [&] { return lazy.select(weights, 0.5, budget, engine).id; }),
+  expect_law(count_draws(5, mwem_selection_draws,
+                         [&] { return lazy.select(weights, 0.5, budget, engine).id; }),
              law, "lazy");
 }
 

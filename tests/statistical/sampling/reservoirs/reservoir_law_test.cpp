@@ -16,7 +16,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t runs = 400'000;
+constexpr std::size_t reservoir_runs = 400'000;
 
 void expect_one_law(const Counter& skipping, const Counter& plain, const std::vector<double>& law,
                     const std::string& what) {
@@ -25,47 +25,51 @@ void expect_one_law(const Counter& skipping, const Counter& plain, const std::ve
   EXPECT_GE(two_sample_p_value(skipping.counts(), plain.counts()), law_threshold) << what;
 }
 
-TEST(ReservoirLaw, Power) { EXPECT_LT(smallest_defect(125, runs), 0.024); }
+TEST(ReservoirLaw, Power) { EXPECT_LT(smallest_defect(125, reservoir_runs), 0.024); }
 
-constexpr bool merged = true;
+constexpr bool merged_parts = true;
 
 TEST(ReservoirLaw, EachSetIsAsLikely) {
   const std::vector<Stream> streams = {
-      {{9}},                                      // one stream
-      {{2}, {7, merged}},                         // merged: not full and full
-      {{7}, {2, merged}},                         //
-      {{2}, {2, merged}, {5}},                    // filled by merging, then continued
-      {{1}, {1, merged}, {7, merged}},            // three
-      {{4}, {1, merged}, {4, merged}},            //
-      {{0}, {5, merged}, {4}},                    // into an empty one
-      {{5}, {3, merged}, {1}},                    // continued after a merge
-      {{3}, {2, merged}, {1}, {2, merged}, {1}},  // merged and continued, twice
-      {{1}, {0, merged}, {1}, {1, merged}, {6}},  // filled slowly
+      {{9}},                                                  // one stream
+      {{2}, {7, merged_parts}},                               // merged: not full and full
+      {{7}, {2, merged_parts}},                               //
+      {{2}, {2, merged_parts}, {5}},                          // filled by merging, then continued
+      {{1}, {1, merged_parts}, {7, merged_parts}},            // three
+      {{4}, {1, merged_parts}, {4, merged_parts}},            //
+      {{0}, {5, merged_parts}, {4}},                          // into an empty one
+      {{5}, {3, merged_parts}, {1}},                          // continued after a merge
+      {{3}, {2, merged_parts}, {1}, {2, merged_parts}, {1}},  // merged and continued, twice
+      {{1}, {0, merged_parts}, {1}, {1, merged_parts}, {6}},  // filled slowly
   };
   std::uint64_t seed = 100;
   for (const std::size_t capacity : {1, 3, 4, 8})
     for (std::size_t i = 0; i < streams.size(); ++i, ++seed)
-      expect_one_law(count_sets<UniformReservoir>(capacity, streams[i], runs / 4, seed),
-                     count_sets<PlainUniformReservoir>(capacity, streams[i], runs / 4, seed + 1000),
-                     set_law(capacity, 9),
-                     "capacity " + std::to_string(capacity) + ", stream " + std::to_string(i));
+      expect_one_law(
+          count_sets<UniformReservoir>(capacity, streams[i], reservoir_runs / 4, seed),
+          count_sets<PlainUniformReservoir>(capacity, streams[i], reservoir_runs / 4, seed + 1000),
+          set_law(capacity, 9),
+          "capacity " + std::to_string(capacity) + ", stream " + std::to_string(i));
 }
 
 TEST(ReservoirLaw, SetsOfThreeOfNine) {
-  expect_one_law(count_sets<UniformReservoir>(3, {{5}, {3, merged}, {1}}, runs, 1),
-                 count_sets<PlainUniformReservoir>(3, {{5}, {3, merged}, {1}}, runs, 2),
-                 set_law(3, 9), "");
+  expect_one_law(
+      count_sets<UniformReservoir>(3, {{5}, {3, merged_parts}, {1}}, reservoir_runs, 1),
+      count_sets<PlainUniformReservoir>(3, {{5}, {3, merged_parts}, {1}}, reservoir_runs, 2),
+      set_law(3, 9), "");
 }
 
 TEST(ReservoirLaw, SetsAtTwoTimes) {
-  const std::vector<Stream> streams = {{{4}}, {{2}, {2, merged}}, {{1}, {3, merged}}, {{3}, {1}}};
+  const std::vector<Stream> streams = {
+      {{4}}, {{2}, {2, merged_parts}}, {{1}, {3, merged_parts}}, {{3}, {1}}};
   std::uint64_t seed = 10;
   for (const std::size_t capacity : {1, 2, 3})
     for (const Stream& stream : streams) {
       ++seed;
-      expect_one_law(count_histories<UniformReservoir>(capacity, stream, 2, runs, seed),
-                     count_histories<PlainUniformReservoir>(capacity, stream, 2, runs, seed + 100),
-                     history_law(capacity, 4, 2), std::to_string(capacity));
+      expect_one_law(
+          count_histories<UniformReservoir>(capacity, stream, 2, reservoir_runs, seed),
+          count_histories<PlainUniformReservoir>(capacity, stream, 2, reservoir_runs, seed + 100),
+          history_law(capacity, 4, 2), std::to_string(capacity));
     }
 }
 
@@ -74,7 +78,7 @@ TEST(ReservoirLaw, LongStreams) {
   // of uneven parts. The smallest defect is 5% of a bin.
   const std::vector<double> law(20, 0.05);
   std::uint64_t seed = 50;
-  for (const Stream& stream : {Stream{{10'000}}, Stream{{500}, {7000, merged}, {2500}}}) {
+  for (const Stream& stream : {Stream{{10'000}}, Stream{{500}, {7000, merged_parts}, {2500}}}) {
     PhiloxEngine engine(++seed);
     const auto bins = count_draws(20, 40'000, [&] {
       KeptItems<UniformReservoir> kept(10);
@@ -85,27 +89,27 @@ TEST(ReservoirLaw, LongStreams) {
   }
 }
 
-const std::vector<double> weights = {0.0, 1.0, 0.0, 3.0, 0.5, 2.0, 0.0};
+const std::vector<double> reservoir_weights = {0.0, 1.0, 0.0, 3.0, 0.5, 2.0, 0.0};
 
 TEST(ReservoirLaw, SlotsAreIndependentAndProportional) {
   const std::vector<Stream> streams = {
-      {{7}},                                      //
-      {{4}, {3, merged}},                         // merged
-      {{1}, {6, merged}},                         // into one without weight
-      {{6}, {1, merged}},                         // one without weight
-      {{2}, {2, merged}, {3, merged}},            // three
-      {{3}, {1, merged}, {3}},                    // continued
-      {{2}, {1, merged}, {2}, {1, merged}, {1}},  // merged and continued, twice
+      {{7}},                                                  //
+      {{4}, {3, merged_parts}},                               // merged
+      {{1}, {6, merged_parts}},                               // into one without weight
+      {{6}, {1, merged_parts}},                               // one without weight
+      {{2}, {2, merged_parts}, {3, merged_parts}},            // three
+      {{3}, {1, merged_parts}, {3}},                          // continued
+      {{2}, {1, merged_parts}, {2}, {1, merged_parts}, {1}},  // merged and continued, twice
   };
   std::uint64_t seed = 200;
   for (const double scale : {1.0, 1e-80, 1e60}) {
-    const std::size_t some = scale == 1.0 ? runs : runs / 8;
+    const std::size_t some = scale == 1.0 ? reservoir_runs : reservoir_runs / 8;
     for (std::size_t i = 0; i < streams.size(); ++i, ++seed) {
       std::vector<double> scaled;
-      for (const double w : weights) scaled.push_back(scale * w);
+      for (const double w : reservoir_weights) scaled.push_back(scale * w);
       expect_one_law(count_slots<WeightedReservoir>(3, scaled, streams[i], some, seed),
                      count_slots<PlainWeightedReservoir>(3, scaled, streams[i], some, seed + 1000),
-                     slot_law(3, weights),
+                     slot_law(3, reservoir_weights),
                      "scale " + std::to_string(scale) + ", stream " + std::to_string(i));
     }
   }
@@ -113,13 +117,14 @@ TEST(ReservoirLaw, SlotsAreIndependentAndProportional) {
 
 TEST(ReservoirLaw, SlotsAtTwoTimes) {
   const std::vector<double> w = {1.0, 2.5, 0.5, 1.5, 0.25, 3.0};
-  const std::vector<Stream> streams = {{{3}}, {{1}, {2, merged}}, {{2}, {1, merged}}};
+  const std::vector<Stream> streams = {{{3}}, {{1}, {2, merged_parts}}, {{2}, {1, merged_parts}}};
   std::uint64_t seed = 300;
   for (const Stream& stream : streams) {
     ++seed;
-    expect_one_law(count_slot_histories<WeightedReservoir>(w, stream, 3, runs, seed),
-                   count_slot_histories<PlainWeightedReservoir>(w, stream, 3, runs, seed + 100),
-                   slot_history_law(w, 3), "");
+    expect_one_law(
+        count_slot_histories<WeightedReservoir>(w, stream, 3, reservoir_runs, seed),
+        count_slot_histories<PlainWeightedReservoir>(w, stream, 3, reservoir_runs, seed + 100),
+        slot_history_law(w, 3), "");
   }
 }
 
@@ -135,11 +140,12 @@ TEST(ReservoirLaw, ManySlotsOfALongStream) {
   const std::vector<double> law = binomial_law(64, early / total);
   std::uint64_t seed = 400;
   for (const Stream& stream :
-       {Stream{{60}}, Stream{{50}, {10, merged}}, Stream{{5}, {30, merged}, {25}}}) {
+       {Stream{{60}}, Stream{{50}, {10, merged_parts}}, Stream{{5}, {30, merged_parts}, {25}}}) {
     ++seed;
-    expect_one_law(count_early<WeightedReservoir>(64, w, stream, 40, runs / 20, seed),
-                   count_early<PlainWeightedReservoir>(64, w, stream, 40, runs / 20, seed + 100),
-                   law, "");
+    expect_one_law(
+        count_early<WeightedReservoir>(64, w, stream, 40, reservoir_runs / 20, seed),
+        count_early<PlainWeightedReservoir>(64, w, stream, 40, reservoir_runs / 20, seed + 100),
+        law, "");
   }
 }
 
@@ -148,7 +154,7 @@ TEST(ReservoirLaw, Failures) {
   std::vector<double> law;
   for (int k = 0; k < 20; ++k) law.push_back(0.3 * std::pow(0.7, k));
   law.push_back(std::pow(0.7, 20));
-  expect_law(count_draws(21, runs,
+  expect_law(count_draws(21, reservoir_runs,
                          [&] {
                            return static_cast<std::size_t>(
                                std::min(lazygumbel::detail::failures(0.3, engine), 20.0));
@@ -156,7 +162,7 @@ TEST(ReservoirLaw, Failures) {
              law, "geometric");
   for (const double p : {1e-3, 1e-10, 1e-17, 1e-300}) {
     std::vector<double> waits;  // in units of 1 / p, smoothed over their step of p
-    for (std::size_t i = 0; i < runs / 4; ++i)
+    for (std::size_t i = 0; i < reservoir_runs / 4; ++i)
       waits.push_back((lazygumbel::detail::failures(p, engine) + open_uniform(engine)) * p);
     // P(failures + u <= x) is within p of 1 - exp(-x): 1e-3 is below the smallest distance found.
     EXPECT_GE(kolmogorov_smirnov_p_value(waits, [](double x) { return -std::expm1(-x); }),
@@ -173,7 +179,7 @@ TEST(ReservoirLaw, FailuresBelow) {
     double total = 0.0;
     for (int k = 0; k < 12; ++k) total += law.emplace_back(std::exp(k * std::log1p(-p)));
     for (double& q : law) q /= total;
-    expect_law(count_draws(12, runs,
+    expect_law(count_draws(12, reservoir_runs,
                            [&] {
                              return static_cast<std::size_t>(
                                  lazygumbel::detail::failures_below(12.0, p, engine));

@@ -13,19 +13,14 @@
 #include "cache_files.hpp"
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
-
-using testing::Bytes;
-using testing::CacheFile;
-using testing::gaussian_rows;
-using testing::message_of;
 
 template <class T>
 class KeyValueCacheOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(KeyValueCacheOf, Scalars);
+TYPED_TEST_SUITE(KeyValueCacheOf, CacheScalars);
 
 TYPED_TEST(KeyValueCacheOf, KeepsRowsThroughGrowth) {
   using T = TypeParam;
@@ -61,7 +56,7 @@ TYPED_TEST(KeyValueCacheOf, KeepsRowsThroughGrowth) {
 }
 
 template <class T>
-RowMatrix<T> rows_of(std::size_t n, std::size_t columns, std::uint64_t seed) {
+RowMatrix<T> gaussian_rows_of(std::size_t n, std::size_t columns, std::uint64_t seed) {
   return gaussian_rows<float>(n, columns, seed).template cast<T>();
 }
 
@@ -69,7 +64,8 @@ RowMatrix<T> rows_of(std::size_t n, std::size_t columns, std::uint64_t seed) {
 template <class T>
 KeyValueCache<T> filled(std::size_t n, std::uint64_t seed = 1) {
   KeyValueCache<T> cache(2, 5, 3);
-  const RowMatrix<T> keys = rows_of<T>(n, 10, seed), values = rows_of<T>(n, 6, seed + 1);
+  const RowMatrix<T> keys = gaussian_rows_of<T>(n, 10, seed),
+                     values = gaussian_rows_of<T>(n, 6, seed + 1);
   cache.append({keys, 2}, {values, 2});
   return cache;
 }
@@ -86,7 +82,7 @@ void expect_same_rows(const HeadsView<T>& a, const HeadsView<T>& b) {
 }
 
 template <class T>
-void expect_same(const KeyValueCache<T>& a, const KeyValueCache<T>& b) {
+void expect_same_cache(const KeyValueCache<T>& a, const KeyValueCache<T>& b) {
   ASSERT_EQ(a.tokens_seen(), b.tokens_seen());
   expect_same_rows(a.keys(), b.keys());
   expect_same_rows(a.values(), b.values());
@@ -125,7 +121,7 @@ TYPED_TEST(KeyValueCacheOf, SavesAndLoads) {
     const KeyValueCache<T> cache = filled<T>(n);
     cache.save(file.path());
     KeyValueCache<T> loaded = KeyValueCache<T>::load(file.path());
-    expect_same(cache, loaded);
+    expect_same_cache(cache, loaded);
     EXPECT_EQ(loaded.capacity(), n);  // no more memory than the file has rows
     const Bytes bytes = file.read();
     loaded.save(file.path());
@@ -134,7 +130,7 @@ TYPED_TEST(KeyValueCacheOf, SavesAndLoads) {
     const KeyValueCache<T> more = filled<T>(500, 9);
     longer.append(more.keys(), more.values());
     loaded.append(more.keys(), more.values());
-    expect_same(longer, loaded);
+    expect_same_cache(longer, loaded);
   }
 }
 
@@ -146,7 +142,7 @@ TYPED_TEST(KeyValueCacheOf, MergesAsIfOneStream) {
       KeyValueCache<T> merged = filled<T>(n), streamed = filled<T>(n);
       merged.merge(later);
       streamed.append(later.keys(), later.values());
-      expect_same(merged, streamed);
+      expect_same_cache(merged, streamed);
     }
 }
 
@@ -156,7 +152,7 @@ TEST(KeyValueCache, MergesWithItself) {
     const KeyValueCache<float> other = filled<float>(n);
     twice.merge(twice);
     streamed.append(other.keys(), other.values());
-    expect_same(twice, streamed);
+    expect_same_cache(twice, streamed);
   }
 }
 
@@ -170,14 +166,14 @@ TEST(KeyValueCache, MergesOnlyItsOwnShape) {
   EXPECT_EQ(says(2, 4, 3), "lazygumbel: later.key_dimension() = 4: must equal the cache's 5");
   EXPECT_EQ(says(2, 5, 6), "lazygumbel: later.value_dimension() = 6: must equal the cache's 3");
   EXPECT_EQ(says(2, 5, 3), CacheFile::nothing);
-  expect_same(cache, filled<float>(4));
+  expect_same_cache(cache, filled<float>(4));
 }
 
 // Every entry of what comes in, of keys, values and queries.
 TYPED_TEST(KeyValueCacheOf, RefusesWhatIsNotFiniteAnywhere) {
   using T = TypeParam;
   KeyValueCache<T> cache = filled<T>(4);
-  const RowMatrix<T> keys = rows_of<T>(3, 10, 1), values = rows_of<T>(3, 6, 2);
+  const RowMatrix<T> keys = gaussian_rows_of<T>(3, 10, 1), values = gaussian_rows_of<T>(3, 6, 2);
   const RowMatrix<float> queries = gaussian_rows<float>(2, 20, 3);
   constexpr float nan = std::numeric_limits<float>::quiet_NaN(),
                   infinity = std::numeric_limits<float>::infinity();
@@ -194,7 +190,7 @@ TYPED_TEST(KeyValueCacheOf, RefusesWhatIsNotFiniteAnywhere) {
   each_entry(keys, [&](const auto& bad) { cache.append({bad, 2}, {values, 2}); });
   each_entry(values, [&](const auto& bad) { cache.append({keys, 2}, {bad, 2}); });
   each_entry(queries, [&](const auto& bad) { cache.attend({bad, 4}); });
-  expect_same(cache, filled<T>(4));
+  expect_same_cache(cache, filled<T>(4));
 }
 
 class KeyValueCacheFile : public ::testing::Test {
@@ -312,7 +308,7 @@ TYPED_TEST(KeyValueCacheOf, AppendsItsOwnRows) {
     const KeyValueCache<TypeParam> other = filled<TypeParam>(n);
     twice.append(twice.keys(), twice.values());
     streamed.append(other.keys(), other.values());
-    expect_same(twice, streamed);
+    expect_same_cache(twice, streamed);
     twice.append(twice.keys().tokens(1, 3), twice.values().tokens(n, 3));
     expect_same_rows(twice.keys().tokens(2 * n, 3), other.keys().tokens(1, 3));
     expect_same_rows(twice.values().tokens(2 * n, 3), other.values().tokens(0, 3));
@@ -378,4 +374,4 @@ TEST(KeyValueCache, Moves) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -10,16 +10,15 @@
 
 // What every cache asks of a query and of what it merges. The concepts: tests/concepts.
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
-using detail::require_attend;
-using testing::gaussian_rows;
-using testing::message_of;
+using lazygumbel::detail::require_attend;
 
 TEST(RequireAttend, GivesTheShapes) {
   const RowMatrix<float> queries = gaussian_rows<float>(3, 6 * 4, 1);
-  const detail::AttentionShape shape = require_attend<Eigen::half>({queries, 6}, 2, 4, 5, {});
+  const lazygumbel::detail::AttentionShape shape =
+      require_attend<Eigen::half>({queries, 6}, 2, 4, 5, {});
   EXPECT_EQ(shape.queries, 3u);
   EXPECT_EQ(shape.heads, 6u);
   EXPECT_EQ(shape.kv_heads, 2u);
@@ -61,7 +60,7 @@ TEST(RequireAttend, NamesWhatIsWrong) {
             "lazygumbel: sink_logits.size() = 2: must equal queries.heads() = 3");
 }
 
-struct Shape {
+struct CacheShape {
   std::size_t heads, d, dv;
   std::size_t kv_heads() const { return heads; }
   std::size_t key_dimension() const { return d; }
@@ -69,9 +68,9 @@ struct Shape {
 };
 
 TEST(RequireEqualShapes, NamesWhatDiffers) {
-  const auto says = [](const Shape& later) {
+  const auto says = [](const CacheShape& later) {
     return message_of<std::invalid_argument>([&] {
-      detail::require_equal_shapes(Shape{1, 2, 3}, later);
+      lazygumbel::detail::require_equal_shapes(CacheShape{1, 2, 3}, later);
     });
   };
   EXPECT_EQ(says({1, 2, 3}), "(nothing was thrown)");
@@ -81,4 +80,4 @@ TEST(RequireEqualShapes, NamesWhatDiffers) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

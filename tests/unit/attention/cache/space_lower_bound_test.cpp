@@ -8,10 +8,8 @@
 
 #include "message_of.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
-
-using testing::message_of;
 
 TEST(SpaceLowerBound, CountsEveryTokenInHighDimensions) {
   const SpaceBound bound = space_lower_bound(1'000'000, 64);
@@ -88,4 +86,4 @@ TEST(SpaceLowerBound, NamesWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -94,11 +95,10 @@ TEST_F(AttentionOptionsTest, Softcap) {
 }
 
 TEST_F(AttentionOptionsTest, SinkLogits) {
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  std::vector<float> sinks = {0.0F, 1.0F, -infinity};
+  std::vector<float> sinks = {0.0F, 1.0F, -float_infinity};
   EXPECT_EQ(message({.sink_logits = sinks}),
             "lazygumbel: sink_logits.size() = 3: must equal queries.heads() = 4");
-  sinks.push_back(infinity);
+  sinks.push_back(float_infinity);
   EXPECT_EQ(message({.sink_logits = sinks}),
             "lazygumbel: sink_logits[3] = inf: must be finite or -infinity");
   sinks[3] = std::numeric_limits<float>::quiet_NaN();

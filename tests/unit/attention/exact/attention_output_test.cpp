@@ -7,11 +7,10 @@
 #include <stdexcept>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// One query of one head.
 AttentionOutput row(float x, float y, double log_sum_exp, const AttentionRow& about = {}) {

@@ -7,16 +7,14 @@
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-
 template <class T>
-void expect_reference(const AttentionInputs<T>& inputs, const AttentionOptions& options,
-                      double tolerance = 3e-6) {
+void expect_exact_gradients(const AttentionInputs<T>& inputs, const AttentionOptions& options,
+                            double tolerance = 3e-6) {
   const AttentionGradients out = inputs.backward(options);
   const ReferenceGradients reference =
       reference_gradients(inputs.problem(options), inputs.gradients.template cast<double>());
@@ -67,34 +65,34 @@ TEST(ExactBackward, AnyShape) {
         Shape{130, 260, 80, 72, 4, 4}}) {
     SCOPED_TRACE(std::to_string(s.m) + " x " + std::to_string(s.n));
     const AttentionInputs<float> inputs(s.m, s.n, s.d, s.dv, s.heads, s.kv_heads);
-    expect_reference(inputs, {});
-    if (s.m <= s.n) expect_reference(inputs, {.mask = AttentionMask::causal()});
+    expect_exact_gradients(inputs, {});
+    if (s.m <= s.n) expect_exact_gradients(inputs, {.mask = AttentionMask::causal()});
   }
 }
 
 TEST(ExactBackward, PartsOfQueriesAndKeys) {  // 3 a side
   const AttentionInputs<float> inputs(1600, 1700, 8, 8);
-  expect_reference(inputs, {.mask = AttentionMask::causal(), .threads = 2});
-  expect_reference(AttentionInputs<float>(70, 1900, 4, 4, 24, 2), {.threads = 2});
+  expect_exact_gradients(inputs, {.mask = AttentionMask::causal(), .threads = 2});
+  expect_exact_gradients(AttentionInputs<float>(70, 1900, 4, 4, 24, 2), {.threads = 2});
 }
 
 TEST(ExactBackward, PrefixMask) {
   const AttentionInputs<float> inputs(60, 300, 12, 10, 2, 1);
   std::vector<std::size_t> lengths;
   for (std::size_t i = 0; i < 60; ++i) lengths.push_back(i % 7 == 0 ? 0 : (i * 97) % 301);
-  expect_reference(inputs, {.mask = AttentionMask::prefix(lengths)});
+  expect_exact_gradients(inputs, {.mask = AttentionMask::prefix(lengths)});
 }
 
 TEST(ExactBackward, ScaleSoftcapAndSinks) {
   const AttentionInputs<float> inputs(50, 120, 24, 16, 4, 2);
-  const std::vector<float> sinks{2.0F, -infinity, 5.0F, -3.0F};
-  expect_reference(inputs, {.scale = -0.3});
-  expect_reference(inputs, {.scale = 1.0});
-  expect_reference(inputs, {.softcap = 0.7}, 1e-5);
-  expect_reference(inputs, {.scale = 1.0, .softcap = 20.0}, 1e-5);
-  expect_reference(inputs, {.sink_logits = sinks});
-  expect_reference(inputs, {.softcap = 2.0, .sink_logits = sinks, .mask = AttentionMask::causal()},
-                   1e-5);
+  const std::vector<float> sinks{2.0F, -float_infinity, 5.0F, -3.0F};
+  expect_exact_gradients(inputs, {.scale = -0.3});
+  expect_exact_gradients(inputs, {.scale = 1.0});
+  expect_exact_gradients(inputs, {.softcap = 0.7}, 1e-5);
+  expect_exact_gradients(inputs, {.scale = 1.0, .softcap = 20.0}, 1e-5);
+  expect_exact_gradients(inputs, {.sink_logits = sinks});
+  expect_exact_gradients(
+      inputs, {.softcap = 2.0, .sink_logits = sinks, .mask = AttentionMask::causal()}, 1e-5);
   const AttentionGradients flat = inputs.backward({.scale = 0.0});
   EXPECT_EQ(flat.queries.norm(), 0.0F);
   EXPECT_EQ(flat.keys.norm(), 0.0F);
@@ -102,9 +100,10 @@ TEST(ExactBackward, ScaleSoftcapAndSinks) {
 }
 
 TEST(ExactBackward, StoredAsHalfAndBfloat16) {
-  expect_reference(AttentionInputs<Eigen::half>(70, 300, 40, 20, 4, 2),
-                   {.mask = AttentionMask::causal()});
-  expect_reference(AttentionInputs<Eigen::bfloat16>(70, 300, 40, 20, 4, 2), {.softcap = 3.0}, 1e-5);
+  expect_exact_gradients(AttentionInputs<Eigen::half>(70, 300, 40, 20, 4, 2),
+                         {.mask = AttentionMask::causal()});
+  expect_exact_gradients(AttentionInputs<Eigen::bfloat16>(70, 300, 40, 20, 4, 2), {.softcap = 3.0},
+                         1e-5);
 }
 
 TEST(ExactBackward, EveryInstructionSet) {
@@ -112,9 +111,9 @@ TEST(ExactBackward, EveryInstructionSet) {
   for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni}) {
     if (!is_supported(simd)) continue;
     SCOPED_TRACE(name_of(simd));
-    expect_reference(inputs, {.mask = AttentionMask::causal(), .simd = simd});
-    expect_reference(inputs, {.softcap = 2.0, .simd = simd}, 1e-5);
-    expect_reference(AttentionInputs<Eigen::half>(30, 40, 9, 11), {.simd = simd});
+    expect_exact_gradients(inputs, {.mask = AttentionMask::causal(), .simd = simd});
+    expect_exact_gradients(inputs, {.softcap = 2.0, .simd = simd}, 1e-5);
+    expect_exact_gradients(AttentionInputs<Eigen::half>(30, 40, 9, 11), {.simd = simd});
   }
 }
 
@@ -141,8 +140,8 @@ TEST(ExactBackward, StridesOneMatrixAndReusedMemory) {
   // Head after head, and rows wider than they need to be.
   const auto head_first = [](const RowMatrix<float>& rows, std::size_t of) {
     const auto width = rows.cols() / static_cast<Eigen::Index>(of);
-    RowMatrix<float> out =
-        RowMatrix<float>::Constant(rows.rows() * static_cast<Eigen::Index>(of), width + 3, nan);
+    RowMatrix<float> out = RowMatrix<float>::Constant(rows.rows() * static_cast<Eigen::Index>(of),
+                                                      width + 3, float_nan);
     for (Eigen::Index h = 0; h < static_cast<Eigen::Index>(of); ++h)
       out.block(h * rows.rows(), 0, rows.rows(), width) = rows.middleCols(h * width, width);
     return out;
@@ -158,8 +157,8 @@ TEST(ExactBackward, StridesOneMatrixAndReusedMemory) {
   const HeadsView<float> qs = view(q, m, heads), gs = view(g, m, heads), ks = view(k, n, kv_heads),
                          vs = view(v, n, kv_heads);
   AttentionGradients out;
-  out.queries.setConstant(3, 3, nan);
-  out.keys.setConstant(40, 99, nan);
+  out.queries.setConstant(3, 3, float_nan);
+  out.keys.setConstant(40, 99, float_nan);
   out.sink_logits.setConstant(5, 1.0);
   out.errors.keys = 0.5;
   const AttentionOutput forward = exact_attention(qs, ks, vs);
@@ -216,7 +215,7 @@ TEST(ExactBackward, LongSums) {  // flat attention, gradients and values with a 
   AttentionInputs<float> inputs(1800, 1800, 4, 4);
   inputs.values.array() += 1.0F;
   inputs.gradients.array() += 1.0F;
-  expect_reference(inputs, {.scale = 0.1}, 1e-5);
+  expect_exact_gradients(inputs, {.scale = 0.1}, 1e-5);
 }
 
 TEST(ExactBackward, PartsOfTheKeysFromMergedOutputs) {
@@ -282,20 +281,20 @@ TEST(ExactBackward, RefusesWhatIsNotFinite) {
     });
   };
   AttentionInputs<float> bad = good;
-  bad.queries(3, 5) = nan;
+  bad.queries(3, 5) = float_nan;
   EXPECT_EQ(message(bad, forward), "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
   bad = good;
-  bad.keys(19, 2) = infinity;
+  bad.keys(19, 2) = float_infinity;
   EXPECT_EQ(message(bad, forward), "lazygumbel: keys(token 19, head 0, 2) = inf: must be finite");
   bad = good;
-  bad.values(0, 0) = -infinity;
+  bad.values(0, 0) = -float_infinity;
   EXPECT_EQ(message(bad, forward), "lazygumbel: values(token 0, head 0, 0) = -inf: must be finite");
   bad = good;
-  bad.gradients(11, 11) = nan;
+  bad.gradients(11, 11) = float_nan;
   EXPECT_EQ(message(bad, forward),
             "lazygumbel: output_gradients(token 11, head 1, 5) = nan: must be finite");
   AttentionOutput wrong = forward;
-  wrong.values(1, 7) = nan;
+  wrong.values(1, 7) = float_nan;
   EXPECT_EQ(message(good, wrong),
             "lazygumbel: forward.values(token 1, head 1, 1) = nan: must be finite");
   wrong = forward;

@@ -11,12 +11,10 @@
 
 #include "attention_checks.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(LargestDifference, CountsNaNAndInfinities) {
   constexpr double infinite = std::numeric_limits<double>::infinity();
@@ -95,7 +93,7 @@ TEST(ExactAttention, AnyRatioOfHeads) {
 }
 
 TEST(ExactAttention, MasksSinksCapsAndScalesTogether) {
-  const std::vector<float> sinks = {0.5F, -infinity, 3.0F, -80.0F, 200.0F, 0.0F};
+  const std::vector<float> sinks = {0.5F, -float_infinity, 3.0F, -80.0F, 200.0F, 0.0F};
   std::uint64_t seed = 50;
   for (const std::size_t m : {1, 2, 45}) {
     const AttentionSizes sizes{
@@ -120,7 +118,7 @@ TEST(ExactAttention, MasksSinksCapsAndScalesTogether) {
 }
 
 TEST(ExactAttention, QueriesThatSeeNothing) {
-  const std::vector<float> sinks = {1.5F, -infinity};
+  const std::vector<float> sinks = {1.5F, -float_infinity};
   for (const std::size_t m : {2, 20}) {
     const AttentionSizes sizes{
         .queries = m, .keys = 40, .heads = 2, .kv_heads = 1, .d = 5, .dv = 3};
@@ -185,7 +183,7 @@ TEST(ExactAttention, ReadsViewsOfEveryLayout) {
         exact_attention(problem.q(), problem.k(), problem.v(), options);
     const auto copy = [](const HeadsView<float>& from, std::vector<float>& to, std::ptrdiff_t start,
                          std::ptrdiff_t token_stride, std::ptrdiff_t head_stride) {
-      to.assign(60000, nan);
+      to.assign(60000, float_nan);
       for (std::size_t i = 0; i < from.tokens(); ++i)
         for (std::size_t h = 0; h < from.heads(); ++h)
           std::copy_n(from.row(i, h), from.dimension(),
@@ -212,7 +210,7 @@ TEST(ExactAttention, ReadsViewsOfEveryLayout) {
 }
 
 TEST(ExactAttention, ReadsBlocksOfLargerMatrices) {
-  RowMatrix<Eigen::half> rows = RowMatrix<Eigen::half>::Constant(90, 100, Eigen::half(nan));
+  RowMatrix<Eigen::half> rows = RowMatrix<Eigen::half>::Constant(90, 100, Eigen::half(float_nan));
   const AttentionSizes sizes{
       .queries = 12, .keys = 60, .heads = 2, .kv_heads = 2, .d = 17, .dv = 8};
   const HeadsProblem problem = gaussian_problem(sizes, 1.0, 13);
@@ -314,7 +312,7 @@ void expect_named(std::size_t m) {
   RowMatrix<T> k = stored_as<T>(problem.keys), v = stored_as<T>(problem.values);
   for (const Simd simd : supported_simds())
     for (const double softcap : {0.0, 5.0})
-      for (const float bad : {nan, infinity, -infinity}) {
+      for (const float bad : {float_nan, float_infinity, -float_infinity}) {
         const AttentionOptions options{
             .softcap = softcap, .mask = AttentionMask::causal(), .simd = simd};
         const auto message = [&](auto& matrix, Eigen::Index row, Eigen::Index column) {
@@ -354,8 +352,8 @@ TEST(ExactAttention, NamesWhatIsNotFinite) {
 TEST(ExactAttention, NamesTheFirstOnAllThreads) {
   for (const std::size_t m : {1, 900}) {
     HeadsProblem problem = gaussian_problem({.queries = m, .keys = 9000, .d = 3, .dv = 2}, 1.0, 3);
-    problem.values.bottomRows(6000).setConstant(nan);
-    problem.keys.bottomRows(4000).setConstant(infinity);
+    problem.values.bottomRows(6000).setConstant(float_nan);
+    problem.keys.bottomRows(4000).setConstant(float_infinity);
     for (const std::size_t threads : {2, 5})
       EXPECT_EQ(message_of<std::invalid_argument>([&] {
                   exact_attention(problem.q(), problem.k(), problem.v(), {.threads = threads});
@@ -424,8 +422,8 @@ TEST(ExactAttention, RowsThatNoQuerySeesAreNotRead) {
       const AttentionOutput before =
           exact_attention(problem.q(), problem.k(), problem.v(), options);
       HeadsProblem changed = problem;
-      changed.keys.bottomRows(23).setConstant(nan);
-      changed.values.bottomRows(23).setConstant(infinity);
+      changed.keys.bottomRows(23).setConstant(float_nan);
+      changed.values.bottomRows(23).setConstant(float_infinity);
       expect_same(exact_attention(changed.q(), changed.k(), changed.v(), options), before,
                   "unseen");
     }
@@ -443,7 +441,7 @@ TEST(ExactAttention, RefusesWhatDoesNotFit) {
 }
 
 TEST(ExactAttention, MergesShards) {
-  const std::vector<float> sinks = {0.5F, 4.0F, -infinity, 1.0F};
+  const std::vector<float> sinks = {0.5F, 4.0F, -float_infinity, 1.0F};
   for (const std::size_t m : {2, 30}) {
     const AttentionSizes sizes{
         .queries = m, .keys = 333, .heads = 4, .kv_heads = 2, .d = 10, .dv = 11};

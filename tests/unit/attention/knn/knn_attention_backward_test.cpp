@@ -6,12 +6,11 @@
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "plan_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 KnnAttentionOptions small_options(const AttentionOptions& attention) {
   KnnAttentionOptions options;
@@ -56,8 +55,8 @@ Sampled(const AttentionInputs<T>&, const KnnAttentionOptions&) -> Sampled<T>;
 template <class T>
 Sampled(const AttentionInputs<T>&, const KnnAttentionOptions&, std::uint64_t) -> Sampled<T>;
 
-void expect_equal(const AttentionGradients& out, const ReferenceGradients& reference,
-                  double tolerance) {
+void expect_gradients(const AttentionGradients& out, const ReferenceGradients& reference,
+                      double tolerance) {
   EXPECT_LT(relative_error(out.queries, reference.queries), tolerance);
   EXPECT_LT(relative_error(out.keys, reference.keys), tolerance);
   EXPECT_LT(relative_error(out.values, reference.values), tolerance);
@@ -130,14 +129,14 @@ TEST(KnnAttentionBackward, ReferenceIsTheDerivativeOfTheSampledForward) {
 }
 
 template <class T>
-void expect_reference(const AttentionInputs<T>& inputs, const KnnAttentionOptions& options,
-                      double tolerance = 1e-5) {
+void expect_planned_gradients(const AttentionInputs<T>& inputs, const KnnAttentionOptions& options,
+                              double tolerance = 1e-5) {
   const Sampled<T> sampled(inputs, options);
   const AttentionProblem p = sampled.problem();
   const PlannedKeys plan = sampled.plan();
   ASSERT_GT(plan.drawn(), 1000U);
   const RowMatrix<double> g = inputs.gradients.template cast<double>();
-  expect_equal(sampled.backward(), planned_gradients(p, plan, g), tolerance);
+  expect_gradients(sampled.backward(), planned_gradients(p, plan, g), tolerance);
   // The unbiased form but for its control variate, of which the mean is 0.
   const AttentionOutput exact = sampled.exact();
   const GivenForward given = given_by(exact, g, inputs.heads);
@@ -154,22 +153,23 @@ void expect_reference(const AttentionInputs<T>& inputs, const KnnAttentionOption
 TEST(KnnAttentionBackward, GradientsOfTheSampledForward) {
   const std::vector<float> sinks{2.0F, -1.0F, 4.0F};
   const AttentionInputs<float> inputs(300, 320, 12, 9, 3, 1);
-  expect_reference(inputs, small_options({}));
-  expect_reference(inputs, small_options({.mask = AttentionMask::causal()}));
-  expect_reference(inputs, small_options({.scale = 0.5, .softcap = 2.0}));
-  expect_reference(inputs, small_options({.sink_logits = sinks, .mask = AttentionMask::causal()}));
-  expect_reference(inputs, small_options({.softcap = 3.0, .sink_logits = sinks}));
-  expect_reference(AttentionInputs<float>(200, 700, 33, 17, 4, 2), small_options({}));
+  expect_planned_gradients(inputs, small_options({}));
+  expect_planned_gradients(inputs, small_options({.mask = AttentionMask::causal()}));
+  expect_planned_gradients(inputs, small_options({.scale = 0.5, .softcap = 2.0}));
+  expect_planned_gradients(inputs,
+                           small_options({.sink_logits = sinks, .mask = AttentionMask::causal()}));
+  expect_planned_gradients(inputs, small_options({.softcap = 3.0, .sink_logits = sinks}));
+  expect_planned_gradients(AttentionInputs<float>(200, 700, 33, 17, 4, 2), small_options({}));
   std::vector<std::size_t> lengths;
   for (std::size_t i = 0; i < 300; ++i) lengths.push_back(i % 7 == 0 ? 0 : (i * 97) % 321);
-  expect_reference(inputs, small_options({.mask = AttentionMask::prefix(lengths)}));
+  expect_planned_gradients(inputs, small_options({.mask = AttentionMask::prefix(lengths)}));
 }
 
 TEST(KnnAttentionBackward, StoredAsHalfAndBfloat16) {
-  expect_reference(AttentionInputs<Eigen::half>(300, 300, 16, 16, 3, 1),
-                   small_options({.mask = AttentionMask::causal()}));
-  expect_reference(AttentionInputs<Eigen::bfloat16>(100, 300, 7, 5, 4, 2),
-                   small_options({.softcap = 3.0}));
+  expect_planned_gradients(AttentionInputs<Eigen::half>(300, 300, 16, 16, 3, 1),
+                           small_options({.mask = AttentionMask::causal()}));
+  expect_planned_gradients(AttentionInputs<Eigen::bfloat16>(100, 300, 7, 5, 4, 2),
+                           small_options({.softcap = 3.0}));
 }
 
 TEST(KnnAttentionBackward, EveryInstructionSet) {
@@ -177,8 +177,8 @@ TEST(KnnAttentionBackward, EveryInstructionSet) {
   for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni}) {
     if (!is_supported(simd)) continue;
     SCOPED_TRACE(name_of(simd));
-    expect_reference(inputs, small_options({.simd = simd}));
-    expect_reference(inputs, small_options({.softcap = 2.0, .simd = simd}));
+    expect_planned_gradients(inputs, small_options({.simd = simd}));
+    expect_planned_gradients(inputs, small_options({.softcap = 2.0, .simd = simd}));
   }
 }
 
@@ -192,7 +192,7 @@ TEST(KnnAttentionBackward, TailsThatGrew) {  // two sampled blocks for some rows
   for (const AttentionRow& row : sampled.tape.output.rows)
     grown += row.path == AttentionPath::sampled && row.samples > options.tail_samples;
   EXPECT_GT(grown, 20U);
-  expect_equal(
+  expect_gradients(
       sampled.backward(),
       planned_gradients(sampled.problem(), sampled.plan(), inputs.gradients.cast<double>()), 1e-5);
 }
@@ -269,11 +269,11 @@ TEST(KnnAttentionBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(message(queries, sampled.tape),
             "lazygumbel: tape.order.size() = 150: must equal queries.tokens() = 149");
   AttentionInputs<float> bad = inputs;
-  bad.gradients(3, 7) = nan;
+  bad.gradients(3, 7) = float_nan;
   EXPECT_EQ(message(bad, sampled.tape),
             "lazygumbel: output_gradients(token 3, head 1, 1) = nan: must be finite");
   bad = inputs;
-  bad.keys(19, 2) = nan;
+  bad.keys(19, 2) = float_nan;
   EXPECT_EQ(message(bad, sampled.tape),
             "lazygumbel: keys(token 19, head 0, 2) = nan: must be finite");
   bad = inputs;

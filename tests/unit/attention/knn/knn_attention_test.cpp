@@ -14,15 +14,13 @@
 
 #include "attention_checks.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 // KnnAttention::forward: that it is exact where it says so, and what no draw may change. The laws
 // of its draws are in tests/statistical/attention/knn/attention_prefill_test.cpp.
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 /// Samples from 200 visible keys on.
 KnnAttentionOptions early(const AttentionMask& mask = AttentionMask::causal()) {
@@ -63,7 +61,7 @@ AttentionSizes sizes_of(std::size_t m, std::size_t n, std::size_t heads = 1,
   return {.queries = m, .keys = n, .heads = heads, .kv_heads = kv_heads, .d = 20, .dv = 12};
 }
 
-std::size_t rows_of(const AttentionOutput& out, AttentionPath path) {
+std::size_t rows_by(const AttentionOutput& out, AttentionPath path) {
   return static_cast<std::size_t>(std::count_if(
       out.rows.begin(), out.rows.end(), [&](const AttentionRow& row) { return row.path == path; }));
 }
@@ -168,13 +166,13 @@ TEST(KnnAttention, NamesWhatIsNotFinite) {
     return message_of<std::invalid_argument>([&] { forward(problem, {}); });
   };
   HeadsProblem bad = good;
-  bad.queries(2, 21) = nan;
+  bad.queries(2, 21) = float_nan;
   EXPECT_EQ(message(bad), "lazygumbel: queries(token 2, head 1, 1) = nan: must be finite");
   bad = good;
-  bad.keys(8, 3) = infinity;
+  bad.keys(8, 3) = float_infinity;
   EXPECT_EQ(message(bad), "lazygumbel: keys(token 8, head 0, 3) = inf: must be finite");
   bad = good;
-  bad.values(0, 12) = -infinity;
+  bad.values(0, 12) = -float_infinity;
   EXPECT_EQ(message(bad), "lazygumbel: values(token 0, head 1, 0) = -inf: must be finite");
 }
 
@@ -191,8 +189,8 @@ TEST(KnnAttention, RefusesScoresThatOverflow) {
 
 TEST(KnnAttention, RowsThatNoQuerySeesAreNotRead) {
   HeadsProblem problem = gaussian_problem(sizes_of(2, 300), 1.0, 1);
-  problem.keys.bottomRows(10).setConstant(nan);
-  problem.values.bottomRows(10).setConstant(nan);
+  problem.keys.bottomRows(10).setConstant(float_nan);
+  problem.values.bottomRows(10).setConstant(float_nan);
   const std::vector<std::size_t> lengths = {290, 250};
   EXPECT_TRUE(forward(problem, early(AttentionMask::prefix(lengths))).values.allFinite());
 }
@@ -285,7 +283,7 @@ TEST(KnnAttention, MasksHeadsCapsAndSinks) {
         const ReferenceAttention reference =
             reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
         EXPECT_LT(check_rows(out, reference, options.attention, n, what), 2.0) << what;
-        EXPECT_TRUE(variant < 6 || rows_of(out, AttentionPath::sampled) > 0) << what;
+        EXPECT_TRUE(variant < 6 || rows_by(out, AttentionPath::sampled) > 0) << what;
       }
     }
 }
@@ -324,7 +322,7 @@ TEST(KnnAttention, StridedViews) {
   // Head after head, rows with gaps between them.
   const auto scattered = [](const HeadsView<float>& view, std::vector<float>& store) {
     const std::size_t row = view.dimension() + 5, head = row * view.tokens() + 11;
-    store.assign(head * view.heads(), nan);
+    store.assign(head * view.heads(), float_nan);
     for (std::size_t i = 0; i < view.tokens(); ++i)
       for (std::size_t h = 0; h < view.heads(); ++h)
         std::copy_n(view.row(i, h), view.dimension(), store.data() + h * head + i * row);
@@ -343,7 +341,7 @@ TEST(KnnAttention, TheSameForAnyNumberOfThreads) {
   const HeadsProblem problem = clustered_problem(sizes_of(1500, 1500, 6, 2), 5, 16);
   for (KnnAttentionOptions options : {early(), fixed()}) {
     const AttentionOutput one = forward(problem, options);
-    EXPECT_GT(rows_of(one, AttentionPath::sampled), 0u);
+    EXPECT_GT(rows_by(one, AttentionPath::sampled), 0u);
     for (const std::size_t threads : {2, 5, 0}) {
       options.attention.threads = threads;
       expect_identical(one, forward(problem, options), std::to_string(threads) + " threads");
@@ -415,7 +413,7 @@ TEST(KnnAttention, MoreCertainKeysThanThereAreIsExact) {
     const ReferenceAttention reference =
         reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
     check_rows(out, reference, options.attention, 500, what);
-    EXPECT_EQ(rows_of(out, AttentionPath::exact), out.rows.size()) << what;
+    EXPECT_EQ(rows_by(out, AttentionPath::exact), out.rows.size()) << what;
   };
   for (const std::size_t many : {std::size_t{500}, std::size_t{600}, all / 4 + 1, all - 1, all}) {
     for (KnnAttentionOptions options : {early(), fixed()}) {
@@ -459,12 +457,12 @@ TEST(KnnAttention, TheTopAlonePromisesNothing) {
     options.sample_tail = false;
     options.top_k = 60;
     const AttentionOutput out = forward(problem, options);
-    EXPECT_EQ(rows_of(out, AttentionPath::top_only), out.rows.size());
+    EXPECT_EQ(rows_by(out, AttentionPath::top_only), out.rows.size());
     const ReferenceAttention reference =
         reference_attention(problem.q(), problem.k(), problem.v(), options.attention);
     for (std::size_t i = 0; i < out.rows.size(); ++i) {
       EXPECT_EQ(out.rows[i].samples, 0u);
-      EXPECT_EQ(out.rows[i].error, infinity);
+      EXPECT_EQ(out.rows[i].error, float_infinity);
       EXPECT_EQ(out.rows[i].target_met, !options.accuracy.has_value());
       const auto row = static_cast<Eigen::Index>(i);
       EXPECT_LT(out.log_sum_exp(row, 0), reference.log_sum_exp(row, 0) + 1e-5);  // a part of Z
@@ -538,7 +536,7 @@ TEST(KnnAttention, ErrorsOfValuesFarFromOne) {
   KnnAttentionOptions options = early();
   options.accuracy = Accuracy(0.01, 0.1, ErrorScale::absolute);
   const AttentionOutput out = forward(shifted, options);
-  EXPECT_EQ(rows_of(out, AttentionPath::exact), out.rows.size());
+  EXPECT_EQ(rows_by(out, AttentionPath::exact), out.rows.size());
 }
 
 TEST(KnnAttention, ShardsMerge) {
@@ -549,7 +547,7 @@ TEST(KnnAttention, ShardsMerge) {
                                     problem.v().tokens(0, 600)),
                         b = exact_attention(problem.q(), problem.k().tokens(600, 400),
                                             problem.v().tokens(600, 400), {});
-  EXPECT_EQ(rows_of(a, AttentionPath::sampled), a.rows.size());
+  EXPECT_EQ(rows_by(a, AttentionPath::sampled), a.rows.size());
   const AttentionOutput both = merge(a, b);
   const ReferenceAttention reference =
       reference_attention(problem.q(), problem.k(), problem.v(), options.attention);

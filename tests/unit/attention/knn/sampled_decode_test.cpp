@@ -7,15 +7,14 @@
 
 #include "decode_problems.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
-using detail::SampledDecoder;
-using testing::gaussian_rows;
-using testing::message_of;
+using lazygumbel::detail::SampledDecoder;
 
-constexpr std::size_t d = 32, dv = 24;
+constexpr std::size_t key_dimension = 32, value_dimension = 24;
 
 /// Keys, values and one token's queries of several heads, scaled so that logits have deviation 2.
 template <class T>
@@ -23,19 +22,19 @@ struct Step {
   Step(std::size_t n, std::size_t of_queries, std::size_t of_keys, std::uint64_t seed = 1)
       : heads(of_queries),
         kv_heads(of_keys),
-        keys(gaussian_rows<float>(n, d * of_keys, seed).template cast<T>()),
-        values((gaussian_rows<float>(n, dv * of_keys, seed + 1).array() + 1.0F)
+        keys(gaussian_rows<float>(n, key_dimension * of_keys, seed).template cast<T>()),
+        values((gaussian_rows<float>(n, value_dimension * of_keys, seed + 1).array() + 1.0F)
                    .matrix()
                    .template cast<T>()),
-        queries(gaussian_rows<float>(1, d * of_queries, seed + 2)),
-        cache(of_keys, d, dv) {
-    options.attention.scale = 2.0 / std::sqrt(static_cast<double>(d));
+        queries(gaussian_rows<float>(1, key_dimension * of_queries, seed + 2)),
+        cache(of_keys, key_dimension, value_dimension) {
+    options.attention.scale = 2.0 / std::sqrt(static_cast<double>(key_dimension));
     options.minimum_keys = 0;
     options.accuracy = Accuracy(0.1, 0.05);
     cache.append({keys, kv_heads}, {values, kv_heads});
   }
   AttentionOutput decode(std::uint64_t seed = 3) {
-    SampledDecoder<T> decoder(options, heads, kv_heads, d, dv);
+    SampledDecoder<T> decoder(options, heads, kv_heads, key_dimension, value_dimension);
     PhiloxEngine engine(seed);
     AttentionOutput out;
     decoder.decode(cache, {queries, heads}, engine, out);
@@ -56,7 +55,7 @@ struct Step {
 double error(const AttentionOutput& a, const AttentionOutput& exact) {
   double largest = 0.0;
   for (Eigen::Index h = 0; h < exact.log_sum_exp.cols(); ++h) {
-    const auto width = static_cast<Eigen::Index>(dv);
+    const auto width = static_cast<Eigen::Index>(value_dimension);
     const auto truth = exact.values.row(0).segment(h * width, width);
     largest = std::max(
         largest, static_cast<double>((a.values.row(0).segment(h * width, width) - truth).norm() /
@@ -66,7 +65,7 @@ double error(const AttentionOutput& a, const AttentionOutput& exact) {
   return largest;
 }
 
-void expect_equal(const AttentionOutput& a, const AttentionOutput& b) {
+void expect_equal_output(const AttentionOutput& a, const AttentionOutput& b) {
   EXPECT_EQ(a.values, b.values);
   EXPECT_EQ(a.log_sum_exp, b.log_sum_exp);
   for (std::size_t h = 0; h < a.rows.size(); ++h) {
@@ -77,8 +76,7 @@ void expect_equal(const AttentionOutput& a, const AttentionOutput& b) {
 
 template <class T>
 class SampledDecoderOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(SampledDecoderOf, Scalars);
+TYPED_TEST_SUITE(SampledDecoderOf, CacheScalars);
 
 TYPED_TEST(SampledDecoderOf, IsNearExactAttentionForEveryGrouping) {
   for (const std::size_t group : {1, 3, 8})
@@ -101,8 +99,8 @@ TYPED_TEST(SampledDecoderOf, IsNearExactAttentionForEveryGrouping) {
 
 TYPED_TEST(SampledDecoderOf, EqualsItselfHoweverTokensCame) {
   Step<TypeParam> step(1000, 2, 1);
-  SampledDecoder<TypeParam> decoder(step.options, 2, 1, d, dv);
-  KeyValueCache<TypeParam> cache(1, d, dv);
+  SampledDecoder<TypeParam> decoder(step.options, 2, 1, key_dimension, value_dimension);
+  KeyValueCache<TypeParam> cache(1, key_dimension, value_dimension);
   for (Eigen::Index i = 0; i < 1000; ++i) {
     cache.append(step.keys.row(i), step.values.row(i));
     if (i % 3 != 0) decoder.append(cache);
@@ -110,16 +108,16 @@ TYPED_TEST(SampledDecoderOf, EqualsItselfHoweverTokensCame) {
   PhiloxEngine engine(3);
   AttentionOutput out;
   decoder.decode(cache, {step.queries, 2}, engine, out);
-  expect_equal(out, step.decode());
+  expect_equal_output(out, step.decode());
 }
 
 TEST(SampledDecoder, DoesNotDependOnThreads) {
   Step<float> step(6000, 6, 3);
   const AttentionOutput one = step.decode();
   step.options.attention.threads = 2;
-  expect_equal(one, step.decode());
+  expect_equal_output(one, step.decode());
   step.options.attention.threads = 5;
-  expect_equal(one, step.decode());
+  expect_equal_output(one, step.decode());
 }
 
 TEST(SampledDecoder, RunsWithEveryInstructionSet) {
@@ -161,18 +159,18 @@ TEST(SampledDecoder, IsExactWhereFewKeysAreVisible) {
   for (const std::size_t n : {0, 1, 2, 60, 100, 131, 383}) {
     Step<float> step(n, 2, 1);
     const AttentionOutput out = step.decode(), exact = step.exact();
-    expect_equal(out, exact);
+    expect_equal_output(out, exact);
     EXPECT_EQ(out.rows[0].path, AttentionPath::exact);
   }
   Step<float> step(3000, 2, 1);
   step.options.minimum_keys = 4096;
-  expect_equal(step.decode(), step.exact());
+  expect_equal_output(step.decode(), step.exact());
   step.options.minimum_keys = 0;
   step.options.window = 5000;
-  expect_equal(step.decode(), step.exact());
+  expect_equal_output(step.decode(), step.exact());
   step.options.window = 64;
   step.options.sinks = 5000;
-  expect_equal(step.decode(), step.exact());
+  expect_equal_output(step.decode(), step.exact());
 }
 
 TEST(SampledDecoder, IsExactWhenAllKeysAreCertain) {
@@ -195,7 +193,7 @@ TEST(SampledDecoder, WorksWithoutWindowAndSinks) {
 
 TEST(SampledDecoder, TakesAtMostTopK) {
   Step<float> step(20000, 1, 1);
-  step.options.attention.scale = 4.0 / std::sqrt(static_cast<double>(d));
+  step.options.attention.scale = 4.0 / std::sqrt(static_cast<double>(key_dimension));
   step.options.accuracy = std::nullopt;
   step.options.window = step.options.sinks = 0;
   const std::size_t window = 20000 % 64;
@@ -213,11 +211,11 @@ TEST(SampledDecoder, TakesAtMostTopK) {
 TEST(SampledDecoder, GivesUpWhereDrawsDoNotPay) {
   Step<float> step(6000, 2, 2);
   step.values.array() -= 1.0F;
-  step.cache = KeyValueCache<float>(2, d, dv);
+  step.cache = KeyValueCache<float>(2, key_dimension, value_dimension);
   step.cache.append({step.keys, 2}, {step.values, 2});
   step.options.attention.scale = 0.1;
   step.options.accuracy = Accuracy(0.01, 0.1);
-  SampledDecoder<float> decoder(step.options, 2, 2, d, dv);
+  SampledDecoder<float> decoder(step.options, 2, 2, key_dimension, value_dimension);
   PhiloxEngine engine(3);
   AttentionOutput out;
   for (int i = 0; i < 20; ++i) {
@@ -228,7 +226,7 @@ TEST(SampledDecoder, GivesUpWhereDrawsDoNotPay) {
 }
 
 TEST(SampledDecoder, WaitsLongerEachTime) {
-  detail::Patience patience;
+  lazygumbel::detail::Patience patience;
   EXPECT_FALSE(patience.waits());
   for (const int wait : {8, 16, 32, 64, 128, 128}) {
     patience.failed();
@@ -245,7 +243,7 @@ TEST(SampledDecoder, WaitsLongerEachTime) {
 TEST(SampledDecoder, KeepsConstantValues) {
   Step<float> step(5000, 1, 1);
   step.values.setConstant(3.5F);
-  step.cache = KeyValueCache<float>(1, d, dv);
+  step.cache = KeyValueCache<float>(1, key_dimension, value_dimension);
   step.cache.append(step.keys, step.values);
   const AttentionOutput out = step.decode();
   for (Eigen::Index c = 0; c < out.values.cols(); ++c) EXPECT_NEAR(out.values(0, c), 3.5F, 1e-5F);
@@ -255,19 +253,21 @@ TEST(SampledDecoder, KeepsConstantValues) {
 TEST(SampledDecoder, NamesWhatIsWrong) {
   using Error = std::invalid_argument;
   KnnAttentionOptions options;
-  EXPECT_EQ(message_of<Error>([&] { SampledDecoder<float>(options, 3, 2, d, dv); }),
+  EXPECT_EQ(message_of<Error>(
+                [&] { SampledDecoder<float>(options, 3, 2, key_dimension, value_dimension); }),
             "lazygumbel: heads = 3: must be a multiple of kv_heads = 2");
   options.bits = 5;
-  EXPECT_EQ(message_of<Error>([&] { SampledDecoder<float>(options, 2, 2, d, dv); }),
+  EXPECT_EQ(message_of<Error>(
+                [&] { SampledDecoder<float>(options, 2, 2, key_dimension, value_dimension); }),
             "lazygumbel: bits = 5: must be 4 or 8");
   for (const std::size_t n : {10, 2000}) {  // exact and sampled
     Step<float> step(n, 2, 1);
-    step.queries(0, d + 3) = std::numeric_limits<float>::quiet_NaN();
+    step.queries(0, key_dimension + 3) = std::numeric_limits<float>::quiet_NaN();
     EXPECT_EQ(message_of<Error>([&] { step.decode(); }),
               "lazygumbel: queries(token 0, head 1, 3) = nan: must be finite");
   }
   Step<float> step(100, 2, 1);
-  step.queries = gaussian_rows<float>(2, 2 * d, 1);
+  step.queries = gaussian_rows<float>(2, 2 * key_dimension, 1);
   EXPECT_EQ(message_of<Error>([&] { step.decode(); }),
             "lazygumbel: queries.tokens() = 2: must be 1");
 }
@@ -278,10 +278,10 @@ TYPED_TEST(SampledDecoderOf, IsNearExactAttentionByLists) {
   Step<TypeParam> step(9000, 4, 2);
   step.options.index = KeyIndex::lists;
   step.options.accuracy = std::nullopt;
-  step.options.attention.scale = 1.0 / std::sqrt(static_cast<double>(d));
+  step.options.attention.scale = 1.0 / std::sqrt(static_cast<double>(key_dimension));
   step.options.minimum_keys = 1000;
-  SampledDecoder<TypeParam> decoder(step.options, 4, 2, d, dv);
-  KeyValueCache<TypeParam> cache(2, d, dv);
+  SampledDecoder<TypeParam> decoder(step.options, 4, 2, key_dimension, value_dimension);
+  KeyValueCache<TypeParam> cache(2, key_dimension, value_dimension);
   PhiloxEngine engine(3);
   AttentionOutput out;
   std::size_t sampled = 0;
@@ -296,7 +296,7 @@ TYPED_TEST(SampledDecoderOf, IsNearExactAttentionByLists) {
     EXPECT_TRUE(at + 90 >= 1000 || decoder.size_in_bytes() == 0) << at;
   }
   EXPECT_GT(sampled, 40u);
-  EXPECT_GT(decoder.size_in_bytes(), 9000 * d * 2 * sizeof(float) / 2);
+  EXPECT_GT(decoder.size_in_bytes(), 9000 * key_dimension * 2 * sizeof(float) / 2);
 }
 
 TEST(SampledDecoder, TakesCapSinksAndThreadsByLists) {
@@ -304,7 +304,7 @@ TEST(SampledDecoder, TakesCapSinksAndThreadsByLists) {
   const std::vector<float> sinks(6, 5.0F);
   step.options.index = KeyIndex::lists;
   step.options.accuracy = std::nullopt;
-  step.options.attention.scale = 1.0 / std::sqrt(static_cast<double>(d));
+  step.options.attention.scale = 1.0 / std::sqrt(static_cast<double>(key_dimension));
   step.options.attention.sink_logits = sinks;
   for (const double cap : {0.0, 3.0}) {
     step.options.attention.softcap = cap;
@@ -312,7 +312,7 @@ TEST(SampledDecoder, TakesCapSinksAndThreadsByLists) {
     const AttentionOutput one = step.decode();
     EXPECT_LT(error(one, step.exact()), 0.15);
     step.options.attention.threads = 3;
-    expect_equal(one, step.decode());
+    expect_equal_output(one, step.decode());
   }
   step.options.window = step.options.sinks = 0;
   EXPECT_LT(error(step.decode(), step.exact()), 0.15);
@@ -324,11 +324,11 @@ TEST(SampledDecoder, TakesCapSinksAndThreadsByLists) {
 
 TEST(SampledDecoder, RefusesACacheThatShrank) {
   Step<float> step(2000, 1, 1), shorter(500, 1, 1);
-  SampledDecoder<float> decoder(step.options, 1, 1, d, dv);
+  SampledDecoder<float> decoder(step.options, 1, 1, key_dimension, value_dimension);
   decoder.append(step.cache);
   EXPECT_EQ(message_of<std::invalid_argument>([&] { decoder.append(shorter.cache); }),
             "lazygumbel: cache.tokens_seen() = 500: must not fall: 1920 were indexed");
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

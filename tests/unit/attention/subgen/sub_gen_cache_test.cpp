@@ -12,22 +12,15 @@
 #include "cache_files.hpp"
 #include "indexes.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
+#include "scalars.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
-using testing::Bytes;
-using testing::CacheFile;
-using testing::expect_near;
-using testing::expect_same;
-using testing::gaussian_rows;
-using testing::message_of;
-using testing::reference_attention;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-const SubGenEstimator estimators[] = {SubGenEstimator::plain, SubGenEstimator::self_normalised,
-                                      SubGenEstimator::mean_shifted, SubGenEstimator::stratified,
-                                      SubGenEstimator::centred};
+const SubGenEstimator all_estimators[] = {SubGenEstimator::plain, SubGenEstimator::self_normalised,
+                                          SubGenEstimator::mean_shifted,
+                                          SubGenEstimator::stratified, SubGenEstimator::centred};
 
 SubGenOptions sub_gen(double radius, SubGenEstimator estimator = SubGenEstimator::stratified,
                       std::size_t t = 8, std::size_t s = 64) {
@@ -42,8 +35,8 @@ SubGenOptions sub_gen(double radius, SubGenEstimator estimator = SubGenEstimator
 }
 
 template <class T = float>
-SubGenCache<T> cache_of(std::size_t d, std::size_t dv, const SubGenOptions& options,
-                        std::uint64_t seed = 1, std::size_t kv_heads = 1) {
+SubGenCache<T> sub_gen_cache_of(std::size_t d, std::size_t dv, const SubGenOptions& options,
+                                std::uint64_t seed = 1, std::size_t kv_heads = 1) {
   PhiloxEngine engine(seed);
   return SubGenCache<T>(kv_heads, d, dv, options, engine);
 }
@@ -58,8 +51,8 @@ RowMatrix<float> repeated(Eigen::Index count, Eigen::Index distinct, std::size_t
 }
 
 TEST(SubGenCache, EmptyGivesNothingButItsSinks) {
-  for (const SubGenEstimator estimator : estimators) {
-    const auto cache = cache_of(3, 2, sub_gen(1.0, estimator));
+  for (const SubGenEstimator estimator : all_estimators) {
+    const auto cache = sub_gen_cache_of(3, 2, sub_gen(1.0, estimator));
     const RowMatrix<float> queries = gaussian_rows<float>(2, 3, 1);
     AttentionOutput out = cache.attend(queries);
     EXPECT_TRUE((out.values.array() == 0.0F).all());
@@ -79,8 +72,8 @@ TEST(SubGenCache, EmptyGivesNothingButItsSinks) {
 }
 
 TEST(SubGenCache, OneTokenIsItsValue) {
-  for (const SubGenEstimator estimator : estimators) {
-    auto cache = cache_of(4, 3, sub_gen(1.0, estimator));
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto cache = sub_gen_cache_of(4, 3, sub_gen(1.0, estimator));
     const RowMatrix<float> key = gaussian_rows<float>(1, 4, 1),
                            value = gaussian_rows<float>(1, 3, 2),
                            queries = gaussian_rows<float>(5, 4, 3);
@@ -103,7 +96,7 @@ TEST(SubGenCache, WhatIsKeptExactlyIsExact) {
   const RowMatrix<float> keys = gaussian_rows<float>(40, 4, 1),
                          values = gaussian_rows<float>(40, 5, 2),
                          queries = gaussian_rows<float>(3, 4, 3);
-  auto cache = cache_of(4, 5, options);
+  auto cache = sub_gen_cache_of(4, 5, options);
   for (Eigen::Index n = 1; n <= 40; ++n) {
     cache.append(keys.row(n - 1), values.row(n - 1));
     const AttentionOutput out = cache.attend(queries);
@@ -129,7 +122,7 @@ TEST(SubGenCache, NeedlesInSinksAndWindowAreFound) {
     const RowMatrix<float> values = gaussian_rows<float>(static_cast<std::size_t>(n), 8, 2);
     const RowMatrix<float> query = gaussian_rows<float>(1, 8, 3);
     keys.row(needle) = query * 30.0F;
-    auto cache = cache_of(8, 8, options);
+    auto cache = sub_gen_cache_of(8, 8, options);
     cache.append(keys, values);
     const AttentionOutput out = cache.attend(query);
     EXPECT_LT((out.values.row(0) - values.row(needle)).norm(), 1e-4) << needle;
@@ -144,15 +137,15 @@ TEST(SubGenCache, RadiusZeroKnowsDistinctKeys) {
                          values = gaussian_rows<float>(300, 4, 2),
                          queries = gaussian_rows<float>(10, 6, 3);
   const auto exact = reference_attention<float>(queries, keys, values, {});
-  for (const SubGenEstimator estimator : estimators) {
-    auto cache = cache_of(6, 4, sub_gen(0.0, estimator));
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto cache = sub_gen_cache_of(6, 4, sub_gen(0.0, estimator));
     cache.append(keys, values);
     EXPECT_EQ(cache.clusters(0), 300u);
     const AttentionOutput out = cache.attend(queries);
     for (Eigen::Index i = 0; i < 10; ++i)
       EXPECT_NEAR(out.log_sum_exp(i, 0), exact.log_sum_exp(i, 0), 1e-5);
     EXPECT_EQ(cache.bounds(queries)[3].normaliser, 0.0);
-    if (!detail::is_stratified(estimator)) continue;
+    if (!lazygumbel::detail::is_stratified(estimator)) continue;
     expect_near(out, exact, 10.0, "distinct keys");
     EXPECT_EQ(out.rows[0].error, 0.0F);
     EXPECT_EQ(out.rows[0].path, AttentionPath::exact);
@@ -164,8 +157,8 @@ TEST(SubGenCache, EqualKeysAreOneCluster) {
                          queries = gaussian_rows<float>(10, 6, 3);
   const auto exact = reference_attention<float>(queries, keys, values, {});
   for (const double radius : {0.0, 1e-3})
-    for (const SubGenEstimator estimator : estimators) {
-      auto cache = cache_of(6, 4, sub_gen(radius, estimator));
+    for (const SubGenEstimator estimator : all_estimators) {
+      auto cache = sub_gen_cache_of(6, 4, sub_gen(radius, estimator));
       cache.append(keys, values);
       EXPECT_EQ(cache.clusters(0), 3u);
       const AttentionOutput out = cache.attend(queries);
@@ -179,12 +172,12 @@ TEST(SubGenCache, InfiniteRadiusIsOneCluster) {
   const RowMatrix<float> keys = gaussian_rows<float>(500, 6, 1),
                          values = gaussian_rows<float>(500, 4, 2),
                          queries = gaussian_rows<float>(4, 6, 3);
-  auto cache = cache_of(6, 4, sub_gen(infinity, SubGenEstimator::stratified, 500));
+  auto cache = sub_gen_cache_of(6, 4, sub_gen(infinity, SubGenEstimator::stratified, 500));
   cache.append(keys, values);
   EXPECT_EQ(cache.clusters(0), 1u);
   expect_near(cache.attend(queries), reference_attention<float>(queries, keys, values, {}), 10.0,
               "as many samples as keys");
-  auto few = cache_of(6, 4, sub_gen(infinity, SubGenEstimator::stratified, 50));
+  auto few = sub_gen_cache_of(6, 4, sub_gen(infinity, SubGenEstimator::stratified, 50));
   few.append(keys, values);
   EXPECT_EQ(few.clusters(0), 1u);
   EXPECT_EQ(few.attend(queries).rows[0].samples, 50u);
@@ -195,7 +188,7 @@ TEST(SubGenCache, MaxClustersBoundsMemory) {
   options.max_clusters = 20;
   const RowMatrix<float> keys = gaussian_rows<float>(2000, 6, 1),
                          values = gaussian_rows<float>(2000, 4, 2);
-  auto cache = cache_of(6, 4, options);
+  auto cache = sub_gen_cache_of(6, 4, options);
   cache.append(keys.topRows(1000), values.topRows(1000));
   EXPECT_EQ(cache.clusters(0), 20u);
   const std::size_t bytes = cache.size_in_bytes();
@@ -208,8 +201,8 @@ TEST(SubGenCache, ZeroValuesGiveZeroWithoutError) {
   const RowMatrix<float> keys = gaussian_rows<float>(200, 6, 1),
                          values = RowMatrix<float>::Zero(200, 4),
                          queries = gaussian_rows<float>(3, 6, 2);
-  for (const SubGenEstimator estimator : estimators) {
-    auto cache = cache_of(6, 4, sub_gen(1.0, estimator));
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto cache = sub_gen_cache_of(6, 4, sub_gen(1.0, estimator));
     cache.append(keys, values);
     const AttentionOutput out = cache.attend(queries);
     EXPECT_TRUE((out.values.array() == 0.0F).all()) << name_of(estimator);
@@ -224,8 +217,8 @@ TEST(SubGenCache, ZeroValuesAmongOthersCount) {
   const RowMatrix<float> keys = RowMatrix<float>::Zero(n, 4);
   RowMatrix<float> values = RowMatrix<float>::Ones(n, 3);
   values.topRows(n / 2).setZero();
-  for (const SubGenEstimator estimator : estimators) {
-    auto cache = cache_of(4, 3, sub_gen(1.0, estimator, 1024, 2048));
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto cache = sub_gen_cache_of(4, 3, sub_gen(1.0, estimator, 1024, 2048));
     cache.append(keys, values);
     const AttentionOutput out = cache.attend(RowMatrix<float>::Ones(1, 4).eval());
     EXPECT_NEAR(out.values(0, 0), 0.5, 0.08) << name_of(estimator);
@@ -236,11 +229,11 @@ TEST(SubGenCache, EqualValuesComeOutAsTheyAre) {
   const RowMatrix<float> keys = gaussian_rows<float>(2000, 6, 1),
                          queries = gaussian_rows<float>(10, 6, 2);
   const RowMatrix<float> values = RowMatrix<float>::Constant(2000, 4, 3.0F);
-  for (const SubGenEstimator estimator : estimators) {
-    auto cache = cache_of(6, 4, sub_gen(1.5, estimator));
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto cache = sub_gen_cache_of(6, 4, sub_gen(1.5, estimator));
     cache.append(keys, values);
     const AttentionOutput out = cache.attend(queries);
-    const double worst = lazygumbel::testing::largest_difference(out.values, 3.0);
+    const double worst = largest_difference(out.values, 3.0);
     if (estimator == SubGenEstimator::plain)  // N^ and Z^ are of different samples
       EXPECT_GT(worst, 0.05);
     else
@@ -256,11 +249,11 @@ TEST(SubGenCache, OptionsOfAttentionAreThoseOfExactAttention) {
   SubGenOptions options = sub_gen(0.0);
   options.sinks = 4;
   options.window = 16;
-  auto cache = cache_of(5, 3, options, 1, kv_heads);
+  auto cache = sub_gen_cache_of(5, 3, options, 1, kv_heads);
   cache.append({keys, kv_heads}, {values, kv_heads});
   const std::vector<float> sinks = {0.5F, -1.0F, 2.0F, -std::numeric_limits<float>::infinity(),
                                     0.0F, 3.0F};
-  for (const Simd simd : testing::supported_simds())
+  for (const Simd simd : supported_simds())
     for (const double softcap : {0.0, 5.0}) {
       AttentionOptions attention;
       attention.scale = 0.3;
@@ -279,15 +272,14 @@ TEST(SubGenCache, OptionsOfAttentionAreThoseOfExactAttention) {
 
 template <class T>
 class SubGenCacheOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(SubGenCacheOf, Scalars);
+TYPED_TEST_SUITE(SubGenCacheOf, CacheScalars);
 
 TYPED_TEST(SubGenCacheOf, KeepsWhatItWasGiven) {
   using T = TypeParam;
   const RowMatrix<T> keys = gaussian_rows<float>(120, 19, 1).template cast<T>(),
                      values = gaussian_rows<float>(120, 21, 2).template cast<T>();
   const RowMatrix<float> queries = gaussian_rows<float>(4, 19, 3);
-  auto cache = cache_of<T>(19, 21, sub_gen(0.0));
+  auto cache = sub_gen_cache_of<T>(19, 21, sub_gen(0.0));
   cache.append(keys, values);
   expect_near(cache.attend(queries), reference_attention<T>(queries, keys, values, {}), 10.0,
               "stored");
@@ -299,11 +291,11 @@ TYPED_TEST(SubGenCacheOf, SavedAndLoadedItIsTheSameWithTheSameFuture) {
                      values = gaussian_rows<float>(900, 4, 2).template cast<T>();
   const RowMatrix<float> queries = gaussian_rows<float>(6, 6, 3);
   const CacheFile file;
-  for (const SubGenEstimator estimator : estimators) {
+  for (const SubGenEstimator estimator : all_estimators) {
     SubGenOptions options = sub_gen(2.5, estimator);
     options.sinks = 2;
     options.window = 5;
-    auto cache = cache_of<T>(3, 2, options, 4, 2);
+    auto cache = sub_gen_cache_of<T>(3, 2, options, 4, 2);
     for (const Eigen::Index seen : {0, 1, 6, 500}) {
       const auto old = static_cast<Eigen::Index>(cache.tokens_seen());
       cache.append({keys.middleRows(old, seen - old), 2}, {values.middleRows(old, seen - old), 2});
@@ -324,11 +316,11 @@ TEST(SubGenCache, OneByOneIsAllAtOnce) {
   const RowMatrix<float> keys = gaussian_rows<float>(700, 6, 1),
                          values = gaussian_rows<float>(700, 4, 2),
                          queries = gaussian_rows<float>(6, 6, 3);
-  for (const SubGenEstimator estimator : estimators) {
+  for (const SubGenEstimator estimator : all_estimators) {
     SubGenOptions options = sub_gen(2.0, estimator);
     options.sinks = 2;
     options.window = 5;
-    auto one = cache_of(3, 2, options, 9, 2), all = cache_of(3, 2, options, 9, 2);
+    auto one = sub_gen_cache_of(3, 2, options, 9, 2), all = sub_gen_cache_of(3, 2, options, 9, 2);
     for (Eigen::Index i = 0; i < 700; ++i) one.append({keys.row(i), 2}, {values.row(i), 2});
     all.append({keys, 2}, {values, 2});
     expect_same(one.attend({queries, 2}), all.attend({queries, 2}), name_of(estimator));
@@ -344,7 +336,7 @@ TEST(SubGenCache, ChangedFilesAreRefused) {
     SubGenOptions options = sub_gen(1.0, estimator, 4, 8);
     options.sinks = 1;
     options.window = 2;
-    auto cache = cache_of(1, 1, options);
+    auto cache = sub_gen_cache_of(1, 1, options);
     cache.append(keys, values);
     cache.save(file.path());
     file.expect_every_change_noticed<SubGenCache<float>>(file.read());
@@ -363,7 +355,7 @@ TEST(SubGenCache, ForgedFilesAreRefusedOrHarmless) {
     SubGenOptions options = sub_gen(1.0, estimator, 4, 8);
     options.sinks = 1;
     options.window = 2;
-    auto cache = cache_of(2, 2, options);
+    auto cache = sub_gen_cache_of(2, 2, options);
     cache.append(keys, values);
     cache.save(file.path());
     const Bytes good = file.read();
@@ -390,7 +382,7 @@ TEST(SubGenCache, ForgedFilesAreRefusedOrHarmless) {
 
 TEST(SubGenCache, ForeignFilesAreRefusedByName) {
   const CacheFile file;
-  auto cache = cache_of(2, 2, sub_gen(1.0));
+  auto cache = sub_gen_cache_of(2, 2, sub_gen(1.0));
   cache.save(file.path());
   const Bytes good = file.read();
   EXPECT_EQ(file.complaint<SubGenCache<Eigen::half>>(good),
@@ -408,7 +400,7 @@ TEST(SubGenCache, BadTokensAreRefusedAndLeaveItAsItWas) {
                          queries = gaussian_rows<float>(3, 4, 3);
   SubGenOptions options = sub_gen(1.0);
   options.window = 4;
-  auto cache = cache_of(2, 3, options, 1, 2);
+  auto cache = sub_gen_cache_of(2, 3, options, 1, 2);
   cache.append({keys, 2}, {values, 2});
   const AttentionOutput before = cache.attend({queries, 2});
   for (const float bad :
@@ -443,11 +435,11 @@ TEST(SubGenCache, BadTokensAreRefusedAndLeaveItAsItWas) {
 }
 
 TEST(SubGenCache, BadQueriesAndShapesAreNamed) {
-  EXPECT_EQ(message_of<std::invalid_argument>([] { cache_of(0, 2, sub_gen(1.0)); }),
+  EXPECT_EQ(message_of<std::invalid_argument>([] { sub_gen_cache_of(0, 2, sub_gen(1.0)); }),
             "lazygumbel: d = 0: must be at least 1");
-  EXPECT_EQ(message_of<std::invalid_argument>([] { cache_of(2, 2, {}); }),
+  EXPECT_EQ(message_of<std::invalid_argument>([] { sub_gen_cache_of(2, 2, {}); }),
             "lazygumbel: radius = nan: must be at least 0");
-  auto cache = cache_of(2, 2, sub_gen(0.5));
+  auto cache = sub_gen_cache_of(2, 2, sub_gen(0.5));
   cache.append(gaussian_rows<float>(50, 2, 1), gaussian_rows<float>(50, 2, 2));
   RowMatrix<float> queries = gaussian_rows<float>(3, 2, 3);
   AttentionOptions causal;
@@ -475,7 +467,7 @@ TEST(SubGenCache, MergeTakesOverWhatTheOtherKept) {
   options.sinks = 3;
   options.window = 10;
   for (const Eigen::Index first : {0, 1, 2, 5, 12, 100, 290, 298, 300}) {
-    auto a = cache_of(3, 2, options, 1, 2), b = cache_of(3, 2, options, 2, 2);
+    auto a = sub_gen_cache_of(3, 2, options, 1, 2), b = sub_gen_cache_of(3, 2, options, 2, 2);
     a.append({keys.topRows(first), 2}, {values.topRows(first), 2});
     b.append({keys.bottomRows(300 - first), 2}, {values.bottomRows(300 - first), 2});
     a.merge(b);
@@ -494,7 +486,7 @@ TEST(SubGenCache, AfterAMergeTheLastTokensAreExact) {
     const RowMatrix<float> values = gaussian_rows<float>(200, 8, 2),
                            query = gaussian_rows<float>(1, 8, 3);
     keys.row(195) = query * 30.0F;
-    auto a = cache_of(8, 8, options, 1), b = cache_of(8, 8, options, 2);
+    auto a = sub_gen_cache_of(8, 8, options, 1), b = sub_gen_cache_of(8, 8, options, 2);
     a.append(keys.topRows(200 - of_later), values.topRows(200 - of_later));
     b.append(keys.bottomRows(of_later), values.bottomRows(of_later));
     a.merge(b);
@@ -504,9 +496,9 @@ TEST(SubGenCache, AfterAMergeTheLastTokensAreExact) {
 
 TEST(SubGenCache, MergeJoinsClustersThatAreNear) {
   const RowMatrix<float> keys = repeated(500, 5, 4, 1), values = gaussian_rows<float>(500, 3, 2);
-  for (const SubGenEstimator estimator : estimators) {
-    auto a = cache_of(4, 3, sub_gen(0.1, estimator), 1),
-         b = cache_of(4, 3, sub_gen(0.1, estimator), 2);
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto a = sub_gen_cache_of(4, 3, sub_gen(0.1, estimator), 1),
+         b = sub_gen_cache_of(4, 3, sub_gen(0.1, estimator), 2);
     a.append(keys.topRows(240), values.topRows(240));
     b.append(keys.bottomRows(260), values.bottomRows(260));
     a.merge(b);
@@ -519,18 +511,18 @@ TEST(SubGenCache, MergeJoinsClustersThatAreNear) {
 }
 
 TEST(SubGenCache, MergeRefusesWhatDoesNotFit) {
-  auto cache = cache_of(2, 2, sub_gen(1.0), 1);
+  auto cache = sub_gen_cache_of(2, 2, sub_gen(1.0), 1);
   EXPECT_NE(message_of<std::invalid_argument>([&] { cache.merge(cache); }).find("same seed"),
             std::string::npos);
-  const auto twin = cache_of(2, 2, sub_gen(1.0), 1);
+  const auto twin = sub_gen_cache_of(2, 2, sub_gen(1.0), 1);
   EXPECT_NE(message_of<std::invalid_argument>([&] { cache.merge(twin); }).find("same seed"),
             std::string::npos);
   EXPECT_NE(message_of<std::invalid_argument>([&] {
-              cache.merge(cache_of(2, 3, sub_gen(1.0), 2));
+              cache.merge(sub_gen_cache_of(2, 3, sub_gen(1.0), 2));
             }).find("later.value_dimension() = 3"),
             std::string::npos);
   EXPECT_NE(message_of<std::invalid_argument>([&] {
-              cache.merge(cache_of(2, 2, sub_gen(2.0), 2));
+              cache.merge(sub_gen_cache_of(2, 2, sub_gen(2.0), 2));
             }).find("options"),
             std::string::npos);
 }
@@ -540,10 +532,10 @@ TEST(SubGenCache, MergeAsksForNoMoreThanItNeeds) {
   SubGenOptions other = sub_gen(1.0);
   other.slots = 0;
   other.error_probability = 0.2;
-  auto cache = cache_of(2, 2, sub_gen(1.0), 1);
-  EXPECT_NO_THROW(cache.merge(cache_of(2, 2, other, 2)));
+  auto cache = sub_gen_cache_of(2, 2, sub_gen(1.0), 1);
+  EXPECT_NO_THROW(cache.merge(sub_gen_cache_of(2, 2, other, 2)));
   other.estimator = SubGenEstimator::plain;
-  EXPECT_THROW(cache_of(2, 2, other), std::invalid_argument);
+  EXPECT_THROW(sub_gen_cache_of(2, 2, other), std::invalid_argument);
 }
 
 // Clusters keep the radius that they had: what is merged into an empty sketch is as uncertain.
@@ -551,7 +543,8 @@ TEST(SubGenCache, MergingIntoAnEmptyCacheKeepsBounds) {
   const RowMatrix<float> keys = gaussian_rows<float>(500, 4, 1) * 0.1F,
                          values = gaussian_rows<float>(500, 3, 2),
                          queries = gaussian_rows<float>(3, 4, 3);
-  auto empty = cache_of(4, 3, sub_gen(5.0), 1), later = cache_of(4, 3, sub_gen(5.0), 2);
+  auto empty = sub_gen_cache_of(4, 3, sub_gen(5.0), 1),
+       later = sub_gen_cache_of(4, 3, sub_gen(5.0), 2);
   later.append(keys, values);
   empty.merge(later);
   for (std::size_t i = 0; i < 3; ++i) {
@@ -566,13 +559,13 @@ TEST(SubGenCache, NearAndFarKeysAreToldApart) {
     const RowMatrix<float> keys = repeated(60, 3, 4, 1) * size,
                            values = gaussian_rows<float>(60, 2, 2);
     for (const double radius : {0.0, 1e-3 * static_cast<double>(size)}) {
-      auto cache = cache_of(4, 2, sub_gen(radius));
+      auto cache = sub_gen_cache_of(4, 2, sub_gen(radius));
       cache.append(keys, values);
       EXPECT_EQ(cache.clusters(0), 3u) << size << " " << radius;
     }
     SubGenOptions full = sub_gen(0.0);  // keys beyond the third join the nearest
     full.max_clusters = 3;
-    auto cache = cache_of(4, 2, full);
+    auto cache = sub_gen_cache_of(4, 2, full);
     RowMatrix<float> near = keys;
     near.bottomRows(57) *= 1.001F;
     cache.append(near, values);
@@ -587,9 +580,9 @@ TEST(SubGenCache, BoundsAreNumbers) {
   const RowMatrix<float> values = RowMatrix<float>::Constant(219, 3, 0.1F),
                          keys = gaussian_rows<float>(219, 4, 1),
                          queries = gaussian_rows<float>(2, 4, 2);
-  for (const SubGenEstimator estimator : estimators)
+  for (const SubGenEstimator estimator : all_estimators)
     for (Eigen::Index n = 20; n < 219; n += 7) {
-      auto cache = cache_of(4, 3, sub_gen(1.0, estimator));
+      auto cache = sub_gen_cache_of(4, 3, sub_gen(1.0, estimator));
       cache.append(keys.topRows(n), values.topRows(n));
       for (const SubGenBounds& bounds : cache.bounds(queries)) {
         EXPECT_TRUE(std::isfinite(bounds.numerator)) << n;
@@ -600,7 +593,7 @@ TEST(SubGenCache, BoundsAreNumbers) {
   RowMatrix<float> wide = gaussian_rows<float>(219, 4, 3) * 1e3F;
   wide.col(0).array() -= 1e5F;
   wide.row(0).setZero();
-  auto cache = cache_of(4, 3, sub_gen(2e4));
+  auto cache = sub_gen_cache_of(4, 3, sub_gen(2e4));
   cache.append(wide, values);
   RowMatrix<float> query = RowMatrix<float>::Zero(1, 4);
   query(0, 0) = 2.0F;
@@ -608,4 +601,4 @@ TEST(SubGenCache, BoundsAreNumbers) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -8,7 +8,7 @@
 
 #include "message_of.hpp"
 
-namespace lazygumbel {
+namespace lazygumbel::testing {
 namespace {
 
 SubGenOptions good() {
@@ -21,13 +21,13 @@ template <class Change>
 std::string complaint(Change&& change) {
   SubGenOptions options = good();
   change(options);
-  return testing::message_of<std::invalid_argument>([&] { detail::require_sub_gen(options); });
+  return message_of<std::invalid_argument>([&] { lazygumbel::detail::require_sub_gen(options); });
 }
 
 TEST(SubGenOptions, TheRadiusHasToBeChosen) {
   EXPECT_EQ(complaint([](SubGenOptions& o) { o = {}; }),
             "lazygumbel: radius = nan: must be at least 0");
-  EXPECT_NO_THROW(detail::require_sub_gen(good()));
+  EXPECT_NO_THROW(lazygumbel::detail::require_sub_gen(good()));
 }
 
 TEST(SubGenOptions, WhatIsOutOfRangeIsNamed) {
@@ -58,7 +58,7 @@ TEST(SubGenOptions, ZeroAndInfinityAreRadii) {
   for (const double radius : {0.0, std::numeric_limits<double>::infinity()}) {
     SubGenOptions options = good();
     options.radius = radius;
-    EXPECT_NO_THROW(detail::require_sub_gen(options));
+    EXPECT_NO_THROW(lazygumbel::detail::require_sub_gen(options));
   }
 }
 
@@ -71,4 +71,4 @@ TEST(SubGenOptions, EstimatorsHaveNames) {
 }
 
 }  // namespace
-}  // namespace lazygumbel
+}  // namespace lazygumbel::testing

@@ -6,20 +6,21 @@
 
 #include "laws.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t n = 60, d = 4, dv = 3;
+constexpr std::size_t draws_n = 60, draws_d = 4, draws_dv = 3;
 
-struct Problem {
-  FlatIndex<double> keys{gaussian_rows(n, d, 1)};
-  RowMatrix<double> values = gaussian_rows(n, dv, 2);
-  Vector<double> query = gaussian_query(d, 3);
+struct DrawsProblem {
+  FlatIndex<double> keys{gaussian_rows(draws_n, draws_d, 1)};
+  RowMatrix<double> values = gaussian_rows(draws_n, draws_dv, 2);
+  Vector<double> query = gaussian_query(draws_d, 3);
 };
 
 TEST(AttentionDraws, ScaleIsFoldedIntoTheta) {
-  const Problem p;
+  const DrawsProblem p;
   for (const double scale : {0.5, -2.0, 0.0}) {
     const AttentionDraws draws(p.keys, {.scale = scale, .sampler = {.k = 9}});
     const LazySampler sampler(p.keys, {.k = 9});
@@ -35,9 +36,9 @@ TEST(AttentionDraws, ScaleIsFoldedIntoTheta) {
 }
 
 TEST(AttentionDraws, BatchDoesNotDependOnThreads) {
-  const Problem p;
+  const DrawsProblem p;
   const AttentionDraws draws(p.keys, {.scale = 0.7});
-  const RowMatrix<double> queries = gaussian_rows(150, d, 4), thetas = 0.7 * queries;
+  const RowMatrix<double> queries = gaussian_rows(150, draws_d, 4), thetas = 0.7 * queries;
   PhiloxEngine a(5), b(5), c(5);
   const auto one = draws.sample_batch(queries, a, 1), two = draws.sample_batch(queries, b, 2),
              plain = LazySampler(p.keys).sample_batch(thetas, c);
@@ -49,12 +50,12 @@ TEST(AttentionDraws, BatchDoesNotDependOnThreads) {
 }
 
 TEST(AttentionDraws, MeanIsThatOfTheRowsDrawn) {
-  const Problem p;
+  const DrawsProblem p;
   const AttentionDraws draws(p.keys);
   PhiloxEngine a(6), b(6);
   const DrawnAttention answer = draws.mean(p.query, p.values, 40, a);
   const Draws drawn = draws.sample(p.query, 40, b);
-  RowMatrix<double> rows(40, dv);
+  RowMatrix<double> rows(40, draws_dv);
   for (std::size_t i = 0; i < 40; ++i)
     rows.row(static_cast<Eigen::Index>(i)) = p.values.row(drawn.ids[i]);
   const Vector<double> mean = rows.colwise().mean();
@@ -76,7 +77,7 @@ TEST(AttentionDraws, MeanIsThatOfTheRowsDrawn) {
 }
 
 TEST(AttentionDraws, PassesTheGuaranteeOn) {
-  const Problem p;
+  const DrawsProblem p;
   PhiloxEngine engine(7);
   const auto kind = [&](const auto& index, AttentionDrawsOptions options) {
     const auto answer = AttentionDraws(index, options).mean(p.query, p.values, 10, engine);
@@ -92,11 +93,11 @@ TEST(AttentionDraws, PassesTheGuaranteeOn) {
 }
 
 TEST(AttentionDraws, MedianOfMeansTakesTheStatedDraws) {
-  const Problem p;
+  const DrawsProblem p;
   const AttentionDraws draws(p.keys);
   const Accuracy target(0.5, 0.1, ErrorScale::absolute);
   const MedianOfMeansSize size =
-      AttentionDraws<FlatIndex<double>>::median_of_means_size(dv, 1.5, target);
+      AttentionDraws<FlatIndex<double>>::median_of_means_size(draws_dv, 1.5, target);
   EXPECT_EQ(size.blocks, 28U);      // ceil(8 ln 30)
   EXPECT_EQ(size.block_size, 36U);  // 4 (1.5 / 0.5)^2
   EXPECT_EQ(size.draws(), 28U * 36U);
@@ -146,22 +147,22 @@ TEST(AttentionDraws, SizesOfTheMedianOfMeans) {
 }
 
 TEST(AttentionDraws, HalfPrecisionValuesAndViews) {
-  const FlatIndex<float> keys(gaussian_rows<float>(n, d, 1));
+  const FlatIndex<float> keys(gaussian_rows<float>(draws_n, draws_d, 1));
   const AttentionDraws draws(keys);
-  const RowMatrix<float> wide = gaussian_rows<float>(n, 2 * dv, 2);
+  const RowMatrix<float> wide = gaussian_rows<float>(draws_n, 2 * draws_dv, 2);
   const Eigen::Matrix<Eigen::half, Eigen::Dynamic, Eigen::Dynamic> half =
-      wide.rightCols(dv).cast<Eigen::half>();
-  const Vector<float> query = gaussian_query<float>(d, 3);
+      wide.rightCols(draws_dv).cast<Eigen::half>();
+  const Vector<float> query = gaussian_query<float>(draws_d, 3);
   PhiloxEngine a(9), b(9);
-  const auto x = draws.mean(query, wide.rightCols(dv), 30, a), y = draws.mean(query, half, 30, b);
+  const auto x = draws.mean(query, wide.rightCols(draws_dv), 30, a),
+             y = draws.mean(query, half, 30, b);
   EXPECT_LT((x.output.value - y.output.value).norm(), 2e-3 * x.output.value.norm());
 }
 
 TEST(AttentionDraws, RefusesBadInput) {
-  Problem p;
+  DrawsProblem p;
   const AttentionDraws draws(p.keys);
   PhiloxEngine engine(10);
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(message_of<std::invalid_argument>([&] { AttentionDraws(p.keys, {.scale = nan}); }),
             "lazygumbel: scale = nan: must be finite");
   EXPECT_EQ(
@@ -173,7 +174,7 @@ TEST(AttentionDraws, RefusesBadInput) {
   EXPECT_EQ(message_of<std::invalid_argument>(
                 [&] { draws.sample_batch(RowMatrix<double>::Zero(2, 5), engine); }),
             "lazygumbel: queries.cols() = 5: must equal the index's dimension 4");
-  RowMatrix<double> bad = RowMatrix<double>::Zero(2, d);
+  RowMatrix<double> bad = RowMatrix<double>::Zero(2, draws_d);
   bad(1, 2) = nan;
   EXPECT_EQ(message_of<std::invalid_argument>([&] { draws.sample_batch(bad, engine); }),
             "lazygumbel: queries(1, 2) = nan: must be finite");

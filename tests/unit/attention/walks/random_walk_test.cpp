@@ -5,15 +5,16 @@
 
 #include "laws.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t m = 5, n = 6, d = 3;
+constexpr std::size_t walk_m = 5, walk_n = 6, walk_d = 3;
 
 /// Row i steps to position i + 1 always: P is a shift, so every walk's part is known.
 auto shift_steps() {
-  return RowSteps(m, n, [](std::size_t row, std::size_t count, PhiloxEngine&) {
+  return RowSteps(walk_m, walk_n, [](std::size_t row, std::size_t count, PhiloxEngine&) {
     Draws draws;
     draws.ids.assign(count, static_cast<item_id>(row + 1));
     draws.trace.guarantee = Guarantee::certified();
@@ -23,7 +24,7 @@ auto shift_steps() {
 
 /// All rows step to position 2.
 auto sink_steps() {
-  return RowSteps(m, n, [](std::size_t, std::size_t count, PhiloxEngine&) {
+  return RowSteps(walk_m, walk_n, [](std::size_t, std::size_t count, PhiloxEngine&) {
     Draws draws;
     draws.ids.assign(count, 2);
     return draws;
@@ -85,7 +86,7 @@ TEST(WalkProduct, TinyEntriesCount) {
 }
 
 TEST(WalkValueGradient, RowsKeepTheirDirection) {
-  const RowMatrix<double> g = gaussian_rows(m, d, 4);
+  const RowMatrix<double> g = gaussian_rows(walk_m, walk_d, 4);
   PhiloxEngine engine(5);
   const WalkEstimate e = walk_value_gradient(shift_steps(), g, 4000, engine);
   const double sum = g.rowwise().norm().sum();
@@ -100,8 +101,8 @@ TEST(WalkValueGradient, RowsKeepTheirDirection) {
 }
 
 TEST(WalkKeyGradient, FactorsAreThoseOfTheEnd) {
-  const RowMatrix<double> g = gaussian_rows(m, 2, 6), q = gaussian_rows(m, d, 7),
-                          v = gaussian_rows(n, 2, 8);
+  const RowMatrix<double> g = gaussian_rows(walk_m, 2, 6), q = gaussian_rows(walk_m, walk_d, 7),
+                          v = gaussian_rows(walk_n, 2, 8);
   const std::vector<double> delta = {0.3, -0.2, 0.0, 1.0, 2.0};
   PhiloxEngine engine(9);
   constexpr double t = 5000.0;
@@ -138,7 +139,6 @@ TEST(RandomWalk, DoesNotDependOnThreads) {
 TEST(RandomWalk, RefusesBadInput) {
   const auto steps = shift_steps();
   PhiloxEngine engine(14);
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const auto message = [](auto&& call) { return message_of<std::invalid_argument>(call); };
   Vector<double> x = Vector<double>::Ones(5);
   EXPECT_EQ(message([&] { walk_product(steps, x, 1, engine); }),
@@ -154,8 +154,8 @@ TEST(RandomWalk, RefusesBadInput) {
   x[4] = 1e308;
   EXPECT_EQ(message([&] { walk_product(steps, x, 9, engine); }),
             "lazygumbel: the sum of row norms = inf: must be finite");
-  const RowMatrix<double> g = gaussian_rows(m, 2, 15), q = gaussian_rows(m, d, 16),
-                          v = gaussian_rows(n, 2, 17);
+  const RowMatrix<double> g = gaussian_rows(walk_m, 2, 15), q = gaussian_rows(walk_m, walk_d, 16),
+                          v = gaussian_rows(walk_n, 2, 17);
   EXPECT_EQ(message([&] { walk_value_gradient(steps, g.leftCols(0), 9, engine); }),
             "lazygumbel: output_gradient.cols() = 0: must be at least 1");
   std::vector<double> delta(5, 0.0);

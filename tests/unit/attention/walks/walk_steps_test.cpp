@@ -9,11 +9,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t m = 12, n = 40, d = 4;
+constexpr std::size_t steps_m = 12, steps_n = 40, steps_d = 4;
 
-struct Problem {
-  FlatIndex<double> keys{gaussian_rows(n, d, 1)};
-  RowMatrix<double> queries = gaussian_rows(m, d, 2);
+struct StepsProblem {
+  FlatIndex<double> keys{gaussian_rows(steps_n, steps_d, 1)};
+  RowMatrix<double> queries = gaussian_rows(steps_m, steps_d, 2);
   AttentionDraws<FlatIndex<double>> draws{keys};
 };
 static_assert(WalkSteps<AttentionSteps<FlatIndex<double>>>);
@@ -27,10 +27,10 @@ std::vector<std::size_t> starts_with_a_run() {
 }
 
 TEST(AttentionSteps, DoNotDependOnThreads) {
-  const Problem p;
+  const StepsProblem p;
   const AttentionSteps steps(p.draws, p.queries);
-  EXPECT_EQ(steps.rows(), m);
-  EXPECT_EQ(steps.positions(), n);
+  EXPECT_EQ(steps.rows(), steps_m);
+  EXPECT_EQ(steps.positions(), steps_n);
   const auto starts = starts_with_a_run();
   std::vector<item_id> one(starts.size(), 99), two(starts.size(), 99);
   PhiloxEngine a(3), b(3);
@@ -38,7 +38,7 @@ TEST(AttentionSteps, DoNotDependOnThreads) {
   steps.draw(starts, two, b, 2);
   EXPECT_EQ(one, two);
   EXPECT_EQ(a, b);
-  for (const item_id id : one) EXPECT_LT(id, n);
+  for (const item_id id : one) EXPECT_LT(id, steps_n);
   // One search for the run, one for each of the five others.
   EXPECT_EQ(trace.head_size, 6 * default_k(p.keys));
   EXPECT_EQ(trace.guarantee, Guarantee::certified());
@@ -48,7 +48,7 @@ TEST(AttentionSteps, DoNotDependOnThreads) {
 }
 
 TEST(AttentionSteps, RepeatedRowsAreDrawnIndependently) {
-  const Problem p;
+  const StepsProblem p;
   const AttentionSteps steps(p.draws, p.queries);
   PhiloxEngine engine(4);
   for (const std::size_t repeats : {std::size_t{7}, std::size_t{40}}) {  // batch, run
@@ -61,10 +61,10 @@ TEST(AttentionSteps, RepeatedRowsAreDrawnIndependently) {
 }
 
 TEST(AttentionSteps, ViewTheQueries) {
-  Problem p;
-  RowMatrix<double> wide = gaussian_rows(m, 2 * d, 5);
-  const AttentionSteps steps(p.draws, wide.rightCols(d));
-  wide.rightCols(d) = p.queries;
+  StepsProblem p;
+  RowMatrix<double> wide = gaussian_rows(steps_m, 2 * steps_d, 5);
+  const AttentionSteps steps(p.draws, wide.rightCols(steps_d));
+  wide.rightCols(steps_d) = p.queries;
   const AttentionSteps plain(p.draws, p.queries);
   const auto starts = starts_with_a_run();
   std::vector<item_id> a(starts.size()), b(starts.size());
@@ -75,7 +75,7 @@ TEST(AttentionSteps, ViewTheQueries) {
 }
 
 TEST(AttentionSteps, WeakestGuarantee) {
-  const Problem p;
+  const StepsProblem p;
   const MinimalIndex assumed(p.keys.rows());
   const AttentionDraws draws(assumed);
   const AttentionSteps steps(draws, p.queries);
@@ -86,7 +86,7 @@ TEST(AttentionSteps, WeakestGuarantee) {
 }
 
 TEST(AttentionSteps, RefusesBadQueries) {
-  Problem p;
+  StepsProblem p;
   EXPECT_EQ(
       message_of<std::invalid_argument>([&] { AttentionSteps(p.draws, p.queries.leftCols(3)); }),
       "lazygumbel: queries.cols() = 3: must equal the index's dimension 4");
@@ -99,15 +99,16 @@ TEST(AttentionSteps, RefusesBadQueries) {
 }
 
 TEST(RowSteps, AskOnceForARow) {
-  std::vector<std::size_t> counts(m, 0);
-  const RowSteps steps(m, n, [&](std::size_t row, std::size_t count, PhiloxEngine& engine) {
-    counts[row] += count;
-    Draws draws;
-    for (std::size_t i = 0; i < count; ++i)  // positions 0 .. row, as under a causal mask
-      draws.ids.push_back(uniform_index(static_cast<std::uint32_t>(row + 1), engine));
-    draws.trace = {.head_size = 2, .proposals = count, .guarantee = Guarantee::certified()};
-    return draws;
-  });
+  std::vector<std::size_t> counts(steps_m, 0);
+  const RowSteps steps(
+      steps_m, steps_n, [&](std::size_t row, std::size_t count, PhiloxEngine& engine) {
+        counts[row] += count;
+        Draws draws;
+        for (std::size_t i = 0; i < count; ++i)  // positions 0 .. row, as under a causal mask
+          draws.ids.push_back(uniform_index(static_cast<std::uint32_t>(row + 1), engine));
+        draws.trace = {.head_size = 2, .proposals = count, .guarantee = Guarantee::certified()};
+        return draws;
+      });
   static_assert(WalkSteps<decltype(steps)>);
   const auto starts = starts_with_a_run();
   std::vector<item_id> ends(starts.size());
@@ -124,13 +125,13 @@ TEST(RowSteps, RefusesBrokenDraws) {
   PhiloxEngine engine(9);
   const std::vector<std::size_t> starts = {1, 1};
   std::vector<item_id> ends(2);
-  const RowSteps few(m, n, [](std::size_t, std::size_t, PhiloxEngine&) {
+  const RowSteps few(steps_m, steps_n, [](std::size_t, std::size_t, PhiloxEngine&) {
     return Draws{{0}, {}, {}};
   });
   EXPECT_EQ(message_of<index_error>([&] { few.draw(starts, ends, engine, 1); }),
             "lazygumbel: 1 positions drawn for row 1, not 2");
-  const RowSteps far(m, n, [](std::size_t, std::size_t, PhiloxEngine&) {
-    return Draws{{0, n}, {}, {}};
+  const RowSteps far(steps_m, steps_n, [](std::size_t, std::size_t, PhiloxEngine&) {
+    return Draws{{0, steps_n}, {}, {}};
   });
   EXPECT_EQ(message_of<index_error>([&] { far.draw(starts, ends, engine, 1); }),
             "lazygumbel: position 40 drawn for row 1 of 40");

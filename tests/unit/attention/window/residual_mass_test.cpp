@@ -9,14 +9,13 @@
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 /// One row of one head: o and log Z.
-AttentionOutput row_of(std::initializer_list<float> values, double log_z) {
+AttentionOutput output_row(std::initializer_list<float> values, double log_z) {
   AttentionOutput out;
   out.values.resize(1, static_cast<Eigen::Index>(values.size()));
   std::copy(values.begin(), values.end(), out.values.data());
@@ -56,7 +55,7 @@ TEST(ResidualMass, OfAnyLogit) {
   for (const double logit : {-1e300, -1e4, -700.0, -3.0, 0.0, 1.5, 700.0, 1e4, 1e300})
     for (const double log_z : {-1e30, -1e4, -3.0, 0.0, 2.0, 1e4, 1e30}) {
       SCOPED_TRACE(std::to_string(logit) + " to " + std::to_string(log_z));
-      AttentionOutput out = row_of({1.0F, -2.0F}, log_z);
+      AttentionOutput out = output_row({1.0F, -2.0F}, log_z);
       add_residual(mass_of(logit, 3.0, {30.0, 60.0}), 0, 0, out);
       const double gap = logit - log_z + std::log(3.0);  // of masses
       const double part = 1.0 / (1.0 + std::exp(-gap));
@@ -70,7 +69,7 @@ TEST(ResidualMass, OfAnyLogit) {
 
 TEST(ResidualMass, OfNoTokensOrNoWeightChangesNothing) {
   for (const double log_z : {-infinity, 0.3}) {
-    AttentionOutput out = row_of({0.0F, 0.7F}, log_z);
+    AttentionOutput out = output_row({0.0F, 0.7F}, log_z);
     const AttentionOutput before = out;
     add_residual(mass_of(5.0, 0.0, {1.0, 2.0}), 0, 0, out);
     add_residual(mass_of(-infinity, 7.0, {1.0, 2.0}), 0, 0, out);
@@ -81,7 +80,7 @@ TEST(ResidualMass, OfNoTokensOrNoWeightChangesNothing) {
 
 TEST(ResidualMass, AloneIsTheMeanValue) {
   for (const double logit : {-1e4, 0.0, 1e4}) {
-    AttentionOutput out = row_of({0.0F, 0.0F}, -infinity);
+    AttentionOutput out = output_row({0.0F, 0.0F}, -infinity);
     add_residual(mass_of(logit, 4.0, {2.0, -6.0}), 0, 0, out);
     EXPECT_EQ(out.values(0, 0), 0.5F);
     EXPECT_EQ(out.values(0, 1), -1.5F);
@@ -115,7 +114,7 @@ TEST(ResidualMass, ChangesItsRowAlone) {
 }
 
 TEST(ResidualMass, DilutesAReportedError) {
-  AttentionOutput out = row_of({3.0F, 4.0F}, 0.0);
+  AttentionOutput out = output_row({3.0F, 4.0F}, 0.0);
   out.rows[0].error = 0.1F;  // |error| = 0.5
   add_residual(mass_of(0.0, 1.0, {9.0, 12.0}), 0, 0, out);
   EXPECT_FLOAT_EQ(out.values(0, 0), 6.0F);
@@ -126,7 +125,7 @@ TEST(ResidualMass, ReportsNoErrorThatIsNaN) {
   const float endless = std::numeric_limits<float>::infinity();
   const auto error_of = [](std::initializer_list<float> values, double log_z, float error,
                            const ResidualMass& mass) {
-    AttentionOutput out = row_of(values, log_z);
+    AttentionOutput out = output_row(values, log_z);
     out.rows[0].error = error;
     add_residual(mass, 0, 0, out);
     return out.rows[0].error;
@@ -151,7 +150,7 @@ TEST(ResidualMass, OfTheLargestValues) {
   constexpr double most = (std::numeric_limits<float>::max)();
   for (const double count : {1.0, 3.0, 1e-30, 1e9})
     for (const double log_z : {-infinity, 0.0, 50.0}) {
-      AttentionOutput out = row_of({1.0F, -static_cast<float>(most)}, log_z);
+      AttentionOutput out = output_row({1.0F, -static_cast<float>(most)}, log_z);
       const ResidualMass mass = mass_of(0.0, count, {most * count, -most * count});
       add_residual(mass, 0, 0, out);
       EXPECT_TRUE(out.values.allFinite()) << count << ", " << log_z;
@@ -160,11 +159,10 @@ TEST(ResidualMass, OfTheLargestValues) {
 }
 
 TEST(ResidualMass, NamesWhatIsWrong) {
-  AttentionOutput out = row_of({1.0F, 2.0F}, 0.0);
+  AttentionOutput out = output_row({1.0F, 2.0F}, 0.0);
   const auto says = [&](const ResidualMass& mass, std::size_t i = 0, std::size_t h = 0) {
     return message_of<std::invalid_argument>([&] { add_residual(mass, i, h, out); });
   };
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(says({}, 1), "lazygumbel: query = 1: must be below 1");
   EXPECT_EQ(says({}, 0, 3), "lazygumbel: head = 3: must be below 1");
   EXPECT_EQ(says({nan, 1.0, {}}), "lazygumbel: mass.logit = nan: must be finite or -infinity");

@@ -9,13 +9,11 @@
 #include "attention_checks.hpp"
 #include "attention_inputs.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "window_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 std::string text(const SlidingWindowOptions& window) {
   return "window " + std::to_string(window.window) + ", logit " +
@@ -23,8 +21,8 @@ std::string text(const SlidingWindowOptions& window) {
 }
 
 template <class T>
-void expect_reference(const AttentionInputs<T>& inputs, const SlidingWindowOptions& window,
-                      const AttentionOptions& options = {}, double floor = 2e-6) {
+void expect_window_attention(const AttentionInputs<T>& inputs, const SlidingWindowOptions& window,
+                             const AttentionOptions& options = {}, double floor = 2e-6) {
   const std::string what = text(window);
   const AttentionOutput out =
       sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window, options);
@@ -41,7 +39,7 @@ void expect_reference(const AttentionInputs<T>& inputs, const SlidingWindowOptio
     }
 }
 
-const double logits[] = {0.0, 1.5, -3.0, -infinity};
+const double forward_logits[] = {0.0, 1.5, -3.0, -infinity};
 
 // What windows ask of the kernels: rows in reversed order, and limits that do not rise.
 TEST(SlidingWindowAttention, KernelsReadBackwards) {
@@ -75,12 +73,12 @@ TEST(SlidingWindowAttention, KernelsReadBackwards) {
 TEST(SlidingWindowAttention, EveryWindowAndLogit) {
   AttentionInputs<float> inputs(61, 83, 9, 7, 2, 1);
   inputs.values.array() += 1.0F;
-  for (const double logit : logits)
+  for (const double logit : forward_logits)
     for (const std::size_t window :
          {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{60}, std::size_t{61},
           std::size_t{82}, std::size_t{83}, std::size_t{84}, std::size_t{1000},
           (std::numeric_limits<std::size_t>::max)()})
-      expect_reference(inputs, {window, logit});
+      expect_window_attention(inputs, {window, logit});
 }
 
 TEST(SlidingWindowAttention, EveryGroupAndFewQueries) {
@@ -89,29 +87,30 @@ TEST(SlidingWindowAttention, EveryGroupAndFewQueries) {
       AttentionInputs<float> inputs(m, 40, 8, 6, 2 * group, 2);
       inputs.values.array() += 1.0F;
       SCOPED_TRACE(std::to_string(m) + " queries, group " + std::to_string(group));
-      for (const std::size_t window : {1, 5, 39, 40, 64}) expect_reference(inputs, {window, 0.5});
+      for (const std::size_t window : {1, 5, 39, 40, 64})
+        expect_window_attention(inputs, {window, 0.5});
     }
 }
 
 TEST(SlidingWindowAttention, ManyTilesAndRuns) {  // also of sums: more than 8192 rows at once
-  expect_reference(AttentionInputs<float>(1500, 1500, 4, 3, 2, 1), {700, 0.0});
-  expect_reference(AttentionInputs<float>(2000, 2100, 3, 4), {5, -1.0});
-  expect_reference(AttentionInputs<float>(1100, 1300, 4, 4), {300, -infinity});
-  expect_reference(AttentionInputs<float>(40, 20000, 3, 4), {33, -8.0});
-  expect_reference(AttentionInputs<float>(1, 20000, 3, 4), {5000, -8.0});
+  expect_window_attention(AttentionInputs<float>(1500, 1500, 4, 3, 2, 1), {700, 0.0});
+  expect_window_attention(AttentionInputs<float>(2000, 2100, 3, 4), {5, -1.0});
+  expect_window_attention(AttentionInputs<float>(1100, 1300, 4, 4), {300, -infinity});
+  expect_window_attention(AttentionInputs<float>(40, 20000, 3, 4), {33, -8.0});
+  expect_window_attention(AttentionInputs<float>(1, 20000, 3, 4), {5000, -8.0});
 }
 
 TEST(SlidingWindowAttention, ScaleSoftcapAndSinks) {
   const AttentionInputs<float> inputs(50, 70, 24, 16, 4, 2);
   const std::vector<float> sinks{2.0F, -std::numeric_limits<float>::infinity(), 5.0F, -3.0F};
-  for (const double logit : logits) {
-    expect_reference(inputs, {20, logit}, {.scale = -0.3});
-    expect_reference(inputs, {20, logit}, {.scale = 0.0});
-    expect_reference(inputs, {20, logit}, {.softcap = 0.7});
-    expect_reference(inputs, {20, logit}, {.sink_logits = sinks});
-    expect_reference(inputs, {20, logit}, {.softcap = 2.0, .sink_logits = sinks});
-    expect_reference(AttentionInputs<float>(1, 30, 24, 16, 4, 2), {20, logit},
-                     {.softcap = 2.0, .sink_logits = sinks});
+  for (const double logit : forward_logits) {
+    expect_window_attention(inputs, {20, logit}, {.scale = -0.3});
+    expect_window_attention(inputs, {20, logit}, {.scale = 0.0});
+    expect_window_attention(inputs, {20, logit}, {.softcap = 0.7});
+    expect_window_attention(inputs, {20, logit}, {.sink_logits = sinks});
+    expect_window_attention(inputs, {20, logit}, {.softcap = 2.0, .sink_logits = sinks});
+    expect_window_attention(AttentionInputs<float>(1, 30, 24, 16, 4, 2), {20, logit},
+                            {.softcap = 2.0, .sink_logits = sinks});
   }
 }
 
@@ -121,7 +120,7 @@ TEST(SlidingWindowAttention, StoredAsHalfAndBfloat16) {
     for (const std::size_t m : {3, 70}) {
       AttentionInputs<T> inputs(m, 90, 40, 20, 3, 1);
       inputs.values = (inputs.values.template cast<float>().array() + 1.0F).template cast<T>();
-      for (const double logit : logits) expect_reference(inputs, {31, logit});
+      for (const double logit : forward_logits) expect_window_attention(inputs, {31, logit});
     }
   };
   with(Eigen::half());
@@ -132,7 +131,7 @@ TEST(SlidingWindowAttention, EveryInstructionSet) {
   const AttentionInputs<float> inputs(110, 290, 40, 20);
   for (const Simd simd : supported_simds())
     for (const std::size_t window : {1, 37, 100, 280})
-      expect_reference(inputs, {window, 1.0}, {.simd = simd});
+      expect_window_attention(inputs, {window, 1.0}, {.simd = simd});
 }
 
 TEST(SlidingWindowAttention, LargeScores) {
@@ -142,15 +141,15 @@ TEST(SlidingWindowAttention, LargeScores) {
     inputs.keys.setConstant(size / 200.0F);
     for (Eigen::Index j = 0; j < 60; ++j) inputs.keys(j, 0) += static_cast<float>(j % 3) / 64.0F;
     for (const double logit : {-1e4, 0.0, 1e4, 10000.75, 1e8 - 0.5, -1e300, -infinity})
-      expect_reference(inputs, {10, logit}, {.scale = 1.0});
+      expect_window_attention(inputs, {10, logit}, {.scale = 1.0});
   }
 }
 
 TEST(SlidingWindowAttention, EqualKeysAndZeroValues) {
   AttentionInputs<float> inputs(20, 33, 4, 8);
   inputs.keys.rowwise() = inputs.keys.row(0).eval();
-  expect_reference(inputs, {10, 0.0});
-  expect_reference(inputs, {10, -infinity});
+  expect_window_attention(inputs, {10, 0.0});
+  expect_window_attention(inputs, {10, -infinity});
   inputs.values.setZero();
   const AttentionOutput out =
       sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {10, 0.0});
@@ -160,7 +159,7 @@ TEST(SlidingWindowAttention, EqualKeysAndZeroValues) {
 TEST(SlidingWindowAttention, ConstantValuesComeBack) {
   AttentionInputs<float> inputs(300, 400, 6, 5);
   inputs.values.setConstant(3.0F);
-  for (const double logit : logits) {
+  for (const double logit : forward_logits) {
     const AttentionOutput out =
         sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {17, logit});
     EXPECT_LT(largest_difference(out.values, 3.0), 2e-6);
@@ -188,7 +187,7 @@ TEST(SlidingWindowAttention, ThreadsDoNotMatter) {
 }
 
 template <class T>
-void expect_strides_do_not_matter() {
+void expect_strides_do_not_matter_forward() {
   for (const std::size_t m : {2, 25, 90}) {
     const AttentionInputs<T> inputs(m, 100, 6, 5, 4, 2);
     // The memory of an output of another shape.
@@ -206,8 +205,8 @@ void expect_strides_do_not_matter() {
 }
 
 TEST(SlidingWindowAttention, StridesAndReusedMemory) {
-  expect_strides_do_not_matter<float>();
-  expect_strides_do_not_matter<Eigen::half>();
+  expect_strides_do_not_matter_forward<float>();
+  expect_strides_do_not_matter_forward<Eigen::half>();
 }
 
 TEST(SlidingWindowAttention, NoQueries) {
@@ -225,25 +224,25 @@ TEST(SlidingWindowAttention, ReadsWhatCounts) {
         sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5, logit});
       });
     };
-    inputs.keys.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(nan);
+    inputs.keys.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(float_nan);
     EXPECT_EQ(says(0.0), "(nothing was thrown)");
-    inputs.values.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(nan);
+    inputs.values.topRows(60 - static_cast<Eigen::Index>(m) - 4).setConstant(float_nan);
     EXPECT_EQ(says(-infinity), "(nothing was thrown)");
     inputs.keys.setZero();
     EXPECT_EQ(says(0.0), "lazygumbel: values(token 0, head 0, 0) = nan: must be finite");
     inputs.values.setZero();
     // The oldest token that some window has.
-    inputs.keys(60 - static_cast<Eigen::Index>(m) - 4, 1) = nan;
+    inputs.keys(60 - static_cast<Eigen::Index>(m) - 4, 1) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: keys(token " + std::to_string(56 - m) +
                                    ", head 0, 1) = nan: must be finite");
     inputs.keys.setZero();
     inputs.keys(59, 1) = static_cast<float>(infinity);
     EXPECT_EQ(says(-infinity), "lazygumbel: keys(token 59, head 0, 1) = inf: must be finite");
     inputs.keys.setZero();
-    inputs.values(55, 2) = nan;
+    inputs.values(55, 2) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: values(token 55, head 0, 2) = nan: must be finite");
     inputs.values.setZero();
-    inputs.queries(1, 2) = nan;
+    inputs.queries(1, 2) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: queries(token 1, head 0, 2) = nan: must be finite");
   }
 }
@@ -252,20 +251,20 @@ TEST(SlidingWindowAttention, NamesOnlyWhatIsRead) {
   for (const std::size_t m : {2, 30}) {
     const auto unread = static_cast<Eigen::Index>(56 - m);  // rows before every window
     AttentionInputs<float> inputs(m, 60, 4, 3);
-    inputs.keys.topRows(unread).setConstant(nan);
+    inputs.keys.topRows(unread).setConstant(float_nan);
     const auto says = [&](double logit) {
       return message_of<std::invalid_argument>([&] {
         sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), {5, logit});
       });
     };
-    inputs.values(58, 1) = nan;  // keys that are not read are NaN, too
+    inputs.values(58, 1) = float_nan;  // keys that are not read are NaN, too
     EXPECT_EQ(says(0.5), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
     EXPECT_EQ(says(-infinity), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
-    inputs.values.topRows(unread).setConstant(nan);
+    inputs.values.topRows(unread).setConstant(float_nan);
     EXPECT_EQ(says(0.5), "lazygumbel: values(token 0, head 0, 0) = nan: must be finite");
     EXPECT_EQ(says(-infinity), "lazygumbel: values(token 58, head 0, 1) = nan: must be finite");
     inputs.values(58, 1) = 0.0F;
-    inputs.keys(59, 2) = nan;
+    inputs.keys(59, 2) = float_nan;
     EXPECT_EQ(says(-infinity), "lazygumbel: keys(token 59, head 0, 2) = nan: must be finite");
     inputs.keys.row(59).setConstant(3e38F);
     inputs.queries.setOnes();

@@ -11,14 +11,13 @@
 #include "attention_checks.hpp"
 #include "attention_inputs.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "window_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-const double logits[] = {0.0, 1.5, -3.0, -infinity};
+const double backward_logits[] = {0.0, 1.5, -3.0, -infinity};
 
 template <class T>
 AttentionGradients backward(const AttentionInputs<T>& inputs, const SlidingWindowOptions& window,
@@ -32,8 +31,8 @@ AttentionGradients backward(const AttentionInputs<T>& inputs, const SlidingWindo
 }
 
 template <class T>
-void expect_reference(const AttentionInputs<T>& inputs, const SlidingWindowOptions& window,
-                      const AttentionOptions& options = {}, double tolerance = 3e-6) {
+void expect_window_gradients(const AttentionInputs<T>& inputs, const SlidingWindowOptions& window,
+                             const AttentionOptions& options = {}, double tolerance = 3e-6) {
   SCOPED_TRACE("window " + std::to_string(window.window) + ", logit " +
                std::to_string(window.residual_logit));
   const AttentionGradients out = backward(inputs, window, options);
@@ -170,12 +169,12 @@ TEST(SlidingWindowBackward, KernelsReadAndWriteBackwards) {
 TEST(SlidingWindowBackward, EveryWindowAndLogit) {
   AttentionInputs<float> inputs(61, 83, 9, 7, 2, 1);
   inputs.values.array() += 1.0F;
-  for (const double logit : logits)
+  for (const double logit : backward_logits)
     for (const std::size_t window :
          {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{60}, std::size_t{61},
           std::size_t{82}, std::size_t{83}, std::size_t{84}, std::size_t{1000},
           (std::numeric_limits<std::size_t>::max)()})
-      expect_reference(inputs, {window, logit});
+      expect_window_gradients(inputs, {window, logit});
 }
 
 TEST(SlidingWindowBackward, EveryGroupAndNumberOfQueries) {
@@ -183,42 +182,43 @@ TEST(SlidingWindowBackward, EveryGroupAndNumberOfQueries) {
     for (const std::size_t m : {1, 2, 17, 40}) {
       SCOPED_TRACE(std::to_string(m) + " queries, group " + std::to_string(group));
       const AttentionInputs<float> inputs(m, 40, 8, 6, 2 * group, 2);
-      for (const std::size_t window : {1, 5, 39, 40}) expect_reference(inputs, {window, 0.5});
+      for (const std::size_t window : {1, 5, 39, 40})
+        expect_window_gradients(inputs, {window, 0.5});
     }
 }
 
 TEST(SlidingWindowBackward, ManyTilesRunsAndRounds) {
   // 1024 / 300 = 3 tokens a tile, so that a window has many.
-  expect_reference(AttentionInputs<float>(30, 60, 3, 2, 300, 1), {25, 0.0}, {}, 1e-5);
-  expect_reference(AttentionInputs<float>(1500, 1500, 4, 3, 2, 1), {700, 0.0});
-  expect_reference(AttentionInputs<float>(1200, 1300, 3, 4), {5, -1.0});
-  expect_reference(AttentionInputs<float>(1300, 1400, 4, 4), {1100, 0.5});
-  expect_reference(AttentionInputs<float>(1100, 1300, 4, 4), {300, -infinity});
-  expect_reference(AttentionInputs<float>(40, 20000, 3, 4), {33, -8.0});
+  expect_window_gradients(AttentionInputs<float>(30, 60, 3, 2, 300, 1), {25, 0.0}, {}, 1e-5);
+  expect_window_gradients(AttentionInputs<float>(1500, 1500, 4, 3, 2, 1), {700, 0.0});
+  expect_window_gradients(AttentionInputs<float>(1200, 1300, 3, 4), {5, -1.0});
+  expect_window_gradients(AttentionInputs<float>(1300, 1400, 4, 4), {1100, 0.5});
+  expect_window_gradients(AttentionInputs<float>(1100, 1300, 4, 4), {300, -infinity});
+  expect_window_gradients(AttentionInputs<float>(40, 20000, 3, 4), {33, -8.0});
 }
 
 TEST(SlidingWindowBackward, ScaleSoftcapAndSinks) {
   const AttentionInputs<float> inputs(50, 70, 24, 16, 4, 2);
   const std::vector<float> sinks{2.0F, -std::numeric_limits<float>::infinity(), 5.0F, -3.0F};
-  for (const double logit : logits) {
-    expect_reference(inputs, {20, logit}, {.scale = -0.3});
-    expect_reference(inputs, {20, logit}, {.scale = 0.0});
-    expect_reference(inputs, {20, logit}, {.softcap = 0.7}, 1e-5);
-    expect_reference(inputs, {20, logit}, {.sink_logits = sinks});
-    expect_reference(inputs, {20, logit}, {.softcap = 2.0, .sink_logits = sinks}, 1e-5);
+  for (const double logit : backward_logits) {
+    expect_window_gradients(inputs, {20, logit}, {.scale = -0.3});
+    expect_window_gradients(inputs, {20, logit}, {.scale = 0.0});
+    expect_window_gradients(inputs, {20, logit}, {.softcap = 0.7}, 1e-5);
+    expect_window_gradients(inputs, {20, logit}, {.sink_logits = sinks});
+    expect_window_gradients(inputs, {20, logit}, {.softcap = 2.0, .sink_logits = sinks}, 1e-5);
   }
 }
 
 TEST(SlidingWindowBackward, StoredAsHalfAndBfloat16) {
-  expect_reference(AttentionInputs<Eigen::half>(70, 90, 40, 20, 4, 2), {31, 0.5});
-  expect_reference(AttentionInputs<Eigen::bfloat16>(70, 90, 40, 20, 3, 1), {31, 0.5});
+  expect_window_gradients(AttentionInputs<Eigen::half>(70, 90, 40, 20, 4, 2), {31, 0.5});
+  expect_window_gradients(AttentionInputs<Eigen::bfloat16>(70, 90, 40, 20, 3, 1), {31, 0.5});
 }
 
 TEST(SlidingWindowBackward, EveryInstructionSet) {
   const AttentionInputs<float> inputs(110, 290, 40, 20);
   for (const Simd simd : supported_simds())
     for (const std::size_t window : {1, 37, 100, 280})
-      expect_reference(inputs, {window, 1.0}, {.simd = simd});
+      expect_window_gradients(inputs, {window, 1.0}, {.simd = simd});
 }
 
 TEST(SlidingWindowBackward, LargeLogits) {
@@ -281,7 +281,7 @@ TEST(SlidingWindowBackward, ThreadsDoNotMatter) {
 }
 
 template <class T>
-void expect_strides_do_not_matter() {
+void expect_strides_do_not_matter_backward() {
   for (const std::size_t m : {2, 90}) {
     const AttentionInputs<T> inputs(m, 100, 6, 5, 4, 2);
     for (const SlidingWindowOptions& window : {SlidingWindowOptions{9, 0.5}, {64, -infinity}}) {
@@ -303,8 +303,8 @@ void expect_strides_do_not_matter() {
 }
 
 TEST(SlidingWindowBackward, StridesDoNotMatter) {
-  expect_strides_do_not_matter<float>();
-  expect_strides_do_not_matter<Eigen::half>();
+  expect_strides_do_not_matter_backward<float>();
+  expect_strides_do_not_matter_backward<Eigen::half>();
 }
 
 TEST(SlidingWindowBackward, OneMatrixAndReusedMemory) {
@@ -312,8 +312,8 @@ TEST(SlidingWindowBackward, OneMatrixAndReusedMemory) {
   const SlidingWindowOptions window{9, 0.5};
   const AttentionGradients expected = backward(inputs, window);
   AttentionGradients out;
-  out.queries.setConstant(3, 3, nan);
-  out.keys.setConstant(40, 99, nan);
+  out.queries.setConstant(3, 3, float_nan);
+  out.keys.setConstant(40, 99, float_nan);
   out.residual_logit = 7.0;
   sliding_window_backward(inputs.q(), inputs.k(), inputs.v(), window, {},
                           sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), window),
@@ -360,7 +360,7 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
     EXPECT_NE(says({5, logit}).find("is not of these queries, keys and options"),
               std::string::npos);
   AttentionInputs<float> bad = inputs;
-  bad.keys(19, 2) = nan;
+  bad.keys(19, 2) = float_nan;
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: keys(token 19, head 0, 2) = nan: must be finite");
   bad = inputs;
@@ -368,11 +368,11 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: values(token 0, head 0, 1) = inf: must be finite");
   bad = inputs;
-  bad.queries(3, 5) = nan;
+  bad.queries(3, 5) = float_nan;
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: queries(token 3, head 1, 1) = nan: must be finite");
   bad = inputs;
-  bad.gradients(11, 11) = nan;
+  bad.gradients(11, 11) = float_nan;
   EXPECT_EQ(says({5, 0.0}, {}, &bad),
             "lazygumbel: output_gradients(token 11, head 1, 5) = nan: must be finite");
 }

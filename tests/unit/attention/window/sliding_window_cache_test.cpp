@@ -14,27 +14,27 @@
 #include "cache_files.hpp"
 #include "long_stream.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
+#include "scalars.hpp"
 #include "window_reference.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr std::size_t heads = 2, d = 5, dv = 3;
+constexpr std::size_t window_heads = 2, window_d = 5, window_dv = 3;
 
 template <class T>
 class SlidingWindowCacheOf : public ::testing::Test {
   static_assert(MergeableKvCache<SlidingWindowCache<T>>);
   static_assert(std::copyable<SlidingWindowCache<T>>);
 };
-using Scalars = ::testing::Types<float, Eigen::half, Eigen::bfloat16>;
-TYPED_TEST_SUITE(SlidingWindowCacheOf, Scalars);
+TYPED_TEST_SUITE(SlidingWindowCacheOf, CacheScalars);
 
 /// Inputs of 2 kv heads with values of mean 1.
 template <class T = float>
 AttentionInputs<T> stream_of(std::size_t n, std::size_t m = 2, std::size_t group = 2,
                              std::uint64_t seed = 1) {
-  AttentionInputs<T> inputs(m, n, d, dv, group * heads, heads, seed);
+  AttentionInputs<T> inputs(m, n, window_d, window_dv, group * window_heads, window_heads, seed);
   inputs.values = (inputs.values.template cast<float>().array() + 1.0F).template cast<T>();
   return inputs;
 }
@@ -50,9 +50,10 @@ void append(SlidingWindowCache<T>& cache, const AttentionInputs<T>& inputs, std:
 }
 
 template <class T>
-SlidingWindowCache<T> cache_of(const AttentionInputs<T>& inputs, const SlidingWindowOptions& window,
-                               std::size_t first, std::size_t count, std::size_t step = 1) {
-  SlidingWindowCache<T> cache(heads, d, dv, window);
+SlidingWindowCache<T> window_cache_of(const AttentionInputs<T>& inputs,
+                                      const SlidingWindowOptions& window, std::size_t first,
+                                      std::size_t count, std::size_t step = 1) {
+  SlidingWindowCache<T> cache(window_heads, window_d, window_dv, window);
   append(cache, inputs, first, count, step);
   return cache;
 }
@@ -80,7 +81,7 @@ void expect_dense(const AttentionInputs<T>& inputs, const SlidingWindowOptions& 
   const std::size_t n = inputs.k().tokens();
   const std::string what = "window " + std::to_string(window.window) + ", logit " +
                            std::to_string(window.residual_logit) + ", n " + std::to_string(n);
-  const SlidingWindowCache<T> cache = cache_of(inputs, window, 0, n, 7);
+  const SlidingWindowCache<T> cache = window_cache_of(inputs, window, 0, n, 7);
   const AttentionOutput out = cache.attend(inputs.q(), options);
   expect_near(out, dense(inputs, window, options), score_bound(inputs.q(), inputs.k(), options),
               what);
@@ -95,13 +96,13 @@ void expect_dense(const AttentionInputs<T>& inputs, const SlidingWindowOptions& 
 
 /// The same bits, whatever is asked.
 template <class T>
-void expect_same(const SlidingWindowCache<T>& a, const SlidingWindowCache<T>& b,
-                 const std::string& what = "") {
+void expect_same_window(const SlidingWindowCache<T>& a, const SlidingWindowCache<T>& b,
+                        const std::string& what = "") {
   ASSERT_EQ(a.tokens_seen(), b.tokens_seen()) << what;
   ASSERT_EQ(a.options(), b.options()) << what;
-  const RowMatrix<float> queries = gaussian_rows<float>(3, heads * d, 77);
-  testing::expect_same(a.attend({queries, heads}), b.attend({queries, heads}), what);
-  for (std::size_t kv = 0; kv < heads; ++kv) {
+  const RowMatrix<float> queries = gaussian_rows<float>(3, window_heads * window_d, 77);
+  expect_same(a.attend({queries, window_heads}), b.attend({queries, window_heads}), what);
+  for (std::size_t kv = 0; kv < window_heads; ++kv) {
     ASSERT_EQ(a.residual(kv).count, b.residual(kv).count) << what;
     ASSERT_EQ(a.residual(kv).value_sum, b.residual(kv).value_sum) << what;
   }
@@ -149,7 +150,7 @@ TEST(SlidingWindowCache, EqualKeysAndZeroValues) {
 
 TEST(SlidingWindowCache, Empty) {
   const AttentionInputs<float> inputs = stream_of(0);
-  SlidingWindowCache<float> cache(heads, d, dv);
+  SlidingWindowCache<float> cache(window_heads, window_d, window_dv);
   EXPECT_EQ(cache.options(), SlidingWindowOptions{});
   cache.append(inputs.k(), inputs.v());
   EXPECT_EQ(cache.tokens_seen(), 0u);
@@ -173,7 +174,7 @@ TYPED_TEST(SlidingWindowCacheOf, EqualsPrefillRowForRow) {
       const AttentionOptions with{.sink_logits = sinks};
       const AttentionOutput all =
           sliding_window_attention(inputs.q(), inputs.k(), inputs.v(), options, with);
-      SlidingWindowCache<T> cache(heads, d, dv, options);
+      SlidingWindowCache<T> cache(window_heads, window_d, window_dv, options);
       for (std::size_t t = 0; t < 70; ++t) {
         cache.append(inputs.k().tokens(t, 1), inputs.v().tokens(t, 1));
         const AttentionOutput one = cache.attend(inputs.q().tokens(t, 1), with);
@@ -189,9 +190,10 @@ TYPED_TEST(SlidingWindowCacheOf, DoesNotDependOnThePieces) {
   using T = TypeParam;
   const AttentionInputs<T> inputs = stream_of<T>(200);
   for (const std::size_t window : {1, 17, 64, 199, 200, 201}) {
-    const SlidingWindowCache<T> whole = cache_of(inputs, {window, 0.0}, 0, 200, 200);
+    const SlidingWindowCache<T> whole = window_cache_of(inputs, {window, 0.0}, 0, 200, 200);
     for (const std::size_t step : {1, 3, 17, 18, 64, 150})
-      expect_same(cache_of(inputs, {window, 0.0}, 0, 200, step), whole, std::to_string(window));
+      expect_same_window(window_cache_of(inputs, {window, 0.0}, 0, 200, step), whole,
+                         std::to_string(window));
   }
 }
 
@@ -204,15 +206,16 @@ TEST(SlidingWindowCache, StridesOfTokensAndHeads) {
     keys.block(h * 50, 0, 50, 5) = inputs.keys.middleCols(h * 5, 5);
     values.block(h * 50, 0, 50, 3) = inputs.values.middleCols(h * 3, 3);
   }
-  SlidingWindowCache<float> cache(heads, d, dv, {16, 0.0});
-  cache.append({keys.data(), 50, 2, d, 9, 450}, {values.data(), 50, 2, dv, 7, 350});
-  expect_same(cache, cache_of(inputs, {16, 0.0}, 0, 50, 50));
+  SlidingWindowCache<float> cache(window_heads, window_d, window_dv, {16, 0.0});
+  cache.append({keys.data(), 50, 2, window_d, 9, 450}, {values.data(), 50, 2, window_dv, 7, 350});
+  expect_same_window(cache, window_cache_of(inputs, {16, 0.0}, 0, 50, 50));
 }
 
 TEST(SlidingWindowCache, MemoryGrowsToTheWindowAndNoFarther) {
   const AttentionInputs<float> inputs = stream_of(3000);
-  SlidingWindowCache<float> cache(heads, d, dv, {1000});
-  const std::size_t sums = 2 * heads * dv * sizeof(double), row = heads * (d + dv) * sizeof(float);
+  SlidingWindowCache<float> cache(window_heads, window_d, window_dv, {1000});
+  const std::size_t sums = 2 * window_heads * window_dv * sizeof(double),
+                    row = window_heads * (window_d + window_dv) * sizeof(float);
   EXPECT_EQ(cache.size_in_bytes(), sums);
   std::size_t before = 0;
   for (std::size_t t = 0; t < 1000; ++t) {
@@ -225,7 +228,8 @@ TEST(SlidingWindowCache, MemoryGrowsToTheWindowAndNoFarther) {
   EXPECT_EQ(before, sums + 1000 * row);
   append(cache, inputs, 1000, 2000, 333);
   EXPECT_EQ(cache.size_in_bytes(), before);
-  SlidingWindowCache<float> endless(heads, d, dv, {(std::numeric_limits<std::size_t>::max)()});
+  SlidingWindowCache<float> endless(window_heads, window_d, window_dv,
+                                    {(std::numeric_limits<std::size_t>::max)()});
   append(endless, inputs, 0, 100, 10);
   EXPECT_LE(endless.size_in_bytes(), sums + 200 * row);
 }
@@ -265,15 +269,15 @@ TYPED_TEST(SlidingWindowCacheOf, MergesAsIfOneStream) {
       for (const std::size_t b : {0, 1, 4, 5, 6, 31, 32, 33, 40, 150}) {
         const std::string what =
             std::to_string(window) + ": " + std::to_string(a) + " + " + std::to_string(b);
-        SlidingWindowCache<T> merged = cache_of(inputs, {window, 0.5}, 0, a);
-        merged.merge(cache_of(inputs, {window, 0.5}, a, b));
-        const SlidingWindowCache<T> whole = cache_of(inputs, {window, 0.5}, 0, a + b);
+        SlidingWindowCache<T> merged = window_cache_of(inputs, {window, 0.5}, 0, a);
+        merged.merge(window_cache_of(inputs, {window, 0.5}, a, b));
+        const SlidingWindowCache<T> whole = window_cache_of(inputs, {window, 0.5}, 0, a + b);
         ASSERT_EQ(merged.tokens_seen(), a + b) << what;
         const AttentionOutput got = merged.attend(inputs.q()), want = whole.attend(inputs.q());
         // The same rows in the same places; sums of the two shards in another order.
         ASSERT_LT(largest_difference(got.values, want.values), 1e-6) << what;
         ASSERT_LT(largest_difference(got.log_sum_exp, want.log_sum_exp), 1e-12) << what;
-        for (std::size_t kv = 0; kv < heads; ++kv)
+        for (std::size_t kv = 0; kv < window_heads; ++kv)
           ASSERT_LT((merged.residual(kv).value_sum - whole.residual(kv).value_sum).norm(),
                     1e-14 * (1.0 + whole.residual(kv).value_sum.norm()))
               << what;
@@ -291,15 +295,15 @@ TYPED_TEST(SlidingWindowCacheOf, MergesAsIfOneStream) {
 TEST(SlidingWindowCache, MergesManyShardsAndItself) {
   const AttentionInputs<float> inputs = stream_of(300);
   const SlidingWindowOptions window{24, 0.0};
-  SlidingWindowCache<float> merged(heads, d, dv, window);
+  SlidingWindowCache<float> merged(window_heads, window_d, window_dv, window);
   for (std::size_t at = 0, step = 1; at < 300; at += step, step = std::min(2 * step, 300 - at))
-    merged.merge(cache_of(inputs, window, at, std::min(step, 300 - at)));
+    merged.merge(window_cache_of(inputs, window, at, std::min(step, 300 - at)));
   const AttentionOutput got = merged.attend(inputs.q()),
-                        want = cache_of(inputs, window, 0, 300).attend(inputs.q());
+                        want = window_cache_of(inputs, window, 0, 300).attend(inputs.q());
   EXPECT_LT(largest_difference(got.values, want.values), 1e-6);
   for (const std::size_t n : {0, 10, 24, 25, 60}) {
-    SlidingWindowCache<float> twice = cache_of(inputs, window, 0, n),
-                              streamed = cache_of(inputs, window, 0, n);
+    SlidingWindowCache<float> twice = window_cache_of(inputs, window, 0, n),
+                              streamed = window_cache_of(inputs, window, 0, n);
     twice.merge(twice);
     append(streamed, inputs, 0, n, 5);
     EXPECT_EQ(twice.tokens_seen(), 2 * n);
@@ -311,42 +315,43 @@ TEST(SlidingWindowCache, MergesManyShardsAndItself) {
 
 TEST(SlidingWindowCache, MergesOnlyItsOwnKind) {
   const AttentionInputs<float> inputs = stream_of(20);
-  SlidingWindowCache<float> cache = cache_of(inputs, {8, 0.0}, 0, 20);
+  SlidingWindowCache<float> cache = window_cache_of(inputs, {8, 0.0}, 0, 20);
   const auto says = [&](std::size_t kv_heads, std::size_t keys, std::size_t values,
                         const SlidingWindowOptions& options) {
     return message_of<std::invalid_argument>(
         [&] { cache.merge(SlidingWindowCache<float>(kv_heads, keys, values, options)); });
   };
-  EXPECT_EQ(says(3, d, dv, {8, 0.0}), "lazygumbel: later.kv_heads() = 3: must equal the cache's 2");
-  EXPECT_EQ(says(2, 6, dv, {8, 0.0}),
+  EXPECT_EQ(says(3, window_d, window_dv, {8, 0.0}),
+            "lazygumbel: later.kv_heads() = 3: must equal the cache's 2");
+  EXPECT_EQ(says(2, 6, window_dv, {8, 0.0}),
             "lazygumbel: later.key_dimension() = 6: must equal the cache's 5");
-  EXPECT_EQ(says(2, d, 4, {8, 0.0}),
+  EXPECT_EQ(says(2, window_d, 4, {8, 0.0}),
             "lazygumbel: later.value_dimension() = 4: must equal the cache's 3");
-  EXPECT_EQ(says(2, d, dv, {9, 0.0}),
+  EXPECT_EQ(says(2, window_d, window_dv, {9, 0.0}),
             "lazygumbel: later.options().window = 9: must equal the cache's 8");
-  EXPECT_EQ(says(2, d, dv, {8, -infinity}),
+  EXPECT_EQ(says(2, window_d, window_dv, {8, -infinity}),
             "lazygumbel: later.options().residual_logit = -inf: must equal the cache's 0");
-  EXPECT_EQ(says(2, d, dv, {8, 0.0}), CacheFile::nothing);
-  expect_same(cache, cache_of(inputs, {8, 0.0}, 0, 20));
+  EXPECT_EQ(says(2, window_d, window_dv, {8, 0.0}), CacheFile::nothing);
+  expect_same_window(cache, window_cache_of(inputs, {8, 0.0}, 0, 20));
 }
 
 TEST(SlidingWindowCache, CopiesAndMoves) {
   const AttentionInputs<float> inputs = stream_of(60);
-  SlidingWindowCache<float> cache = cache_of(inputs, {16, 0.0}, 0, 30);
+  SlidingWindowCache<float> cache = window_cache_of(inputs, {16, 0.0}, 0, 30);
   const SlidingWindowCache<float> copy = cache;
   append(cache, inputs, 30, 30, 4);
-  expect_same(copy, cache_of(inputs, {16, 0.0}, 0, 30));
+  expect_same_window(copy, window_cache_of(inputs, {16, 0.0}, 0, 30));
   const SlidingWindowCache<float> moved = std::move(cache);
-  expect_same(moved, cache_of(inputs, {16, 0.0}, 0, 60));
+  expect_same_window(moved, window_cache_of(inputs, {16, 0.0}, 0, 60));
   cache = copy;  // NOLINT: assigned to, it is whole again
   append(cache, inputs, 30, 30, 4);
-  expect_same(cache, moved);
+  expect_same_window(cache, moved);
 }
 
 TYPED_TEST(SlidingWindowCacheOf, RefusesWhatIsNotFiniteAnywhere) {
   using T = TypeParam;
   const AttentionInputs<T> inputs = stream_of<T>(30);
-  SlidingWindowCache<T> cache = cache_of(inputs, {8, 0.0}, 0, 20);
+  SlidingWindowCache<T> cache = window_cache_of(inputs, {8, 0.0}, 0, 20);
   const std::size_t bytes = cache.size_in_bytes();
   const RowMatrix<T> keys = inputs.keys.topRows(11), values = inputs.values.topRows(11);
   const auto each_entry = [&](const auto& good, auto&& use) {
@@ -360,11 +365,15 @@ TYPED_TEST(SlidingWindowCacheOf, RefusesWhatIsNotFiniteAnywhere) {
           EXPECT_NE(text.find("must be finite"), std::string::npos) << text << i << " " << j;
         }
   };
-  each_entry(keys, [&](const auto& bad) { cache.append({bad, heads}, {values, heads}); });
-  each_entry(values, [&](const auto& bad) { cache.append({keys, heads}, {bad, heads}); });
-  each_entry(inputs.queries, [&](const auto& bad) { cache.attend({bad, 2 * heads}); });
+  each_entry(keys, [&](const auto& bad) {
+    cache.append({bad, window_heads}, {values, window_heads});
+  });
+  each_entry(values, [&](const auto& bad) {
+    cache.append({keys, window_heads}, {bad, window_heads});
+  });
+  each_entry(inputs.queries, [&](const auto& bad) { cache.attend({bad, 2 * window_heads}); });
   EXPECT_EQ(cache.size_in_bytes(), bytes);
-  expect_same(cache, cache_of(inputs, {8, 0.0}, 0, 20));
+  expect_same_window(cache, window_cache_of(inputs, {8, 0.0}, 0, 20));
 }
 
 TEST(SlidingWindowCache, NamesWhatIsWrongAndKeepsWhatItHas) {
@@ -388,7 +397,7 @@ TEST(SlidingWindowCache, NamesWhatIsWrongAndKeepsWhatItHas) {
             "lazygumbel: residual_logit = nan" + must);
 
   AttentionInputs<float> inputs = stream_of(20);
-  SlidingWindowCache<float> cache = cache_of(inputs, {8, 0.0}, 0, 20);
+  SlidingWindowCache<float> cache = window_cache_of(inputs, {8, 0.0}, 0, 20);
   const auto says = [&](const HeadsView<float>& keys, const HeadsView<float>& values) {
     return message_of<Error>([&] { cache.append(keys, values); });
   };
@@ -413,7 +422,7 @@ TEST(SlidingWindowCache, NamesWhatIsWrongAndKeepsWhatItHas) {
             "lazygumbel: mask = not full: a cache shows every token");
   EXPECT_EQ(attend_says({inputs.queries, 5}, {}),
             "lazygumbel: keys.dimension() = 5: must equal queries.dimension() = 4");
-  expect_same(cache, cache_of(inputs, {8, 0.0}, 0, 20));
+  expect_same_window(cache, window_cache_of(inputs, {8, 0.0}, 0, 20));
 }
 
 TYPED_TEST(SlidingWindowCacheOf, SavesAndLoads) {
@@ -424,18 +433,19 @@ TYPED_TEST(SlidingWindowCacheOf, SavesAndLoads) {
        {std::size_t{1}, std::size_t{40}, (std::numeric_limits<std::size_t>::max)()})
     for (const std::size_t n : {0, 1, 17, 40, 41, 250}) {
       const SlidingWindowOptions options{window, n % 2 == 0 ? -0.25 : -infinity};
-      SlidingWindowCache<T> cache = cache_of(inputs, options, 0, n);
+      SlidingWindowCache<T> cache = window_cache_of(inputs, options, 0, n);
       cache.save(file.path());
       SlidingWindowCache<T> loaded = SlidingWindowCache<T>::load(file.path());
-      expect_same(cache, loaded);
+      expect_same_window(cache, loaded);
       EXPECT_EQ(loaded.size_in_bytes(),  // no more memory than the file has rows
-                heads * (2 * dv * sizeof(double) + std::min(n, window) * (d + dv) * sizeof(T)));
+                window_heads * (2 * window_dv * sizeof(double) +
+                                std::min(n, window) * (window_d + window_dv) * sizeof(T)));
       const Bytes bytes = file.read();
       loaded.save(file.path());
       EXPECT_EQ(file.read(), bytes);
       append(cache, inputs, 250, 50, 7);
       append(loaded, inputs, 250, 50, 7);
-      expect_same(cache, loaded);
+      expect_same_window(cache, loaded);
     }
 }
 
@@ -445,10 +455,10 @@ class SlidingWindowCacheFile : public ::testing::Test {
   // lost; keys, values.
   static constexpr std::size_t version = 8, kv_heads = 20, keys_at = 28, values_at = 36,
                                window = 44, logit = 52, tokens = 60, sums = 68,
-                               rows = sums + 2 * heads * dv * 8;
+                               rows = sums + 2 * window_heads * window_dv * 8;
 
   void SetUp() override {
-    cache_of(stream_of(9), {4, 0.5}, 0, 9).save(file.path());
+    window_cache_of(stream_of(9), {4, 0.5}, 0, 9).save(file.path());
     good = file.read();
   }
   template <class T = float>
@@ -465,7 +475,7 @@ class SlidingWindowCacheFile : public ::testing::Test {
 };
 
 TEST_F(SlidingWindowCacheFile, EveryChangeIsNoticed) {
-  ASSERT_EQ(good.size(), rows + 4 * heads * (d + dv) * sizeof(float) + 8);
+  ASSERT_EQ(good.size(), rows + 4 * window_heads * (window_d + window_dv) * sizeof(float) + 8);
   file.expect_every_change_noticed<SlidingWindowCache<float>>(good);
   EXPECT_EQ(complaint(Bytes(good.begin(), good.end() - 1)), "is truncated");
 }
@@ -475,10 +485,10 @@ TEST_F(SlidingWindowCacheFile, Foreign) {
   EXPECT_EQ(complaint(Bytes(1000, 'x')), "is no file of SlidingWindowCache");
   EXPECT_EQ(forged(version, std::uint32_t{2}), "has format version 2, this library reads 1");
   EXPECT_EQ(complaint<Eigen::half>(good), "holds numbers of type \"float32\", not \"float16\"");
-  cache_of(stream_of<Eigen::bfloat16>(9), {4, 0.0}, 0, 9).save(file.path());
+  window_cache_of(stream_of<Eigen::bfloat16>(9), {4, 0.0}, 0, 9).save(file.path());
   EXPECT_EQ(complaint<Eigen::half>(file.read()),
             "holds numbers of type \"bfloat16\", not \"float16\"");
-  KeyValueCache<float>(heads, d, dv).save(file.path());
+  KeyValueCache<float>(window_heads, window_d, window_dv).save(file.path());
   EXPECT_EQ(complaint(file.read()), "is no file of SlidingWindowCache");
   std::filesystem::remove(file.path());
   EXPECT_EQ(message_of<file_error>([&] { SlidingWindowCache<float>::load(file.path()); }),
@@ -531,7 +541,7 @@ TEST_F(SlidingWindowCacheFile, CountsNoFartherThanDoubles) {
   EXPECT_NE(message_of<std::invalid_argument>([&] { cache.merge(cache); }).find("2^53"),
             std::string::npos);
   EXPECT_EQ(message_of<std::invalid_argument>([&] {
-              cache.merge(cache_of(inputs, {4, 0.5}, 0, 3));  // all in the window
+              cache.merge(window_cache_of(inputs, {4, 0.5}, 0, 3));  // all in the window
             }),
             "lazygumbel: later.tokens_seen() = 3: makes more than 2^53 tokens");
   EXPECT_EQ(cache.tokens_seen(), std::size_t{1} << 53);

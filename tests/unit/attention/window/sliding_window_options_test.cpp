@@ -5,11 +5,10 @@
 #include <stdexcept>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(SlidingWindowOptions, PlainWindowAtFirst) {
   const SlidingWindowOptions options;

@@ -5,10 +5,8 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <indexes.hpp>
-#include <iterator>
 #include <lazygumbel/index/hnsw/hnsw_index.hpp>
 #include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/random/uniform.hpp>
@@ -17,55 +15,27 @@
 #include <string>
 #include <vector>
 
+#include "non_finite.hpp"
+#include "saved_files.hpp"
+
 // Saved HnswIndex files: what goes in comes out, and whatever is wrong with a file is a file_error.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-
-using Bytes = std::vector<unsigned char>;
-
-/// A folder of this test's own, empty at first and removed at the end.
 class HnswFile : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* const info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(::testing::TempDir()) /
-              ("lazygumbel_" + std::string(info->test_suite_name()) + "_" + info->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::filesystem::path path(const char* name = "index.lzg") const { return folder_ / name; }
 
-  void write(const Bytes& bytes) const {
-    std::ofstream out(path(), std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-  }
-
-  static Bytes read(const std::filesystem::path& from) {
-    std::ifstream in(from, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
-
-  /// What load says to a file with these bytes, without the file's name.
   template <class Scalar = float>
   std::string complaint(const Bytes& bytes) const {
-    write(bytes);
-    std::string text = message_of<file_error>([&] { HnswIndex<Scalar>::load(path()); });
-    const std::string name = "lazygumbel: " + path().string() + " ";
-    return text.rfind(name, 0) == 0 ? text.substr(name.size()) : text;
+    return complaint_about<HnswIndex<Scalar>>(path(), bytes);
   }
 
-  std::filesystem::path folder_;
+  ScratchFolder folder_;
 };
 
-HnswParameters parameters(HnswGeometry geometry = HnswGeometry::l2_reduction) {
+HnswParameters small_graph_parameters(HnswGeometry geometry = HnswGeometry::l2_reduction) {
   HnswParameters p;
   p.M = 4;  // few links: several upper levels even in a small index
   p.ef_construction = 40;
@@ -77,12 +47,12 @@ HnswParameters parameters(HnswGeometry geometry = HnswGeometry::l2_reduction) {
 }
 
 template <class Scalar>
-HnswIndex<Scalar> small_index(HnswGeometry geometry = HnswGeometry::l2_reduction) {
-  return HnswIndex<Scalar>(gaussian_rows<Scalar>(200, 8, 151), parameters(geometry));
+HnswIndex<Scalar> small_graph(HnswGeometry geometry = HnswGeometry::l2_reduction) {
+  return HnswIndex<Scalar>(gaussian_rows<Scalar>(200, 8, 151), small_graph_parameters(geometry));
 }
 
 template <class Scalar>
-void expect_same_answers(const HnswIndex<Scalar>& a, const HnswIndex<Scalar>& b) {
+void expect_same_searches(const HnswIndex<Scalar>& a, const HnswIndex<Scalar>& b) {
   ASSERT_EQ(a.size(), b.size());
   ASSERT_EQ(a.dimension(), b.dimension());
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
@@ -96,13 +66,13 @@ void expect_same_answers(const HnswIndex<Scalar>& a, const HnswIndex<Scalar>& b)
 }
 
 template <class Scalar>
-void round_trip(const std::filesystem::path& path) {
+void hnsw_round_trip(const std::filesystem::path& path) {
   for (const HnswGeometry geometry : {HnswGeometry::inner_product, HnswGeometry::l2_reduction}) {
-    HnswIndex<Scalar> index = small_index<Scalar>(geometry);
+    HnswIndex<Scalar> index = small_graph<Scalar>(geometry);
     index.set_ef(77);
     index.save(path);
     HnswIndex<Scalar> loaded = HnswIndex<Scalar>::load(path);
-    expect_same_answers(index, loaded);
+    expect_same_searches(index, loaded);
     EXPECT_EQ(loaded.parameters().M, 4u);
     EXPECT_EQ(loaded.parameters().ef_construction, 40u);
     EXPECT_EQ(loaded.parameters().ef, 77u);
@@ -123,12 +93,12 @@ void round_trip(const std::filesystem::path& path) {
                           gaussian_rows<Scalar>(50, 8, 153), 5),
               0.9);
     loaded.save(path);
-    expect_same_answers(loaded, HnswIndex<Scalar>::load(path));
+    expect_same_searches(loaded, HnswIndex<Scalar>::load(path));
   }
 }
 
-TEST_F(HnswFile, RoundTripOfFloat) { round_trip<float>(path()); }
-TEST_F(HnswFile, RoundTripOfDouble) { round_trip<double>(path()); }
+TEST_F(HnswFile, RoundTripOfFloat) { hnsw_round_trip<float>(path()); }
+TEST_F(HnswFile, RoundTripOfDouble) { hnsw_round_trip<double>(path()); }
 
 TEST_F(HnswFile, RoundTripOfOneRowAndOfALargeDimension) {
   for (const auto& [n, d] : {std::pair{1, 1}, std::pair{1, 500}, std::pair{3, 97}}) {
@@ -136,17 +106,17 @@ TEST_F(HnswFile, RoundTripOfOneRowAndOfALargeDimension) {
         gaussian_rows<float>(static_cast<std::size_t>(n), static_cast<std::size_t>(d), 154);
     const HnswIndex<float> index(rows);
     index.save(path());
-    expect_same_answers(index, HnswIndex<float>::load(path()));
+    expect_same_searches(index, HnswIndex<float>::load(path()));
   }
 }
 
 TEST_F(HnswFile, RoundTripAfterAParallelBuild) {
-  HnswParameters p = parameters();
+  HnswParameters p = small_graph_parameters();
   p.threads = 4;
   const HnswIndex<float> index(gaussian_rows<float>(500, 8, 155), p);
   index.save(path());
   const auto loaded = HnswIndex<float>::load(path());
-  expect_same_answers(index, loaded);
+  expect_same_searches(index, loaded);
   for (item_id id = 0; id < 500; ++id) ASSERT_EQ(loaded.row(id), index.row(id));
 }
 
@@ -154,21 +124,21 @@ TEST_F(HnswFile, RoundTripAfterAParallelBuild) {
 TEST_F(HnswFile, NoGoodFileIsRefusedForTheRoundingOfItsNorms) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const HnswIndex<double> index(gaussian_rows<double>(5, 3 + seed % 20, 400 + seed),
-                                  parameters(HnswGeometry::inner_product));
+                                  small_graph_parameters(HnswGeometry::inner_product));
     index.save(path());
     ASSERT_EQ(HnswIndex<double>::load(path()).size(), 5u) << seed;
   }
 }
 
 TEST_F(HnswFile, SavingTheSameIndexGivesTheSameBytes) {
-  small_index<float>().save(path("a"));
-  small_index<float>().save(path("b"));
-  EXPECT_EQ(read(path("a")), read(path("b")));
+  small_graph<float>().save(path("a"));
+  small_graph<float>().save(path("b"));
+  EXPECT_EQ(bytes_of(path("a")), bytes_of(path("b")));
   EXPECT_FALSE(std::filesystem::exists(path("a.part")));
 }
 
 TEST_F(HnswFile, ALoadedIndexStillRefusesLongerRows) {
-  small_index<float>().save(path());
+  small_graph<float>().save(path());
   auto loaded = HnswIndex<float>::load(path());
   EXPECT_EQ(message_of<std::invalid_argument>([&] {
               loaded.add(RowMatrix<float>::Constant(1, 8, 100.0f));
@@ -178,53 +148,51 @@ TEST_F(HnswFile, ALoadedIndexStillRefusesLongerRows) {
 }
 
 TEST_F(HnswFile, OverwritesAnOlderFile) {
-  small_index<float>().save(path());
+  small_graph<float>().save(path());
   HnswIndex<float>(gaussian_rows<float>(7, 3, 156)).save(path());
   EXPECT_EQ(HnswIndex<float>::load(path()).size(), 7u);
 }
 
 TEST_F(HnswFile, AMissingFolderIsAFileError) {
   const auto where = path("missing") / "index.lzg";
-  EXPECT_EQ(message_of<file_error>([&] { small_index<float>().save(where); }),
+  EXPECT_EQ(message_of<file_error>([&] { small_graph<float>().save(where); }),
             "lazygumbel: cannot write " + where.string() + ".part");
   EXPECT_EQ(message_of<file_error>([&] { HnswIndex<float>::load(where); }),
             "lazygumbel: " + where.string() + " cannot be read");
 }
 
 TEST_F(HnswFile, AFailedSaveKeepsTheOldFile) {
-  small_index<float>().save(path());
-  const Bytes old = read(path());
+  small_graph<float>().save(path());
+  const Bytes old = bytes_of(path());
   std::filesystem::create_directory(path("index.lzg.part"));  // in the way of the new file
   EXPECT_THROW(HnswIndex<float>(gaussian_rows<float>(7, 3, 157)).save(path()), file_error);
-  EXPECT_EQ(read(path()), old);
+  EXPECT_EQ(bytes_of(path()), old);
 }
 
 TEST_F(HnswFile, AFullDiskKeepsTheOldFile) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full on this system";
-  small_index<float>().save(path());
-  const Bytes old = read(path());
+  small_graph<float>().save(path());
+  const Bytes old = bytes_of(path());
   std::filesystem::create_symlink("/dev/full", path("index.lzg.part"));
   const std::string message = message_of<file_error>(
       [&] { HnswIndex<float>(gaussian_rows<float>(7, 3, 158)).save(path()); });
   EXPECT_NE(message.find("failed (disk full?)"), std::string::npos) << message;
-  EXPECT_EQ(read(path()), old);
+  EXPECT_EQ(bytes_of(path()), old);
   EXPECT_FALSE(std::filesystem::is_symlink(path("index.lzg.part"))) << "the part is removed";
 }
 
 TEST_F(HnswFile, AFolderInPlaceOfTheFileIsAFileError) {
   std::filesystem::create_directories(path() / "inside");
-  EXPECT_EQ(message_of<file_error>([&] { small_index<float>().save(path()); }),
+  EXPECT_EQ(message_of<file_error>([&] { small_graph<float>().save(path()); }),
             "lazygumbel: cannot replace " + path().string());
   EXPECT_FALSE(std::filesystem::exists(path("index.lzg.part")));
   EXPECT_THROW(HnswIndex<float>::load(path()), file_error);
 }
 
-// Wrong files. The layout is documented in hnsw_file.hpp; `Forgery` knows it too.
+// Wrong files. The layout is documented in hnsw_file.hpp; `HnswBytes` knows it too.
 
-/// A saved index whose numbers can be changed, with the checksum made right again: FNV-1a, 64 bits,
-/// over all bytes but the last 8, which hold it (little-endian): value = 0xcbf29ce484222325; for
-/// each byte, value = (value ^ byte) * 0x100000001b3.
-struct Forgery {
+/// A saved index whose numbers can be changed.
+struct HnswBytes {
   static constexpr std::size_t version = 8, scalar = 12, dimension = 16, count = 24, links = 32,
                                ef_construction = 40, ef = 48, geometry = 64, entry = 68,
                                top_level = 72, norm_bound = 76, max_norm = 84, nodes = 92;
@@ -239,7 +207,7 @@ struct Forgery {
   std::vector<Node> all;
 
   /// `width`: floats a stored row.
-  Forgery(Bytes saved, std::size_t width) : bytes(std::move(saved)) {
+  HnswBytes(Bytes saved, std::size_t width) : bytes(std::move(saved)) {
     std::size_t at = nodes;
     for (std::uint64_t i = 0; i < get<std::uint64_t>(count); ++i) {
       Node node{at, at + 4, at + 8, {}};
@@ -264,13 +232,7 @@ struct Forgery {
     std::memcpy(bytes.data() + at, &number, sizeof number);
   }
 
-  Bytes sealed() const {
-    Forgery copy = *this;
-    std::uint64_t value = 0xcbf29ce484222325;
-    for (std::size_t i = 0; i + 8 < bytes.size(); ++i) value = (value ^ bytes[i]) * 0x100000001b3;
-    copy.put(bytes.size() - 8, value);
-    return copy.bytes;
-  }
+  Bytes sealed() const { return with_checksum(bytes); }
 
   /// The first node with a level above 0.
   const Node& tall() const {
@@ -282,14 +244,13 @@ struct Forgery {
 class HnswForgery : public HnswFile {
  protected:
   void SetUp() override {
-    HnswFile::SetUp();
-    small_index<float>().save(path("good"));
-    good = read(path("good"));
+    small_graph<float>().save(path("good"));
+    good = bytes_of(path("good"));
   }
 
   /// What load says to the good file after `change`, with a right checksum.
-  std::string after(const std::function<void(Forgery&)>& change) const {
-    Forgery forgery(good, 9);
+  std::string after(const std::function<void(HnswBytes&)>& change) const {
+    HnswBytes forgery(good, 9);
     change(forgery);
     return complaint(forgery.sealed());
   }
@@ -298,8 +259,8 @@ class HnswForgery : public HnswFile {
 };
 
 TEST_F(HnswForgery, AnUnchangedFileIsTaken) {
-  EXPECT_EQ(after([](Forgery&) {}), "(nothing was thrown)");
-  EXPECT_EQ(Forgery(good, 9).sealed(), good);
+  EXPECT_EQ(after([](HnswBytes&) {}), "(nothing was thrown)");
+  EXPECT_EQ(HnswBytes(good, 9).sealed(), good);
 }
 
 TEST_F(HnswForgery, ForeignFiles) {
@@ -308,14 +269,14 @@ TEST_F(HnswForgery, ForeignFiles) {
   EXPECT_EQ(complaint(Bytes(1000, 'x')), "is not a lazygumbel HNSW index");
   EXPECT_EQ(complaint(Bytes(1000, 0)), "is not a lazygumbel HNSW index");
   EXPECT_EQ(complaint<double>(good), "holds scalars of 4 bytes, not 8");
-  small_index<double>().save(path("double"));
-  EXPECT_EQ(complaint<float>(read(path("double"))), "holds scalars of 8 bytes, not 4");
+  small_graph<double>().save(path("double"));
+  EXPECT_EQ(complaint<float>(bytes_of(path("double"))), "holds scalars of 8 bytes, not 4");
 }
 
 TEST_F(HnswForgery, OtherVersions) {
   for (const std::uint32_t version : {0u, 2u, 0xffffffffu})
     EXPECT_EQ(
-        after([&](Forgery& f) { f.put(Forgery::version, version); }),
+        after([&](HnswBytes& f) { f.put(HnswBytes::version, version); }),
         "has format version " + lazygumbel::detail::text_of(version) + ", this library reads 1");
 }
 
@@ -335,71 +296,71 @@ TEST_F(HnswForgery, AWrongChecksum) {
 }
 
 TEST_F(HnswForgery, SizesThatDoNotFitTheFile) {
-  for (const std::size_t field : {Forgery::dimension, Forgery::count})
+  for (const std::size_t field : {HnswBytes::dimension, HnswBytes::count})
     for (const std::uint64_t value :
          {std::uint64_t{0}, std::uint64_t{1} << 20, std::uint64_t{1} << 32, std::uint64_t{1} << 62,
           ~std::uint64_t{0}}) {
-      const std::string text = after([&](Forgery& f) { f.put(field, value); });
+      const std::string text = after([&](HnswBytes& f) { f.put(field, value); });
       EXPECT_EQ(text.find("is corrupted: "), 0u) << text;
       EXPECT_NE(text.find(" do not fit it"), std::string::npos) << text;
     }
   // Sizes that fit, but are not those of the rows that follow: never a crash, always an error.
   for (std::uint64_t dimension = 1; dimension < 30; ++dimension) {
     if (dimension == 8) continue;
-    EXPECT_NE(after([&](Forgery& f) { f.put(Forgery::dimension, dimension); }),
+    EXPECT_NE(after([&](HnswBytes& f) { f.put(HnswBytes::dimension, dimension); }),
               "(nothing was thrown)");
   }
   for (const std::uint64_t count : {1, 199, 201, 210})
-    EXPECT_NE(after([&](Forgery& f) { f.put(Forgery::count, count); }), "(nothing was thrown)");
+    EXPECT_NE(after([&](HnswBytes& f) { f.put(HnswBytes::count, count); }), "(nothing was thrown)");
 }
 
 TEST_F(HnswForgery, ParametersOutOfRange) {
   const std::string expected = "is corrupted: its parameters are out of range";
   const auto with = [&](std::size_t field, std::uint64_t value) {
-    return after([&](Forgery& f) { f.put(field, value); });
+    return after([&](HnswBytes& f) { f.put(field, value); });
   };
   for (const std::uint64_t M :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{10001}, ~std::uint64_t{0}})
-    EXPECT_EQ(with(Forgery::links, M), expected);
-  EXPECT_EQ(with(Forgery::ef_construction, 0), expected);
-  EXPECT_EQ(with(Forgery::ef, 0), expected);
+    EXPECT_EQ(with(HnswBytes::links, M), expected);
+  EXPECT_EQ(with(HnswBytes::ef_construction, 0), expected);
+  EXPECT_EQ(with(HnswBytes::ef, 0), expected);
   for (const std::uint32_t geometry : {2u, 3u, 0xffffffffu})
-    EXPECT_EQ(after([&](Forgery& f) { f.put(Forgery::geometry, geometry); }), expected);
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(HnswBytes::geometry, geometry); }), expected);
   // The other geometry stores rows of another width.
-  EXPECT_NE(after([](Forgery& f) { f.put(Forgery::geometry, 0u); }), "(nothing was thrown)");
+  EXPECT_NE(after([](HnswBytes& f) { f.put(HnswBytes::geometry, 0u); }), "(nothing was thrown)");
   // Fewer links a node than the lists that follow hold.
-  EXPECT_NE(with(Forgery::links, 2).find("is corrupted: a node has "), std::string::npos);
+  EXPECT_NE(with(HnswBytes::links, 2).find("is corrupted: a node has "), std::string::npos);
 }
 
 TEST_F(HnswForgery, LinksOutOfRange) {
   for (const std::uint32_t to : {200u, 0xffffffffu}) {
     const std::string expected =
         "is corrupted: a link leads to row " + lazygumbel::detail::text_of(to);
-    EXPECT_EQ(after([&](Forgery& f) { f.put(f.all[3].lists[0] + 4, to); }), expected);
-    EXPECT_EQ(after([&](Forgery& f) { f.put(f.all[199].lists[0] + 4, to); }), expected);
-    EXPECT_EQ(after([&](Forgery& f) { f.put(f.tall().lists[1] + 4, to); }), expected);
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(f.all[3].lists[0] + 4, to); }), expected);
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(f.all[199].lists[0] + 4, to); }), expected);
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(f.tall().lists[1] + 4, to); }), expected);
   }
 }
 
 TEST_F(HnswForgery, TooManyLinks) {
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[0].lists[0], 9u); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[0].lists[0], 9u); }),
             "is corrupted: a node has 9 links");
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.tall().lists[1], 5u); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.tall().lists[1], 5u); }),
             "is corrupted: a node has 5 links");
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[0].lists[0], 0xffffffffu); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[0].lists[0], 0xffffffffu); }),
             "is corrupted: a node has 4294967295 links");
 }
 
 TEST_F(HnswForgery, LevelsThatDoNotMatch) {
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[5].level, 65u); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[5].level, 65u); }),
             "is corrupted: a node has level 65");
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[5].level, 0xffffffffu); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[5].level, 0xffffffffu); }),
             "is corrupted: a node has level 4294967295");
   EXPECT_NE(
-      after([](Forgery& f) { f.put(f.all[5].level, f.get<std::uint32_t>(f.all[5].level) + 1); }),
+      after([](HnswBytes& f) { f.put(f.all[5].level, f.get<std::uint32_t>(f.all[5].level) + 1); }),
       "(nothing was thrown)");
   // An upper link to a row that does not reach so high.
-  EXPECT_EQ(after([](Forgery& f) {
+  EXPECT_EQ(after([](HnswBytes& f) {
               std::uint32_t low = 0;
               while (f.all[low].lists.size() > 1) ++low;
               f.put(f.tall().lists[1] + 4, low);
@@ -408,22 +369,22 @@ TEST_F(HnswForgery, LevelsThatDoNotMatch) {
 }
 
 TEST_F(HnswForgery, IdsThatAreNoNumbering) {
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[5].id, f.get<std::uint32_t>(f.all[4].id)); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[5].id, f.get<std::uint32_t>(f.all[4].id)); }),
             "is corrupted: id 4 is out of range or stands twice");
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[5].id, 200u); }),
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[5].id, 200u); }),
             "is corrupted: id 200 is out of range or stands twice");
 }
 
 TEST_F(HnswForgery, WrongEntryPoint) {
   const std::string expected = "is corrupted: its entry point is not on the top level";
   for (const std::uint32_t entry : {200u, 0xffffffffu})
-    EXPECT_EQ(after([&](Forgery& f) { f.put(Forgery::entry, entry); }), expected);
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(HnswBytes::entry, entry); }), expected);
   for (const std::int32_t level : {-1, 0, 63, std::numeric_limits<std::int32_t>::max()})
-    EXPECT_EQ(after([&](Forgery& f) { f.put(Forgery::top_level, level); }), expected) << level;
-  EXPECT_EQ(after([](Forgery& f) {
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(HnswBytes::top_level, level); }), expected) << level;
+  EXPECT_EQ(after([](HnswBytes& f) {
               std::uint32_t low = 0;
               while (f.all[low].lists.size() > 1) ++low;
-              f.put(Forgery::entry, low);
+              f.put(HnswBytes::entry, low);
             }),
             expected);
 }
@@ -433,20 +394,18 @@ TEST_F(HnswForgery, RowsThatAreNotFinite) {
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
         -std::numeric_limits<float>::infinity()})
     for (const std::size_t entry : {0, 7, 8})  // 8: the coordinate that the reduction appended
-      EXPECT_EQ(after([&](Forgery& f) { f.put(f.all[42].row + 4 * entry, bad); }),
+      EXPECT_EQ(after([&](HnswBytes& f) { f.put(f.all[42].row + 4 * entry, bad); }),
                 "is corrupted: a row holds " + lazygumbel::detail::text_of(bad));
 }
 
 TEST_F(HnswForgery, NormsThatDoNotMatch) {
   const std::string expected = "is corrupted: its norms do not match its rows";
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   for (const double norm : {0.0, -1.0, nan, infinity})
-    EXPECT_EQ(after([&](Forgery& f) { f.put(Forgery::max_norm, norm); }), expected) << norm;
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(HnswBytes::max_norm, norm); }), expected) << norm;
   for (const double bound : {-1.0, nan, infinity})
-    EXPECT_EQ(after([&](Forgery& f) { f.put(Forgery::norm_bound, bound); }), expected) << bound;
+    EXPECT_EQ(after([&](HnswBytes& f) { f.put(HnswBytes::norm_bound, bound); }), expected) << bound;
   // A longer row than the largest norm said: queries could overflow unseen.
-  EXPECT_EQ(after([](Forgery& f) { f.put(f.all[1].row, 1e6f); }), expected);
+  EXPECT_EQ(after([](HnswBytes& f) { f.put(f.all[1].row, 1e6f); }), expected);
 }
 
 // Seeded. A prefix of the file never has the right checksum at its end.
@@ -482,7 +441,7 @@ TEST_F(HnswForgery, AThousandBitFlips) {
 TEST_F(HnswForgery, AThousandForgedBytes) {
   PhiloxEngine engine(163);
   for (int round = 0; round < 1000; ++round) {
-    Forgery forgery(good, 9);
+    HnswBytes forgery(good, 9);
     const std::uint32_t at = uniform_index(static_cast<std::uint32_t>(good.size()), engine);
     forgery.bytes[at] = static_cast<unsigned char>(engine());
     write(forgery.sealed());
@@ -497,3 +456,4 @@ TEST_F(HnswForgery, AThousandForgedBytes) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

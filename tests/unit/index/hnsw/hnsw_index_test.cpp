@@ -13,18 +13,17 @@
 #include <utility>
 #include <vector>
 
+#include "scalars.hpp"
+
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using lazygumbel::detail::text_of;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 constexpr HnswGeometry both_geometries[] = {HnswGeometry::inner_product,
                                             HnswGeometry::l2_reduction};
 
-HnswParameters with(HnswGeometry geometry, std::size_t threads = 1) {
+HnswParameters graph_parameters(HnswGeometry geometry, std::size_t threads = 1) {
   HnswParameters p;
   p.geometry = geometry;
   p.threads = threads;
@@ -45,13 +44,6 @@ RowMatrix<Scalar> uneven_rows(std::size_t n, std::size_t d, std::uint64_t seed) 
   const RowMatrix<Scalar> logs = gaussian_rows<Scalar>(n, 1, seed + 1);
   for (Eigen::Index i = 0; i < rows.rows(); ++i) rows.row(i) *= std::exp(Scalar(1.3) * logs(i, 0));
   return rows;
-}
-
-template <class Scalar>
-Retrieval search(const HnswIndex<Scalar>& index, const Vector<Scalar>& query, std::size_t k) {
-  Retrieval found;
-  index.search(query, k, found);
-  return found;
 }
 
 template <class Scalar>
@@ -83,14 +75,13 @@ void expect_sound(const HnswIndex<Scalar>& index, const Vector<Scalar>& query, s
 
 template <class Scalar>
 class Hnsw : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Hnsw, Scalars);
 
 // Seeded rows: the recall is a fixed number, above 0.97 in all four cases when this was written.
 TYPED_TEST(Hnsw, FindsTheTopInBothGeometries) {
   const auto rows = gaussian_rows<TypeParam>(2000, 15, 111);
   for (const HnswGeometry geometry : both_geometries) {
-    const HnswIndex<TypeParam> index(rows, with(geometry));
+    const HnswIndex<TypeParam> index(rows, graph_parameters(geometry));
     EXPECT_EQ(index.size(), 2000u);
     EXPECT_EQ(index.dimension(), 15u);
     EXPECT_EQ(index.parameters().geometry, geometry);
@@ -105,7 +96,7 @@ TYPED_TEST(Hnsw, FindsTheTopInBothGeometries) {
 
 TYPED_TEST(Hnsw, AWiderBeamMissesLess) {
   const auto rows = gaussian_rows<TypeParam>(3000, 24, 113);
-  HnswIndex<TypeParam> index(rows, with(HnswGeometry::inner_product));
+  HnswIndex<TypeParam> index(rows, graph_parameters(HnswGeometry::inner_product));
   EXPECT_EQ(index.ef(), 64u);
   index.set_ef(1);
   const double narrow = recall(index, rows, 1, 114);
@@ -131,7 +122,7 @@ TYPED_TEST(Hnsw, AutomaticTakesTheGeometryOfBetterRecall) {
     const auto rows = uneven_rows<TypeParam>(1000, 10, seed);
     RowMatrix<TypeParam> queries(100, 10);
     for (Eigen::Index i = 0; i < 100; ++i) queries.row(i) = rows.row(10 * i);
-    HnswParameters p = with(HnswGeometry::automatic);
+    HnswParameters p = graph_parameters(HnswGeometry::automatic);
     p.M = 4;  // few links: the geometries differ
     p.ef_construction = p.ef = 16;
     const FlatIndex<TypeParam> flat{RowMatrix<TypeParam>(rows)};
@@ -153,7 +144,7 @@ TYPED_TEST(Hnsw, AddedRowsAreFoundLikeTheFirst) {
   const auto rows = gaussian_rows<TypeParam>(2000, 12, 119);
   const double longest = static_cast<double>(rows.rowwise().norm().maxCoeff());
   for (const HnswGeometry geometry : both_geometries) {
-    HnswParameters p = with(geometry);
+    HnswParameters p = graph_parameters(geometry);
     p.norm_bound = 1.01 * longest;
     HnswIndex<TypeParam> index(rows.topRows(300), p);
     index.add(rows.middleRows(300, 1));
@@ -167,7 +158,7 @@ TYPED_TEST(Hnsw, AddedRowsAreFoundLikeTheFirst) {
 }
 
 TYPED_TEST(Hnsw, AddRefusesBadRowsAndStaysAsItWas) {
-  HnswParameters p = with(HnswGeometry::l2_reduction);
+  HnswParameters p = graph_parameters(HnswGeometry::l2_reduction);
   HnswIndex<TypeParam> index(normalised_rows<TypeParam>(50, 4, 121), p);
   const auto query = gaussian_query<TypeParam>(4, 122);
   const Retrieval before = search(index, query, 10);
@@ -194,7 +185,7 @@ TYPED_TEST(Hnsw, AddRefusesBadRowsAndStaysAsItWas) {
 
 TYPED_TEST(Hnsw, InnerProductGeometryTakesLongerRows) {
   HnswIndex<TypeParam> index(normalised_rows<TypeParam>(50, 4, 123),
-                             with(HnswGeometry::inner_product));
+                             graph_parameters(HnswGeometry::inner_product));
   index.add(RowMatrix<TypeParam>::Constant(1, 4, 10));
   EXPECT_EQ(search<TypeParam>(index, Vector<TypeParam>::Ones(4), 1).ids, std::vector<item_id>{50});
 }
@@ -202,7 +193,8 @@ TYPED_TEST(Hnsw, InnerProductGeometryTakesLongerRows) {
 TYPED_TEST(Hnsw, OneThreadBuildsTheSameGraphEveryTime) {
   const auto rows = gaussian_rows<TypeParam>(800, 6, 124);
   for (const HnswGeometry geometry : both_geometries) {
-    const HnswIndex<TypeParam> a(rows, with(geometry)), b(rows, with(geometry));
+    const HnswIndex<TypeParam> a(rows, graph_parameters(geometry)),
+        b(rows, graph_parameters(geometry));
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
       const auto query = gaussian_query<TypeParam>(6, seed);
       ASSERT_EQ(search(a, query, 20).ids, search(b, query, 20).ids);
@@ -214,7 +206,7 @@ TYPED_TEST(Hnsw, ParallelBuildIsAsGood) {
   const auto rows = gaussian_rows<TypeParam>(2000, 12, 125);
   for (const HnswGeometry geometry : both_geometries)
     for (const std::size_t threads : {0, 2, 4}) {
-      const HnswIndex<TypeParam> index(rows, with(geometry, threads));
+      const HnswIndex<TypeParam> index(rows, graph_parameters(geometry, threads));
       EXPECT_GE(recall(index, rows, 10, 126), 0.95);
       for (item_id id = 0; id < 2000; ++id)
         ASSERT_EQ(index.row(id), rows.row(static_cast<Eigen::Index>(id)).transpose());
@@ -223,7 +215,7 @@ TYPED_TEST(Hnsw, ParallelBuildIsAsGood) {
 
 TYPED_TEST(Hnsw, SearchesFromManyThreadsAgree) {
   const auto rows = gaussian_rows<TypeParam>(500, 6, 127);
-  const HnswIndex<TypeParam> index(rows, with(HnswGeometry::inner_product));
+  const HnswIndex<TypeParam> index(rows, graph_parameters(HnswGeometry::inner_product));
   std::vector<Retrieval> found(200);
   parallel_for(200, 4, [&](std::size_t j) {
     index.search(rows.row(static_cast<Eigen::Index>(j)).transpose(), 5, found[j]);
@@ -242,7 +234,7 @@ TYPED_TEST(Hnsw, ReportsProgressInOrderUpToTheEnd) {
         done.push_back(rows_done);
       };
       HnswIndex<TypeParam> index(gaussian_rows<TypeParam>(n, 3, 128),
-                                 with(HnswGeometry::inner_product, threads), record);
+                                 graph_parameters(HnswGeometry::inner_product, threads), record);
       ASSERT_FALSE(done.empty());
       EXPECT_EQ(done.back(), n);
       EXPECT_LE(done.size(), 101u);
@@ -258,7 +250,7 @@ TYPED_TEST(Hnsw, AThrowingProgressEndsTheBuild) {
   for (const std::size_t threads : {1, 2})
     for (const std::size_t at : {1, 500, 1000}) {
       EXPECT_EQ(message_of<std::runtime_error>([&] {
-                  HnswIndex<TypeParam>(rows, with(HnswGeometry::l2_reduction, threads),
+                  HnswIndex<TypeParam>(rows, graph_parameters(HnswGeometry::l2_reduction, threads),
                                        [&](std::size_t done, std::size_t) {
                                          if (done >= at) throw std::runtime_error("cancelled");
                                        });
@@ -271,7 +263,7 @@ TYPED_TEST(Hnsw, AThrowingProgressEndsTheBuild) {
 TYPED_TEST(Hnsw, AThrowingProgressDuringAddLeavesASoundIndex) {
   const auto rows = gaussian_rows<TypeParam>(1000, 5, 131);
   for (const std::size_t threads : {1, 2}) {
-    HnswIndex<TypeParam> index(rows.topRows(100), with(HnswGeometry::inner_product));
+    HnswIndex<TypeParam> index(rows.topRows(100), graph_parameters(HnswGeometry::inner_product));
     RowMatrix<TypeParam> longer = TypeParam(100) * rows.bottomRows(900);
     EXPECT_THROW(index.add(longer, threads,
                            [](std::size_t done, std::size_t) {
@@ -298,7 +290,7 @@ TYPED_TEST(Hnsw, TinyIndexes) {
        {HnswGeometry::inner_product, HnswGeometry::l2_reduction, HnswGeometry::automatic})
     for (const std::size_t n : {1, 2, 3}) {
       const auto rows = gaussian_rows<TypeParam>(n, 2, 132);
-      const HnswIndex<TypeParam> index(rows, with(geometry));
+      const HnswIndex<TypeParam> index(rows, graph_parameters(geometry));
       const auto query = gaussian_query<TypeParam>(2, 133);
       for (const std::size_t k : {1, 2, 3, 1000}) {
         expect_sound(index, query, k);
@@ -310,12 +302,13 @@ TYPED_TEST(Hnsw, TinyIndexes) {
 TYPED_TEST(Hnsw, DuplicatedAndZeroRows) {
   for (const HnswGeometry geometry :
        {HnswGeometry::inner_product, HnswGeometry::l2_reduction, HnswGeometry::automatic}) {
-    const HnswIndex<TypeParam> ones(RowMatrix<TypeParam>::Ones(200, 3), with(geometry));
-    const HnswIndex<TypeParam> zeros(RowMatrix<TypeParam>::Zero(200, 3), with(geometry));
+    const HnswIndex<TypeParam> ones(RowMatrix<TypeParam>::Ones(200, 3), graph_parameters(geometry));
+    const HnswIndex<TypeParam> zeros(RowMatrix<TypeParam>::Zero(200, 3),
+                                     graph_parameters(geometry));
     RowMatrix<TypeParam> mixed = gaussian_rows<TypeParam>(200, 3, 134);
     for (Eigen::Index i = 1; i < 200; i += 2) mixed.row(i) = mixed.row(i - 1);
     mixed.bottomRows(50).setZero();
-    const HnswIndex<TypeParam> both(mixed, with(geometry));
+    const HnswIndex<TypeParam> both(mixed, graph_parameters(geometry));
     for (const auto* index : {&ones, &zeros, &both})
       for (const std::size_t k : {1, 10, 200, 300}) {
         expect_sound(*index, gaussian_query<TypeParam>(3, 135), k);
@@ -346,7 +339,7 @@ TYPED_TEST(Hnsw, RefusesBadArgumentsByName) {
   EXPECT_EQ(build({.M = 10001}), "lazygumbel: M = 10001: must lie in 2 .. 10000");
   EXPECT_EQ(build({.ef_construction = 0}), "lazygumbel: ef_construction = 0: must be at least 1");
   EXPECT_EQ(build({.ef = 0}), "lazygumbel: ef = 0: must be at least 1");
-  HnswParameters p = with(HnswGeometry::l2_reduction);
+  HnswParameters p = graph_parameters(HnswGeometry::l2_reduction);
   p.norm_bound = 1e-3;
   EXPECT_NE(build(p).find(": exceeds the index's norm_bound 0.001"), std::string::npos) << build(p);
 
@@ -386,7 +379,7 @@ TYPED_TEST(Hnsw, RefusesBadArgumentsByName) {
 
 TYPED_TEST(Hnsw, ScoreManyAgreesWithScore) {
   const HnswIndex<TypeParam> index(gaussian_rows<TypeParam>(60, 5, 140),
-                                   with(HnswGeometry::l2_reduction));
+                                   graph_parameters(HnswGeometry::l2_reduction));
   const auto query = gaussian_query<TypeParam>(5, 141);
   const std::vector<item_id> ids = {59, 0, 1, 1, 30, 31, 32};
   std::vector<double> scores(ids.size());
@@ -396,3 +389,4 @@ TYPED_TEST(Hnsw, ScoreManyAgreesWithScore) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

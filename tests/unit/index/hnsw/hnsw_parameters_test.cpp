@@ -5,17 +5,15 @@
 #include <message_of.hpp>
 #include <string>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::HnswGeometry;
-using lazygumbel::HnswParameters;
-
-std::string refusal(const HnswParameters& parameters) {
-  return lazygumbel::testing::message_of<std::invalid_argument>(
+std::string parameters_refusal(const HnswParameters& parameters) {
+  return message_of<std::invalid_argument>(
       [&] { lazygumbel::detail::require_parameters(parameters); });
 }
 
-const std::string accepted = "(nothing was thrown)";
+const std::string is_accepted = "(nothing was thrown)";
 
 TEST(HnswParameters, DefaultsAreTheDocumentedOnes) {
   const HnswParameters p;
@@ -26,19 +24,20 @@ TEST(HnswParameters, DefaultsAreTheDocumentedOnes) {
   EXPECT_EQ(p.geometry, HnswGeometry::automatic);
   EXPECT_EQ(p.norm_bound, 0.0);
   EXPECT_EQ(p.threads, 1u);
-  EXPECT_EQ(refusal(p), accepted);
+  EXPECT_EQ(parameters_refusal(p), is_accepted);
 }
 
 TEST(HnswParameters, AreRefusedOutOfRangeByName) {
-  EXPECT_EQ(refusal({.M = 0}), "lazygumbel: M = 0: must lie in 2 .. 10000");
-  EXPECT_EQ(refusal({.M = 1}), "lazygumbel: M = 1: must lie in 2 .. 10000");
-  EXPECT_EQ(refusal({.M = 10001}), "lazygumbel: M = 10001: must lie in 2 .. 10000");
-  EXPECT_EQ(refusal({.M = 2}), accepted);
-  EXPECT_EQ(refusal({.M = 10000}), accepted);
-  EXPECT_EQ(refusal({.ef_construction = 0}), "lazygumbel: ef_construction = 0: must be at least 1");
-  EXPECT_EQ(refusal({.ef_construction = 1}), accepted);
-  EXPECT_EQ(refusal({.ef = 0}), "lazygumbel: ef = 0: must be at least 1");
-  EXPECT_EQ(refusal({.ef = 1}), accepted);
+  EXPECT_EQ(parameters_refusal({.M = 0}), "lazygumbel: M = 0: must lie in 2 .. 10000");
+  EXPECT_EQ(parameters_refusal({.M = 1}), "lazygumbel: M = 1: must lie in 2 .. 10000");
+  EXPECT_EQ(parameters_refusal({.M = 10001}), "lazygumbel: M = 10001: must lie in 2 .. 10000");
+  EXPECT_EQ(parameters_refusal({.M = 2}), is_accepted);
+  EXPECT_EQ(parameters_refusal({.M = 10000}), is_accepted);
+  EXPECT_EQ(parameters_refusal({.ef_construction = 0}),
+            "lazygumbel: ef_construction = 0: must be at least 1");
+  EXPECT_EQ(parameters_refusal({.ef_construction = 1}), is_accepted);
+  EXPECT_EQ(parameters_refusal({.ef = 0}), "lazygumbel: ef = 0: must be at least 1");
+  EXPECT_EQ(parameters_refusal({.ef = 1}), is_accepted);
 }
 
 TEST(HnswParameters, NormBoundMustBeFinite) {
@@ -46,14 +45,15 @@ TEST(HnswParameters, NormBoundMustBeFinite) {
   const auto with_bound = [](double bound) {
     HnswParameters p;
     p.norm_bound = bound;
-    return refusal(p);
+    return parameters_refusal(p);
   };
   EXPECT_EQ(with_bound(-0.5), "lazygumbel: norm_bound = -0.5" + rest);
   EXPECT_EQ(with_bound(std::numeric_limits<double>::infinity()),
             "lazygumbel: norm_bound = inf" + rest);
   EXPECT_EQ(with_bound(std::numeric_limits<double>::quiet_NaN()),
             "lazygumbel: norm_bound = nan" + rest);
-  EXPECT_EQ(with_bound(1e300), accepted);
+  EXPECT_EQ(with_bound(1e300), is_accepted);
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

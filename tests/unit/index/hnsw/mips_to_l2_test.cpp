@@ -9,12 +9,8 @@
 #include <numeric>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
 
 TEST(MipsToL2, DistanceIsTheStatedFunctionOfTheInnerProduct) {
   const RowMatrix<double> rows = gaussian_rows(300, 7, 51);
@@ -92,3 +88,4 @@ TEST(MipsToL2, RefusesABadBound) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -2,24 +2,14 @@
 
 #include <cmath>
 #include <lazygumbel/index/ivf/detail/grouped_tail.hpp>
-#include <limits>
 #include <statistics.hpp>
 #include <vector>
 
+#include "list_directories.hpp"
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// Item i is in list i % lists.
-lazygumbel::detail::ListDirectory directory_of(std::size_t items, std::size_t lists) {
-  lazygumbel::detail::ListDirectory directory;
-  for (std::size_t g = 0; g < lists; ++g) directory.open();
-  directory.grow(items);
-  for (item_id id = 0; id < items; ++id) directory.append(id % lists, id);
-  return directory;
-}
 
 TEST(GroupedTail, RateIsTheSumOverAllItems) {
   const auto directory = directory_of(10, 3);  // 4, 3 and 3 items
@@ -49,7 +39,7 @@ TEST(GroupedTail, ProposesItemsWithTheirIntensities) {
     ASSERT_EQ(proposal.log_intensity, bounds[proposal.id % 7]);
     ++counts[proposal.id];
   }
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, expected), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, expected), 1e-6);
 }
 
 TEST(GroupedTail, MayExceedIsTheBoundOfTheItemsList) {
@@ -63,3 +53,4 @@ TEST(GroupedTail, MayExceedIsTheBoundOfTheItemsList) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -5,10 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <indexes.hpp>
-#include <iterator>
 #include <lazygumbel/index/hnsw/hnsw_index.hpp>
 #include <lazygumbel/index/ivf/ivf_index.hpp>
 #include <limits>
@@ -16,19 +13,15 @@
 #include <string>
 #include <vector>
 
+#include "saved_files.hpp"
+
 // Saved IvfIndex files: what goes in comes out, and whatever is wrong with a file is a file_error.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-
-using Bytes = std::vector<unsigned char>;
-
 template <class Scalar>
-IvfIndex<Scalar> small_index() {
+IvfIndex<Scalar> small_ivf() {
   IvfParameters p;
   p.lists = 12;
   p.probes = 3;
@@ -36,59 +29,37 @@ IvfIndex<Scalar> small_index() {
   return IvfIndex<Scalar>(gaussian_rows<Scalar>(150, 4, 851), p);
 }
 
-/// A folder of this test's own, empty at first and removed at the end, and a good file's bytes.
+/// A good file and its bytes.
 class IvfFile : public ::testing::Test {
  protected:
   static constexpr std::size_t version = 8, dimension = 16, count = 24, lists = 32, iterations = 56,
                                first_list = 80;
 
   void SetUp() override {
-    const auto* const info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(::testing::TempDir()) /
-              ("lazygumbel_" + std::string(info->test_suite_name()) + "_" + info->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-    small_index<float>().save(path());
+    small_ivf<float>().save(path());
     good = read();
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::filesystem::path path() const { return folder_ / "index.lzg"; }
+  Bytes read() const { return bytes_of(path()); }
 
-  Bytes read() const {
-    std::ifstream in(path(), std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
-
-  /// What load says to a file with these bytes, without the file's name.
   template <class Scalar = float>
   std::string complaint(const Bytes& bytes) const {
-    std::ofstream out(path(), std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-    out.close();
-    std::string text = message_of<file_error>([&] { IvfIndex<Scalar>::load(path()); });
-    const std::string name = "lazygumbel: " + path().string() + " ";
-    return text.rfind(name, 0) == 0 ? text.substr(name.size()) : text;
+    return complaint_about<IvfIndex<Scalar>>(path(), bytes);
   }
 
   /// The complaint about the good file with `number` at `at` and the checksum made right again.
   template <class Number>
   std::string forged(std::size_t at, Number number) const {
-    Bytes bytes = good;
-    std::memcpy(bytes.data() + at, &number, sizeof number);
-    std::uint64_t value = 0xcbf29ce484222325;
-    for (std::size_t i = 0; i + 8 < bytes.size(); ++i) value = (value ^ bytes[i]) * 0x100000001b3;
-    std::memcpy(bytes.data() + bytes.size() - 8, &value, 8);
-    return complaint(bytes);
+    return complaint(forged_bytes(good, at, number));
   }
 
   Bytes good;
-  std::filesystem::path folder_;
+  ScratchFolder folder_;
 };
 
 template <class Scalar>
-void expect_same_answers(const IvfIndex<Scalar>& a, const IvfIndex<Scalar>& b) {
+void expect_same_certified_searches(const IvfIndex<Scalar>& a, const IvfIndex<Scalar>& b) {
   ASSERT_EQ(a.size(), b.size());
   ASSERT_EQ(a.lists(), b.lists());
   for (item_id id = 0; id < a.size(); ++id) ASSERT_EQ(a.row(id), b.row(id));
@@ -105,34 +76,34 @@ void expect_same_answers(const IvfIndex<Scalar>& a, const IvfIndex<Scalar>& b) {
 }
 
 template <class Scalar>
-void round_trip(const std::filesystem::path& path) {
-  IvfIndex<Scalar> index = small_index<Scalar>();
+void ivf_round_trip(const std::filesystem::path& path) {
+  IvfIndex<Scalar> index = small_ivf<Scalar>();
   index.add(gaussian_rows<Scalar>(200, 4, 852).array() + Scalar(5));  // some lists are split
   index.save(path);
   IvfIndex<Scalar> loaded = IvfIndex<Scalar>::load(path);
-  expect_same_answers(index, loaded);
+  expect_same_certified_searches(index, loaded);
   EXPECT_EQ(loaded.parameters().lists, 12u);
   EXPECT_EQ(loaded.probes(), 3u);
   EXPECT_EQ(loaded.parameters().seed, 12345u);
 
   index.add(gaussian_rows<Scalar>(500, 4, 853));
   loaded.add(gaussian_rows<Scalar>(500, 4, 853));
-  expect_same_answers(index, loaded);
+  expect_same_certified_searches(index, loaded);
   loaded.save(path);
-  expect_same_answers(loaded, IvfIndex<Scalar>::load(path));
+  expect_same_certified_searches(loaded, IvfIndex<Scalar>::load(path));
 }
 
-TEST_F(IvfFile, RoundTripOfFloat) { round_trip<float>(path()); }
-TEST_F(IvfFile, RoundTripOfDouble) { round_trip<double>(path()); }
+TEST_F(IvfFile, RoundTripOfFloat) { ivf_round_trip<float>(path()); }
+TEST_F(IvfFile, RoundTripOfDouble) { ivf_round_trip<double>(path()); }
 
 TEST_F(IvfFile, RoundTripOfOneRow) {
   const IvfIndex<float> index(gaussian_rows<float>(1, 1, 854));
   index.save(path());
-  expect_same_answers(index, IvfIndex<float>::load(path()));
+  expect_same_certified_searches(index, IvfIndex<float>::load(path()));
 }
 
 TEST_F(IvfFile, SavingTheSameIndexGivesTheSameBytes) {
-  small_index<float>().save(path());
+  small_ivf<float>().save(path());
   EXPECT_EQ(read(), good);
 }
 
@@ -192,3 +163,4 @@ TEST_F(IvfFile, Forgeries) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -16,32 +16,19 @@
 #include <statistics.hpp>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "non_finite.hpp"
+#include "scalars.hpp"
+
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
-using lazygumbel::testing::clustered_rows;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::rows_above_their_bound;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-IvfParameters with(std::size_t lists, std::size_t probes = 0) {
+IvfParameters ivf_parameters(std::size_t lists, std::size_t probes = 0) {
   IvfParameters p;
   p.lists = lists;
   p.probes = probes;
   return p;
-}
-
-template <class Scalar>
-Retrieval search(const IvfIndex<Scalar>& index, const VectorView<Scalar>& query, std::size_t k) {
-  Retrieval found;
-  index.search(query, k, found);
-  return found;
 }
 
 /// Rows on which sums and squares overflow, vanish or coincide; n x 3.
@@ -70,7 +57,6 @@ double query_length(const RowMatrix<Scalar>& rows) {
 
 template <class Scalar>
 class Ivf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Ivf, Scalars);
 
 TYPED_TEST(Ivf, HoldsTheRows) {
@@ -96,7 +82,7 @@ TYPED_TEST(Ivf, HoldsTheRows) {
 
 TYPED_TEST(Ivf, AllListsProbedIsExhaustive) {
   const auto rows = gaussian_rows<TypeParam>(700, 9, 713);
-  IvfIndex<TypeParam> index(rows, with(30));
+  IvfIndex<TypeParam> index(rows, ivf_parameters(30));
   index.set_probes(1000);
   EXPECT_EQ(index.probes(), index.lists());
   const FlatIndex<TypeParam> flat{RowMatrix<TypeParam>(rows)};
@@ -133,7 +119,7 @@ TYPED_TEST(Ivf, FewProbesFindMostAndClaimNothing) {
 
 TYPED_TEST(Ivf, MoreProbesMissLess) {
   const auto rows = gaussian_rows<TypeParam>(3000, 16, 733);
-  IvfIndex<TypeParam> index(rows, with(100));
+  IvfIndex<TypeParam> index(rows, ivf_parameters(100));
   const FlatIndex<TypeParam> flat{RowMatrix<TypeParam>(rows)};
   const auto queries = gaussian_rows<TypeParam>(50, 16, 734);
   double last = 0.0;
@@ -151,7 +137,7 @@ TYPED_TEST(Ivf, MoreProbesMissLess) {
 TYPED_TEST(Ivf, CertifiesWhatTheBallsAllow) {
   RowMatrix<TypeParam> rows = gaussian_rows<TypeParam>(200, 2, 735) * TypeParam(0.01);
   rows.topRows(100).col(0).array() += TypeParam(10);
-  const IvfIndex<TypeParam> index(rows, with(2, 1));
+  const IvfIndex<TypeParam> index(rows, ivf_parameters(2, 1));
   Vector<TypeParam> query(2);
   query << TypeParam(1), TypeParam(0);
   const Retrieval found = search<TypeParam>(index, query, 5);
@@ -160,7 +146,7 @@ TYPED_TEST(Ivf, CertifiesWhatTheBallsAllow) {
 }
 
 TYPED_TEST(Ivf, ReturnsKItemsWhateverTheProbes) {
-  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(500, 6, 736), with(100, 1));
+  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(500, 6, 736), ivf_parameters(100, 1));
   for (const std::size_t k : {1, 50, 400, 500, 900}) {
     const Retrieval found = search<TypeParam>(index, gaussian_query<TypeParam>(6, 737), k);
     EXPECT_EQ(found.ids.size(), std::min<std::size_t>(k, 500));
@@ -194,7 +180,8 @@ TYPED_TEST(Ivf, AnEmptyBatchIsAnswered) {
 
 // Ties everywhere: the answer must not depend on how products round.
 TYPED_TEST(Ivf, BatchesBreakTiesLikeSearches) {
-  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(50, 7, 741).replicate(8, 1), with(20));
+  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(50, 7, 741).replicate(8, 1),
+                                  ivf_parameters(20));
   const RowMatrix<TypeParam> queries = gaussian_rows<TypeParam>(70, 7, 742);
   std::vector<Retrieval> found(70);
   index.search_batch(queries, 11, found, 2);
@@ -280,7 +267,7 @@ TYPED_TEST(Ivf, AddedRowsAreFoundLikeTheFirst) {
 // Far from all that was there before: one list takes them, and is split.
 TYPED_TEST(Ivf, LongListsAreSplit) {
   const auto rows = gaussian_rows<TypeParam>(400, 5, 748);
-  auto lists = lazygumbel::detail::build_lists<TypeParam>(rows, with(20));
+  auto lists = lazygumbel::detail::build_lists<TypeParam>(rows, ivf_parameters(20));
   for (const RowMatrix<TypeParam>& more :
        {RowMatrix<TypeParam>(rows.array() + TypeParam(50)),
         RowMatrix<TypeParam>(RowMatrix<TypeParam>::Constant(900, 5, TypeParam(-70)))}) {
@@ -416,15 +403,14 @@ TYPED_TEST(Ivf, ProposalsAreUnbiasedAndBeatUniformOnes) {
     const UniformTail uniform(Complement(3000, sorted), 0.0);
     const auto tilted = weights<TypeParam>(index, query, found, proposals, 50'000, seed);
     const auto flat = weights<TypeParam>(index, query, found, uniform, 50'000, seed);
-    EXPECT_LT(std::abs(lazygumbel::testing::z_of_mean(tilted, 1.0)), 4.9);
-    EXPECT_LT(std::abs(lazygumbel::testing::z_of_mean(flat, 1.0)), 4.9);
-    EXPECT_LT(lazygumbel::testing::mean_and_variance(tilted).second,
-              0.25 * lazygumbel::testing::mean_and_variance(flat).second);
+    EXPECT_LT(std::abs(z_of_mean(tilted, 1.0)), 4.9);
+    EXPECT_LT(std::abs(z_of_mean(flat, 1.0)), 4.9);
+    EXPECT_LT(mean_and_variance(tilted).second, 0.25 * mean_and_variance(flat).second);
   }
 }
 
 TYPED_TEST(Ivf, ProposalsReachTheWholeTailAndBoundTheirWeights) {
-  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(300, 5, 756), with(30, 4));
+  const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(300, 5, 756), ivf_parameters(30, 4));
   const Vector<TypeParam> query = gaussian_query<TypeParam>(5, 757);
   Retrieval found;
   ListProposals proposals;
@@ -451,3 +437,4 @@ TYPED_TEST(Ivf, ProposalsReachTheWholeTailAndBoundTheirWeights) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

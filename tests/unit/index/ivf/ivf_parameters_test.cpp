@@ -3,10 +3,8 @@
 #include <lazygumbel/index/ivf/ivf_parameters.hpp>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::message_of;
 
 TEST(IvfParameters, DefaultNumberOfLists) {
   EXPECT_EQ(default_lists(1), 1u);
@@ -39,3 +37,4 @@ TEST(IvfParameters, OutOfRange) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -9,11 +9,10 @@
 #include <set>
 #include <vector>
 
-namespace {
+#include "scalars.hpp"
 
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
+namespace lazygumbel::testing {
+namespace {
 
 KmeansParameters into(std::size_t clusters, std::size_t iterations = 8) {
   KmeansParameters p;
@@ -44,7 +43,6 @@ double distortion(const RowMatrix<Scalar>& rows, const RowMatrix<Scalar>& centro
 
 template <class Scalar>
 class Kmeans : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Kmeans, Scalars);
 
 TYPED_TEST(Kmeans, FindsSeparatedClusters) {
@@ -167,3 +165,4 @@ TEST(Kmeans, Errors) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -2,24 +2,14 @@
 
 #include <cmath>
 #include <lazygumbel/index/ivf/detail/list_proposals.hpp>
-#include <limits>
 #include <statistics.hpp>
 #include <vector>
 
+#include "list_directories.hpp"
+#include "non_finite.hpp"
+
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// Item i is in list i % lists.
-lazygumbel::detail::ListDirectory directory_of(std::size_t items, std::size_t lists) {
-  lazygumbel::detail::ListDirectory directory;
-  for (std::size_t g = 0; g < lists; ++g) directory.open();
-  directory.grow(items);
-  for (item_id id = 0; id < items; ++id) directory.append(id % lists, id);
-  return directory;
-}
 
 // List 0 is scanned, and item 0 of it is in the head.
 TEST(ListProposals, ProposesItemsWithTheirIntensities) {
@@ -53,7 +43,7 @@ TEST(ListProposals, ProposesItemsWithTheirIntensities) {
     ASSERT_NEAR(proposal.log_intensity, std::log(intensity[proposal.id]), 1e-12);
     ++counts[proposal.id];
   }
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, expected), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, expected), 1e-6);
 }
 
 TEST(ListProposals, EverythingScanned) {
@@ -88,3 +78,4 @@ TEST(ListProposals, EveryScannedItemKeepsAPositiveIntensity) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

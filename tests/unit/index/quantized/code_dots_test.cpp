@@ -13,16 +13,23 @@
 // coordinate, and every other instruction set against CodeDots<Portable>, to the last bit. Sets
 // that the processor lacks are skipped and say so.
 
-namespace lazygumbel::detail {
+namespace lazygumbel::testing {
 namespace {
 
-/// How bytes are chosen: at random, or only the extremes, where 16-bit sums would overflow first.
-enum class Bytes { random, extreme, largest, smallest, alternating };
-constexpr Bytes all_kinds[] = {Bytes::random, Bytes::extreme, Bytes::largest, Bytes::smallest,
-                               Bytes::alternating};
+using lazygumbel::detail::CodeDots;
+using lazygumbel::detail::group_bytes;
+using lazygumbel::detail::group_words;
+using lazygumbel::detail::max_code_dimension;
+using lazygumbel::detail::Portable;
+using lazygumbel::detail::tile_rows;
 
-struct Case {
-  Case(int bits_, std::size_t groups_, Bytes kind, std::uint64_t seed)
+/// How bytes are chosen: at random, or only the extremes, where 16-bit sums would overflow first.
+enum class ByteKind { random, extreme, largest, smallest, alternating };
+constexpr ByteKind all_kinds[] = {ByteKind::random, ByteKind::extreme, ByteKind::largest,
+                                  ByteKind::smallest, ByteKind::alternating};
+
+struct DotsCase {
+  DotsCase(int bits_, std::size_t groups_, ByteKind kind, std::uint64_t seed)
       : bits(bits_), groups(groups_), tile(groups * group_bytes) {
     PhiloxEngine engine(seed);
     for (std::uint8_t& byte : tile) byte = code(kind, engine);
@@ -36,22 +43,22 @@ struct Case {
     }
   }
 
-  static std::uint8_t code(Bytes kind, PhiloxEngine& engine) {
+  static std::uint8_t code(ByteKind kind, PhiloxEngine& engine) {
     const auto bits = uniform_bits(engine);
-    if (kind == Bytes::random) return static_cast<std::uint8_t>(bits);
-    if (kind == Bytes::extreme) {
+    if (kind == ByteKind::random) return static_cast<std::uint8_t>(bits);
+    if (kind == ByteKind::extreme) {
       constexpr std::uint8_t extremes[] = {0, 15, 240, 255};
       return extremes[bits & 3];
     }
     return 255;
   }
 
-  static std::int8_t query_byte(Bytes kind, std::size_t j, PhiloxEngine& engine) {
-    if (kind == Bytes::random)
+  static std::int8_t query_byte(ByteKind kind, std::size_t j, PhiloxEngine& engine) {
+    if (kind == ByteKind::random)
       return static_cast<std::int8_t>(static_cast<int>(uniform_index(255, engine)) - 127);
-    if (kind == Bytes::extreme) return (uniform_bits(engine) & 1) != 0 ? 127 : -127;
-    if (kind == Bytes::alternating) return j % 2 == 0 ? 127 : -127;
-    return kind == Bytes::largest ? 127 : -127;
+    if (kind == ByteKind::extreme) return (uniform_bits(engine) & 1) != 0 ? 127 : -127;
+    if (kind == ByteKind::alternating) return j % 2 == 0 ? 127 : -127;
+    return kind == ByteKind::largest ? 127 : -127;
   }
 
   /// The result of the first row of code_tiles.hpp's definition, in 64 bits.
@@ -82,13 +89,13 @@ struct Case {
   std::vector<std::int32_t> words[2];
 };
 
-struct Sums {
+struct DotSums {
   std::int32_t of[2][tile_rows];
 };
 
 template <class Dots, int Bits, int Queries>
-Sums run(const Case& input) {
-  Sums sums = {};
+DotSums run_dots(const DotsCase& input) {
+  DotSums sums = {};
   const std::int32_t* const words[] = {input.words[0].data(), input.words[1].data()};
   Dots::template run<Bits, Queries>(input.tile.data(), input.groups, words, sums.of);
   return sums;
@@ -98,38 +105,38 @@ const std::vector<std::size_t> group_counts = {0, 1,  2,  3,  4,  5,  6,  7,   8
                                                9, 15, 16, 17, 31, 33, 64, 101, 1000};
 
 template <class Dots, int Bits, int Queries>
-void expect_equal(const Case& input) {
-  const Sums portable = run<CodeDots<Portable>, Bits, Queries>(input),
-             other = run<Dots, Bits, Queries>(input);
+void expect_portable_sums(const DotsCase& input) {
+  const DotSums portable = run_dots<CodeDots<Portable>, Bits, Queries>(input),
+                other = run_dots<Dots, Bits, Queries>(input);
   ASSERT_EQ(std::memcmp(&portable, &other, sizeof portable), 0)
       << Bits << " bits, " << Queries << " queries, " << input.groups << " groups";
 }
 
 template <class Dots>
-void expect_equal_everywhere(Simd simd) {
+void expect_portable_sums_everywhere(Simd simd) {
   if (!is_supported(simd)) GTEST_SKIP() << "this processor lacks " << name_of(simd);
   for (const std::size_t groups : group_counts)
-    for (const Bytes kind : all_kinds)
-      for (std::uint64_t seed = 0; seed < (kind == Bytes::random ? 20u : 3u); ++seed) {
-        const Case four(4, groups, kind, 10 * groups + seed), eight(8, groups, kind, seed);
-        expect_equal<Dots, 4, 1>(four);
-        expect_equal<Dots, 4, 2>(four);
-        expect_equal<Dots, 8, 1>(eight);
-        expect_equal<Dots, 8, 2>(eight);
+    for (const ByteKind kind : all_kinds)
+      for (std::uint64_t seed = 0; seed < (kind == ByteKind::random ? 20u : 3u); ++seed) {
+        const DotsCase four(4, groups, kind, 10 * groups + seed), eight(8, groups, kind, seed);
+        expect_portable_sums<Dots, 4, 1>(four);
+        expect_portable_sums<Dots, 4, 2>(four);
+        expect_portable_sums<Dots, 8, 1>(eight);
+        expect_portable_sums<Dots, 8, 2>(eight);
         if (::testing::Test::HasFatalFailure()) return;
       }
-  for (const Bytes kind : {Bytes::largest, Bytes::smallest}) {  // as many as there may be
-    expect_equal<Dots, 4, 2>(Case(4, max_code_dimension / 8, kind, 1));
-    expect_equal<Dots, 8, 2>(Case(8, max_code_dimension / 4, kind, 1));
+  for (const ByteKind kind : {ByteKind::largest, ByteKind::smallest}) {  // as many as there may be
+    expect_portable_sums<Dots, 4, 2>(DotsCase(4, max_code_dimension / 8, kind, 1));
+    expect_portable_sums<Dots, 8, 2>(DotsCase(8, max_code_dimension / 4, kind, 1));
   }
 }
 
 TEST(CodeDots, PortableIsTheDefinition) {
   for (const std::size_t groups : group_counts)
-    for (const Bytes kind : all_kinds) {
-      const Case four(4, groups, kind, groups), eight(8, groups, kind, groups);
-      const Sums of_four = run<CodeDots<Portable>, 4, 2>(four),
-                 of_eight = run<CodeDots<Portable>, 8, 2>(eight);
+    for (const ByteKind kind : all_kinds) {
+      const DotsCase four(4, groups, kind, groups), eight(8, groups, kind, groups);
+      const DotSums of_four = run_dots<CodeDots<Portable>, 4, 2>(four),
+                    of_eight = run_dots<CodeDots<Portable>, 8, 2>(eight);
       for (std::size_t q = 0; q < 2; ++q)
         for (std::size_t row = 0; row < tile_rows; ++row) {
           ASSERT_EQ(of_four.of[q][row], four.expected(q, row));
@@ -139,10 +146,11 @@ TEST(CodeDots, PortableIsTheDefinition) {
 }
 
 TEST(CodeDots, NothingOverflowsInTheLargestDimension) {
-  for (const Bytes kind : {Bytes::largest, Bytes::smallest, Bytes::extreme}) {
-    const Case four(4, max_code_dimension / 8, kind, 1), eight(8, max_code_dimension / 4, kind, 2);
-    const Sums of_four = run<CodeDots<Portable>, 4, 1>(four),
-               of_eight = run<CodeDots<Portable>, 8, 1>(eight);
+  for (const ByteKind kind : {ByteKind::largest, ByteKind::smallest, ByteKind::extreme}) {
+    const DotsCase four(4, max_code_dimension / 8, kind, 1),
+        eight(8, max_code_dimension / 4, kind, 2);
+    const DotSums of_four = run_dots<CodeDots<Portable>, 4, 1>(four),
+                  of_eight = run_dots<CodeDots<Portable>, 8, 1>(eight);
     for (std::size_t row = 0; row < tile_rows; ++row) {
       ASSERT_EQ(of_four.of[0][row], four.expected(0, row));
       ASSERT_EQ(of_eight.of[0][row], eight.expected(0, row));
@@ -151,14 +159,18 @@ TEST(CodeDots, NothingOverflowsInTheLargestDimension) {
 }
 
 #ifdef LAZYGUMBEL_X86_KERNELS
-TEST(CodeDots, Avx2EqualsPortable) { expect_equal_everywhere<CodeDots<Avx2>>(Simd::avx2); }
+TEST(CodeDots, Avx2EqualsPortable) {
+  expect_portable_sums_everywhere<CodeDots<lazygumbel::detail::Avx2>>(Simd::avx2);
+}
 TEST(CodeDots, Avx512EqualsPortable) {
-  expect_equal_everywhere<CodeDots<Avx512>>(Simd::avx512_vnni);
+  expect_portable_sums_everywhere<CodeDots<lazygumbel::detail::Avx512>>(Simd::avx512_vnni);
 }
 #endif
 #ifdef LAZYGUMBEL_NEON_KERNELS
-TEST(CodeDots, NeonEqualsPortable) { expect_equal_everywhere<CodeDots<Neon>>(Simd::neon); }
+TEST(CodeDots, NeonEqualsPortable) {
+  expect_portable_sums_everywhere<CodeDots<lazygumbel::detail::Neon>>(Simd::neon);
+}
 #endif
 
 }  // namespace
-}  // namespace lazygumbel::detail
+}  // namespace lazygumbel::testing

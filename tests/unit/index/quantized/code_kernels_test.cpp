@@ -11,24 +11,27 @@
 #include <string>
 #include <vector>
 
+#include "scalars.hpp"
+#include "simds.hpp"
+
 // Numbers beside coded rows: the scores <q, x_i> + c o_i, which every kernel that this machine
 // supports must bound, c o_i being rounded by no more than what the caller adds to `slack`, as
 // CodedQuery says. Without such numbers the coefficient changes nothing. Bounds without them:
 // quantized_bound_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
-using namespace lazygumbel::detail;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
+using lazygumbel::detail::BoundSink;
+using lazygumbel::detail::code_kernels;
+using lazygumbel::detail::CodedQuery;
+using lazygumbel::detail::CodeKernels;
+using lazygumbel::detail::fast_exp_error;
+using lazygumbel::detail::round_up;
+using lazygumbel::detail::RowCodes;
+using lazygumbel::detail::tile_lanes;
+using lazygumbel::detail::tile_rows;
+using lazygumbel::detail::TileWeight;
 
 /// Of one tile's rows, of the lanes of `bounds`, and of tiles: all that kernels say of one query.
 struct Answers {
@@ -113,7 +116,6 @@ class CodeScan : public ::testing::Test {
     }
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(CodeScan, Scalars);
 
 TYPED_TEST(CodeScan, BoundsHoldWithOffsets) {
@@ -133,12 +135,12 @@ TYPED_TEST(CodeScan, BoundsHoldWithOffsets) {
             const auto query = gaussian_query<TypeParam>(d, 1000 * seed + queries.size());
             queries.push_back(
                 this->query_of(codes, rows, query, coefficient, some.cwiseAbs().maxCoeff()));
-            truths.push_back(lazygumbel::testing::long_scores(rows, query));
+            truths.push_back(long_scores(rows, query));
             for (std::size_t i = 0; i < n; ++i)
               truths.back()[i] +=
                   static_cast<long double>(coefficient) * static_cast<long double>(offsets[i]);
           }
-          for (const Simd simd : supported()) {
+          for (const Simd simd : supported_simds()) {
             SCOPED_TRACE(std::string(name_of(simd)) + ", " + std::to_string(bits) + " bits, d = " +
                          std::to_string(d) + ", offsets of " + std::to_string(size));
             const std::vector<Answers> together = answers(codes, queries, simd);
@@ -162,7 +164,7 @@ TYPED_TEST(CodeScan, InstructionSetsAgree) {
     const std::vector<CodedQuery> queries = {
         this->query_of(codes, rows, gaussian_query<TypeParam>(40, 3), 2.0F, 100.0)};
     const Answers expected = answers(codes, queries, Simd::portable)[0];
-    for (const Simd simd : supported()) {
+    for (const Simd simd : supported_simds()) {
       const Answers a = answers(codes, queries, simd)[0];
       for (std::size_t i = 0; i < 130; ++i) {
         EXPECT_NEAR(a.estimates[i], expected.estimates[i], 1e-4);
@@ -181,7 +183,7 @@ TYPED_TEST(CodeScan, WithoutOffsetsTheCoefficientIsIgnored) {
     const auto query = gaussian_query<TypeParam>(40, 3);
     CodedQuery plain = this->query_of(codes, rows, query, 0.0F, 0.0), other = plain;
     other.offset = 1e30F;
-    for (const Simd simd : supported()) {
+    for (const Simd simd : supported_simds()) {
       const Answers a = answers(codes, {plain}, simd)[0], b = answers(codes, {other}, simd)[0];
       EXPECT_EQ(a.estimates, b.estimates);
       EXPECT_EQ(a.errors, b.errors);
@@ -215,3 +217,4 @@ TYPED_TEST(CodeScan, OffsetsAreRounded) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -4,33 +4,16 @@
 #include <code_bounds.hpp>
 #include <iostream>
 #include <message_of.hpp>
-#include <utility>
+
+#include "scalars.hpp"
+#include "simds.hpp"
 
 // The certificate of ScalarQuantizedIndex: lower <= score <= upper for the true score and for the
 // computed one, whatever the rows, the query, the dimension, the bits and the instruction set. The
 // negative control is quantized_bound_control_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::BoundReport;
-using lazygumbel::testing::check_bounds;
-using lazygumbel::testing::decoded_rows;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::half_step_query;
-using lazygumbel::testing::half_step_rows;
-using lazygumbel::testing::long_scores;
-using lazygumbel::testing::lossless_rows;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::worst_query;
-
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
 
 template <class Scalar>
 class QuantizedBound : public ::testing::Test {
@@ -44,7 +27,7 @@ class QuantizedBound : public ::testing::Test {
     std::vector<std::vector<long double>> truth;
     for (const Query& query : queries) truth.push_back(long_scores(rows, query));
     for (const int bits : {4, 8})
-      for (const Simd simd : supported()) {
+      for (const Simd simd : supported_simds()) {
         const ScalarQuantizedIndex<Scalar> index(rows, {.bits = bits, .simd = simd});
         for (std::size_t q = 0; q < queries.size(); ++q) {
           const std::size_t before = report.broken;
@@ -80,7 +63,6 @@ class QuantizedBound : public ::testing::Test {
     return queries;
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(QuantizedBound, Scalars);
 
 TYPED_TEST(QuantizedBound, HoldsInEveryDimension) {
@@ -182,7 +164,7 @@ TYPED_TEST(QuantizedBound, IsNearlyAttainedAndHolds) {
             queries.push_back(worst_query(rows, decoded, i, length));
         std::vector<std::vector<long double>> truth;
         for (const auto& query : queries) truth.push_back(long_scores(rows, query));
-        for (const Simd simd : supported()) {
+        for (const Simd simd : supported_simds()) {
           const ScalarQuantizedIndex<TypeParam> index(rows, {.bits = bits, .simd = simd});
           for (std::size_t q = 0; q < queries.size(); ++q)
             check_bounds(index, queries[q], truth[q], report);
@@ -197,7 +179,7 @@ TYPED_TEST(QuantizedBound, IsNearlyAttainedAndHolds) {
       const auto rows = lossless_rows<TypeParam>(64, d, bits);
       const auto query = half_step_query<TypeParam>(d, bits);
       const auto truth = long_scores(rows, query);
-      for (const Simd simd : supported())
+      for (const Simd simd : supported_simds())
         check_bounds(ScalarQuantizedIndex<TypeParam>(rows, {.bits = bits, .simd = simd}), query,
                      truth, of_query);
     }
@@ -269,3 +251,4 @@ TYPED_TEST(QuantizedBound, HoldsForTheLargestDimension) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -8,22 +8,16 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <vector>
 
+#include "non_finite.hpp"
+#include "simds.hpp"
+
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
+using QuantizedIndex = ScalarQuantizedIndex<float>;
 
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
-
-using Index = ScalarQuantizedIndex<float>;
-
-Index make_index(std::size_t n, std::size_t d, int bits, Simd simd, std::uint64_t seed) {
-  return Index(gaussian_rows<float>(n, d, seed), {.bits = bits, .simd = simd});
+QuantizedIndex make_index(std::size_t n, std::size_t d, int bits, Simd simd, std::uint64_t seed) {
+  return QuantizedIndex(gaussian_rows<float>(n, d, seed), {.bits = bits, .simd = simd});
 }
 
 /// A query whose scores have this standard deviation.
@@ -41,10 +35,10 @@ std::vector<bool> members(const Retrieval& found, std::size_t n) {
 // Tiles of 64: one and a bit, three and a bit; heads that empty a tile and heads that do not.
 TEST(QuantizedTail, KeepsTheContractOfATail) {
   for (const int bits : {4, 8})
-    for (const Simd simd : supported())
+    for (const Simd simd : supported_simds())
       for (const std::size_t n : {65, 200})
         for (const std::size_t k : {1, 8, 64}) {
-          const Index index = make_index(n, 9, bits, simd, n);
+          const QuantizedIndex index = make_index(n, 9, bits, simd, n);
           const Vector<float> query = query_of_length(9, 1.0, k);
           for (const std::size_t draws : {1, 16}) {
             Retrieval found;
@@ -63,10 +57,10 @@ TEST(QuantizedTail, KeepsTheContractOfATail) {
 
 TEST(QuantizedProposals, KeepTheContractOfProposals) {
   for (const int bits : {4, 8})
-    for (const Simd simd : supported())
+    for (const Simd simd : supported_simds())
       for (const std::size_t n : {65, 200})
         for (const std::size_t k : {1, 8, 64}) {
-          const Index index = make_index(n, 9, bits, simd, n);
+          const QuantizedIndex index = make_index(n, 9, bits, simd, n);
           const Vector<float> query = query_of_length(9, 1.0, k);
           Retrieval found;
           QuantizedProposals proposals;
@@ -91,7 +85,7 @@ TEST(QuantizedProposals, KeepTheContractOfProposals) {
 }
 
 TEST(QuantizedProposals, ManyAtATimeFollowTheSameLaw) {
-  const Index index = make_index(200, 9, 4, best_simd(), 3);
+  const QuantizedIndex index = make_index(200, 9, 4, best_simd(), 3);
   Retrieval found;
   QuantizedProposals proposals;
   index.search_with_proposals(query_of_length(9, 1.5, 4), 10, found, proposals);
@@ -121,7 +115,7 @@ TEST(QuantizedProposals, SumBoundsHoldBesideAPeakInTheHead) {
       rows.col(1) = gaussian_rows<float>(n, 1, 9);
       rows(1, 0) = peak;
       rows(1, 1) = 0.0F;
-      const Index index(rows, {.bits = 8});
+      const QuantizedIndex index(rows, {.bits = 8});
       const Vector<float> query = Vector<float>::Ones(2);
       Retrieval found;
       QuantizedProposals proposals;
@@ -139,10 +133,10 @@ TEST(QuantizedProposals, SumBoundsHoldBesideAPeakInTheHead) {
 // for most items at the residual bound.
 TEST(QuantizedTail, MayExceedIsNeverWronglyFalse) {
   for (const int bits : {4, 8})
-    for (const Simd simd : supported())
+    for (const Simd simd : supported_simds())
       for (const double length : {0.1, 3.0, 100.0}) {
         const std::size_t n = 500;
-        const Index index = make_index(n, 21, bits, simd, 11);
+        const QuantizedIndex index = make_index(n, 21, bits, simd, 11);
         for (std::uint64_t q = 0; q < 10; ++q) {
           const Vector<float> query = query_of_length(21, length, 12 + q);
           Retrieval found;
@@ -174,7 +168,7 @@ class Unthinned {
     bool may_exceed(item_id, double) const { return true; }
     QuantizedTail tail;
   };
-  explicit Unthinned(const Index& index) : index_(index) {}
+  explicit Unthinned(const QuantizedIndex& index) : index_(index) {}
   std::size_t size() const { return index_.size(); }
   std::size_t dimension() const { return index_.dimension(); }
   double score(const VectorView<float>& query, item_id id) const { return index_.score(query, id); }
@@ -187,7 +181,7 @@ class Unthinned {
   }
 
  private:
-  const Index& index_;
+  const QuantizedIndex& index_;
 };
 static_assert(TailIndex<Unthinned> && !BatchTailIndex<Unthinned>);
 
@@ -195,7 +189,7 @@ TEST(QuantizedTail, ThinningDoesNotChangeADraw) {
   std::size_t saved = 0;
   for (const int bits : {4, 8})
     for (const double length : {1.0, 4.0, 20.0}) {
-      const Index index = make_index(900, 16, bits, best_simd(), 13);
+      const QuantizedIndex index = make_index(900, 16, bits, best_simd(), 13);
       const Unthinned plain(index);
       const LazySampler thin(index, {.k = 3});
       const LazySampler full(plain, {.k = 3});
@@ -219,7 +213,7 @@ TEST(QuantizedTail, ThinningDoesNotChangeADraw) {
 }
 
 TEST(QuantizedTail, CopiesAndMovesDrawTheSame) {
-  const Index index = make_index(300, 8, 4, best_simd(), 15);
+  const QuantizedIndex index = make_index(300, 8, 4, best_simd(), 15);
   for (const std::size_t draws : {1, 16}) {
     Retrieval found;
     QuantizedTail tail;

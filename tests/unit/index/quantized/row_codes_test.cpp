@@ -13,28 +13,22 @@
 #include <utility>
 #include <vector>
 
+#include "scalars.hpp"
+#include "simds.hpp"
+
 // What RowCodes promises of each row, held against long double: the residual norm, the norms, and
 // that neither is much larger than it must be; equal codes whatever the instruction set, the number
 // of threads and the pieces in which rows arrive. What follows for scores is in
 // quantized_bound_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
 using lazygumbel::detail::RowCodes;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::lossless_rows;
 
 constexpr std::size_t tile_rows = lazygumbel::detail::tile_rows;
 constexpr std::size_t dimensions[] = {1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,
                                       31, 63, 64, 65, 100, 127, 128, 129, 191, 300, 2880};
-
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
 
 template <class Scalar>
 RowCodes coded(int bits, const RowMatrix<Scalar>& rows, Simd simd = Simd::portable,
@@ -47,7 +41,7 @@ RowCodes coded(int bits, const RowMatrix<Scalar>& rows, Simd simd = Simd::portab
 float scale_of(std::uint32_t word) { return std::bit_cast<float>(word & 0xffff0000U); }
 
 /// Everything, to the last bit, padding included.
-void expect_same(const RowCodes& a, const RowCodes& b) {
+void expect_same_codes(const RowCodes& a, const RowCodes& b) {
   ASSERT_EQ(a.size(), b.size());
   ASSERT_EQ(a.largest_scale(), b.largest_scale());
   for (std::size_t t = 0; t < a.tiles(); ++t) {
@@ -156,8 +150,7 @@ class RowCoding : public ::testing::Test {
         all.back().second(i, j) *= static_cast<Scalar>(std::pow(10.0, (i + 7 * j) % 60 - 32));
     for (const int bits : {4, 8}) {
       const std::string name = std::to_string(bits) + " bits";
-      all.emplace_back("half steps, " + name,
-                       lazygumbel::testing::half_step_rows<Scalar>(70, d, bits, 90 + d));
+      all.emplace_back("half steps, " + name, half_step_rows<Scalar>(70, d, bits, 90 + d));
       all.emplace_back("lossless, " + name, lossless_rows<Scalar>(70, d, bits));
       all.emplace_back("nearly lossless, " + name, lossless_rows<Scalar>(70, d, bits));
       for (Eigen::Index i = 0; i < 70; ++i) {
@@ -169,7 +162,6 @@ class RowCoding : public ::testing::Test {
   }
   static constexpr double slack = std::is_same_v<Scalar, float> ? 0.06 : 0.08;
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(RowCoding, Scalars);
 
 TYPED_TEST(RowCoding, KeepsItsPromisesForHardRows) {
@@ -197,7 +189,7 @@ TYPED_TEST(RowCoding, KeepsItsPromisesForTheLargestDimension) {
   for (const int bits : {4, 8}) {
     const RowCodes codes = coded(bits, rows);
     for (Eigen::Index i = 0; i < rows.rows(); ++i) check_row(codes, rows, i, this->slack);
-    for (const Simd simd : supported()) expect_same(coded(bits, rows, simd), codes);
+    for (const Simd simd : supported_simds()) expect_same_codes(coded(bits, rows, simd), codes);
   }
 }
 
@@ -206,9 +198,9 @@ TYPED_TEST(RowCoding, EveryInstructionSetGivesTheSameCodes) {
     for (const auto& [kind, rows] : this->kinds(d))
       for (const int bits : {4, 8}) {
         const RowCodes codes = coded(bits, rows);
-        for (const Simd simd : supported()) {
+        for (const Simd simd : supported_simds()) {
           SCOPED_TRACE(std::string(name_of(simd)) + ", " + kind + ", d = " + std::to_string(d));
-          expect_same(coded(bits, rows, simd), codes);
+          expect_same_codes(coded(bits, rows, simd), codes);
           if (this->HasFatalFailure()) return;
         }
       }
@@ -220,19 +212,19 @@ TYPED_TEST(RowCoding, DoesNotDependOnThreadsOrPieces) {
     for (const int bits : {4, 8}) {
       const RowCodes codes = coded(bits, rows);
       for (const std::size_t threads : {0, 2, 3})
-        expect_same(coded(bits, rows, best_simd(), threads), codes);
+        expect_same_codes(coded(bits, rows, best_simd(), threads), codes);
       for (const Eigen::Index piece : {1, 15, 16, 17, 63, 64, 65, 399}) {
         RowCodes grown(bits, d);
         for (Eigen::Index at = 0; at < 400; at += piece)
           grown.append<TypeParam>(rows.middleRows(at, (std::min)(piece, 400 - at)), 1);
-        expect_same(grown, codes);
+        expect_same_codes(grown, codes);
       }
       const RowMatrix<TypeParam> wide = gaussian_rows<TypeParam>(1, 400 * (d + 3), 3);
       const RowPointer<TypeParam> strided(wide.data(), 400, static_cast<Eigen::Index>(d),
                                           Eigen::OuterStride<>(static_cast<Eigen::Index>(d + 3)));
       RowCodes of_strided(bits, d);
       of_strided.append<TypeParam>(strided, 1);
-      expect_same(of_strided, coded(bits, RowMatrix<TypeParam>(strided)));
+      expect_same_codes(of_strided, coded(bits, RowMatrix<TypeParam>(strided)));
     }
   }
 }
@@ -305,3 +297,4 @@ TYPED_TEST(RowCoding, OffsetsLieBesideTheRows) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -5,9 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <indexes.hpp>
-#include <iterator>
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/index/quantized/scalar_quantized_index.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
@@ -18,26 +16,18 @@
 #include <utility>
 #include <vector>
 
+#include "non_finite.hpp"
+#include "saved_files.hpp"
+#include "scalars.hpp"
+#include "simds.hpp"
+
 // What a ScalarQuantizedIndex does; quantized_bound_test.cpp has its certificate,
 // quantized_tail_test.cpp its tails, statistical/quantized_law_test.cpp the laws of draws.
 
+namespace lazygumbel::testing {
 namespace {
 
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::message_of;
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
-
-void expect_same(const Retrieval& a, const Retrieval& b) {
+void expect_same_retrieval(const Retrieval& a, const Retrieval& b) {
   EXPECT_EQ(a.ids, b.ids);
   EXPECT_EQ(a.scores, b.scores);
   EXPECT_EQ(a.residual_bound, b.residual_bound);
@@ -73,20 +63,19 @@ class Quantized : public ::testing::Test {
       EXPECT_EQ(low_a, low_b);
       EXPECT_EQ(high_a, high_b);
       for (const std::size_t k : {std::size_t{1}, std::size_t{7}, a.size()}) {
-        expect_same(search(a, query, k), search(b, query, k));
+        expect_same_retrieval(search(a, query, k), search(b, query, k));
         for (const std::size_t draws : {1, 16}) {
           Retrieval found_a, found_b;
           QuantizedTail tail_a, tail_b;
           a.search_with_tail(query, k, found_a, tail_a, draws);
           b.search_with_tail(query, k, found_b, tail_b, draws);
-          expect_same(found_a, found_b);
+          expect_same_retrieval(found_a, found_b);
           EXPECT_EQ(tail_a.log_rate(), tail_b.log_rate());
         }
       }
     }
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Quantized, Scalars);
 
 static_assert(BatchTailIndex<ScalarQuantizedIndex<float>> &&
@@ -158,7 +147,7 @@ TYPED_TEST(Quantized, EveryInstructionSetGivesTheSameHeads) {
   const auto rows = gaussian_rows<TypeParam>(777, 29, 20);
   for (const int bits : {4, 8}) {
     const auto portable = this->index_over(rows, {.bits = bits, .simd = Simd::portable});
-    for (const Simd simd : supported()) {
+    for (const Simd simd : supported_simds()) {
       const auto index = this->index_over(rows, {.bits = bits, .simd = simd});
       EXPECT_EQ(index.parameters().simd, simd);
       for (std::uint64_t q = 0; q < 20; ++q) {
@@ -173,7 +162,7 @@ TYPED_TEST(Quantized, EveryInstructionSetGivesTheSameHeads) {
 
 TYPED_TEST(Quantized, BatchEqualsSingle) {
   for (const int bits : {4, 8})
-    for (const Simd simd : supported()) {
+    for (const Simd simd : supported_simds()) {
       const auto index =
           this->index_over(gaussian_rows<TypeParam>(1100, 19, 40), {.bits = bits, .simd = simd});
       for (const std::size_t m : {0, 1, 2, 3, 4, 5, 7, 8, 9, 21}) {
@@ -187,8 +176,8 @@ TYPED_TEST(Quantized, BatchEqualsSingle) {
           Retrieval single;
           QuantizedTail tail;
           index.search_with_tail(query, 6, single, tail, 1);
-          expect_same(batch[j], single);
-          expect_same(with_tail[j], single);
+          expect_same_retrieval(batch[j], single);
+          expect_same_retrieval(with_tail[j], single);
           EXPECT_EQ(tails[j].log_rate(), tail.log_rate());
         }
       }
@@ -198,7 +187,7 @@ TYPED_TEST(Quantized, BatchEqualsSingle) {
 // Draws, too, and what they cost, whatever the number of threads.
 TYPED_TEST(Quantized, BatchDrawsEqualSingleDraws) {
   for (const int bits : {4, 8})
-    for (const Simd simd : supported()) {
+    for (const Simd simd : supported_simds()) {
       const auto index =
           this->index_over(gaussian_rows<TypeParam>(1500, 24, 50), {.bits = bits, .simd = simd});
       const LazySampler sampler(index, {.k = 5});
@@ -326,7 +315,7 @@ TYPED_TEST(Quantized, MovesAndReusesRetrievals) {
   Retrieval found;
   moved.search(query, 200, found);
   moved.search(query, 4, found);
-  expect_same(found, before);
+  expect_same_retrieval(found, before);
 }
 
 TYPED_TEST(Quantized, RefusesBadParametersByName) {
@@ -402,39 +391,8 @@ TYPED_TEST(Quantized, RefusesBadQueriesByName) {
 
 // Saved files.
 
-/// A folder of the running test's own.
-class Folder {
- public:
-  Folder() {
-    const auto* const test = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(test->test_suite_name()) + "_" + test->name();
-    std::replace(name.begin(), name.end(), '/', '_');
-    path_ = std::filesystem::path(::testing::TempDir()) / ("lazygumbel_" + name);
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  Folder(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string read(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-void write(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
 TYPED_TEST(Quantized, LoadsWhatItSaved) {
-  const Folder folder;
+  const ScratchFolder folder;
   const auto path = folder / "index";
   for (const int bits : {4, 8})
     for (const std::size_t n : {1, 64, 130}) {
@@ -461,28 +419,32 @@ TYPED_TEST(Quantized, LoadsWhatItSaved) {
 TYPED_TEST(Quantized, RefusesDamagedFiles) {
   using Loaded = ScalarQuantizedIndex<TypeParam>;
   using Other = std::conditional_t<std::is_same_v<TypeParam, float>, double, float>;
-  const Folder folder;
+  const ScratchFolder folder;
   const auto path = folder / "index", damaged = folder / "damaged";
   this->index_over(gaussian_rows<TypeParam>(9, 5, 150)).save(path);
-  const std::string bytes = read(path);
-  const auto refused = [&](const std::string& content) {
-    write(damaged, content);
+  const Bytes bytes = bytes_of(path);
+  const auto refused = [&](const Bytes& content) {
+    write_bytes(damaged, content);
     const std::string message = message_of<file_error>([&] { Loaded::load(damaged); });
     return message.find("lazygumbel: " + damaged.string() + " ") == 0;
   };
   EXPECT_FALSE(refused(bytes));
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_TRUE(refused(bytes.substr(0, size))) << "cut to " << size;
+    EXPECT_TRUE(refused(Bytes(bytes.data(), bytes.data() + size))) << "cut to " << size;
   for (std::size_t at = 0; at < bytes.size(); ++at)
     for (const int flip : {1, 0x80}) {
       if (flip == 0x80 && at % 97 != 0 && at > 40) continue;
-      std::string changed = bytes;
-      changed[at] = static_cast<char>(changed[at] ^ flip);
+      Bytes changed = bytes;
+      changed[at] = static_cast<unsigned char>(changed[at] ^ flip);
       EXPECT_TRUE(refused(changed)) << "byte " << at << " xor " << flip;
     }
-  EXPECT_TRUE(refused(bytes + '\0'));
-  EXPECT_TRUE(refused(bytes + bytes));
-  EXPECT_TRUE(refused("something else altogether"));
+  Bytes longer = bytes, twice = bytes;
+  longer.push_back(0);
+  EXPECT_TRUE(refused(longer));
+  twice.insert(twice.end(), bytes.begin(), bytes.end());
+  EXPECT_TRUE(refused(twice));
+  const std::string text = "something else altogether";
+  EXPECT_TRUE(refused(Bytes(text.begin(), text.end())));
   EXPECT_EQ(message_of<file_error>([&] { ScalarQuantizedIndex<Other>::load(path); }),
             "lazygumbel: " + path.string() + " holds scalars of " +
                 std::to_string(sizeof(TypeParam)) + " bytes, not " + std::to_string(sizeof(Other)));
@@ -494,7 +456,7 @@ TYPED_TEST(Quantized, RefusesDamagedFiles) {
 
 // A file whose checksum is right and whose content is not: numbers that no index holds.
 TYPED_TEST(Quantized, RefusesWellFormedNonsense) {
-  const Folder folder;
+  const ScratchFolder folder;
   const auto path = folder / "nonsense";
   const auto refusal = [&](std::uint32_t bits, std::uint64_t dimension, std::uint64_t count,
                            TypeParam value) {
@@ -525,3 +487,4 @@ TYPED_TEST(Quantized, RefusesWellFormedNonsense) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

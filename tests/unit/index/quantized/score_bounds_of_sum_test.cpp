@@ -10,22 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "scalars.hpp"
+#include "simds.hpp"
+
 // ScalarQuantizedIndex::score_bounds_of_sum: bounds on the sum of several queries' scores.
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
-using lazygumbel::testing::gaussian_query;
-using lazygumbel::testing::gaussian_rows;
-using lazygumbel::testing::long_scores;
-using lazygumbel::testing::message_of;
-
-std::vector<Simd> supported() {
-  std::vector<Simd> all;
-  for (const Simd simd : {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni})
-    if (is_supported(simd)) all.push_back(simd);
-  return all;
-}
 
 template <class Scalar>
 class BoundsOfSum : public ::testing::Test {
@@ -62,7 +53,6 @@ class BoundsOfSum : public ::testing::Test {
     return width / static_cast<double>(n);
   }
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(BoundsOfSum, Scalars);
 
 TYPED_TEST(BoundsOfSum, HoldForOneTwoAndThreeQueries) {
@@ -70,7 +60,7 @@ TYPED_TEST(BoundsOfSum, HoldForOneTwoAndThreeQueries) {
   for (const std::size_t n : {1U, 63U, 64U, 65U, 200U})
     for (const std::size_t d : {1U, 2U, 7U, 64U, 301U})
       for (const int bits : {4, 8})
-        for (const Simd simd : supported()) {
+        for (const Simd simd : supported_simds()) {
           const ScalarQuantizedIndex<TypeParam> index(gaussian_rows<TypeParam>(n, d, ++seed),
                                                       {.bits = bits, .simd = simd});
           for (const std::size_t parts : {1U, 2U, 3U}) {
@@ -141,3 +131,4 @@ TYPED_TEST(BoundsOfSum, Refusals) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

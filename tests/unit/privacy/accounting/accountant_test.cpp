@@ -2,6 +2,7 @@
 
 #include <lazygumbel/privacy/accounting/accountant.hpp>
 
+namespace lazygumbel::testing {
 namespace {
 
 TEST(Accountant, HasNames) {
@@ -10,3 +11,4 @@ TEST(Accountant, HasNames) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -8,13 +8,8 @@
 #include <utility>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Accountant;
-using lazygumbel::Budget;
-using lazygumbel::budget_error;
-using lazygumbel::Expense;
-using lazygumbel::testing::message_of;
 
 static_assert(!std::is_copy_constructible_v<Budget> && !std::is_copy_assignable_v<Budget>);
 static_assert(std::is_nothrow_move_constructible_v<Budget> &&
@@ -191,3 +186,4 @@ TEST(Budget, HugeTotalsWork) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

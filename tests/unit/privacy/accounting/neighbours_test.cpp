@@ -2,6 +2,7 @@
 
 #include <lazygumbel/privacy/accounting/neighbours.hpp>
 
+namespace lazygumbel::testing {
 namespace {
 
 TEST(Neighbours, HaveNames) {
@@ -10,3 +11,4 @@ TEST(Neighbours, HaveNames) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

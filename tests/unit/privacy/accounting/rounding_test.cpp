@@ -5,10 +5,10 @@
 #include <limits>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
 
 using lazygumbel::detail::accepted_below;
-using lazygumbel::testing::message_of;
 
 TEST(AcceptedBelow, KeepsAGuessThatIsAccepted) {
   EXPECT_EQ(accepted_below(3.0, [](double) { return true; }), 3.0);
@@ -48,3 +48,4 @@ TEST(Rounding, RefusesWhatIsNoAmount) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

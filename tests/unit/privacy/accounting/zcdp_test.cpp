@@ -6,31 +6,26 @@
 #include <message_of.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::zcdp_delta;
-using lazygumbel::zcdp_epsilon;
-using lazygumbel::zcdp_of_pure;
-using lazygumbel::zcdp_rho;
-using lazygumbel::testing::message_of;
-
 /// `value` is at least `exact`, and above it by at most `tolerance` of it.
-void expect_rounded_up(double value, double exact, double tolerance = 1e-9) {
+void expect_hardly_above(double value, double exact, double tolerance = 1e-9) {
   EXPECT_GE(value, exact * (1.0 - 1e-15));  // `exact` itself is a rounded number
   EXPECT_LE(value, exact * (1.0 + tolerance));
 }
 
 // The minimum over alpha, computed with 60 digits (mpmath).
 TEST(Zcdp, GoldenDeltas) {
-  expect_rounded_up(zcdp_delta(0.02436, 1.0), 1.0018604494839353117e-6);
-  expect_rounded_up(zcdp_delta(0.5, 1.0), 0.24684633078294448707);
-  expect_rounded_up(zcdp_delta(1.0, 0.0), 0.73038859685571212076);
-  expect_rounded_up(zcdp_delta(1e-12, 1e-5), 1.0118514828864176274e-18);
-  expect_rounded_up(zcdp_delta(1000.0, 1500.0), 3.8429220776812675219e-28);
-  expect_rounded_up(zcdp_delta(0.1, 0.05), 0.24360542916126734428);
-  expect_rounded_up(zcdp_delta(10.0, 50.0), 6.2682549187297816441e-19);
-  expect_rounded_up(zcdp_delta(1e9, 1e9), 0.99999990520006287337);
-  expect_rounded_up(zcdp_delta(1e9, 1.001e9), 2.6577357691426852604e-109, 1e-2);
+  expect_hardly_above(zcdp_delta(0.02436, 1.0), 1.0018604494839353117e-6);
+  expect_hardly_above(zcdp_delta(0.5, 1.0), 0.24684633078294448707);
+  expect_hardly_above(zcdp_delta(1.0, 0.0), 0.73038859685571212076);
+  expect_hardly_above(zcdp_delta(1e-12, 1e-5), 1.0118514828864176274e-18);
+  expect_hardly_above(zcdp_delta(1000.0, 1500.0), 3.8429220776812675219e-28);
+  expect_hardly_above(zcdp_delta(0.1, 0.05), 0.24360542916126734428);
+  expect_hardly_above(zcdp_delta(10.0, 50.0), 6.2682549187297816441e-19);
+  expect_hardly_above(zcdp_delta(1e9, 1e9), 0.99999990520006287337);
+  expect_hardly_above(zcdp_delta(1e9, 1.001e9), 2.6577357691426852604e-109, 1e-2);
 }
 
 TEST(Zcdp, GoldenRhos) {
@@ -50,10 +45,10 @@ TEST(Zcdp, GoldenRhos) {
 }
 
 TEST(Zcdp, GoldenEpsilons) {
-  expect_rounded_up(zcdp_epsilon(0.5, 1e-6), 5.2215344445301690534);
-  expect_rounded_up(zcdp_epsilon(1000.0, 1e-6), 1231.8793230918424238);
-  expect_rounded_up(zcdp_epsilon(0.1, 1e-300), 16.657208614522022477);
-  expect_rounded_up(zcdp_epsilon(0.02436, 1e-6), 1.0000885864328572556);
+  expect_hardly_above(zcdp_epsilon(0.5, 1e-6), 5.2215344445301690534);
+  expect_hardly_above(zcdp_epsilon(1000.0, 1e-6), 1231.8793230918424238);
+  expect_hardly_above(zcdp_epsilon(0.1, 1e-300), 16.657208614522022477);
+  expect_hardly_above(zcdp_epsilon(0.02436, 1e-6), 1.0000885864328572556);
   EXPECT_EQ(zcdp_epsilon(1e-12, 1e-6), 0.0) << "so little reveals nothing beyond delta";
   EXPECT_EQ(zcdp_epsilon(0.1, 0.9), 0.0);
 }
@@ -167,3 +162,4 @@ TEST(ZcdpOfPure, Limits) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -13,13 +13,12 @@
 
 #include "capped_reference.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-std::vector<double> projected(const std::vector<double>& log_weights, double s) {
+std::vector<double> capped_projection(const std::vector<double>& log_weights, double s) {
   std::vector<double> y(log_weights.size());
   project_to_capped_simplex(log_weights, s, y);
   return y;
@@ -33,8 +32,9 @@ void expect_near(const std::vector<double>& y, const std::vector<double>& wanted
     ASSERT_NEAR(y[i], wanted[i], 1e-12 * wanted[i] + 1e-15) << what << ", weight " << i;
 }
 
-void expect_reference(const std::vector<double>& log_weights, double s, const std::string& what) {
-  const std::vector<double> y = projected(log_weights, s);
+void expect_capped_by_sorting(const std::vector<double>& log_weights, double s,
+                              const std::string& what) {
+  const std::vector<double> y = capped_projection(log_weights, s);
   expect_near(y, capped_by_sorting(log_weights, s), what);
   double sum = 0.0;
   for (const double value : y) {
@@ -55,11 +55,12 @@ double normal(PhiloxEngine& engine) {
 TEST(CappedProjection, ByHand) {
   // Weights 4, 2, 1, 1: 1/s = .4 caps the first, the others share .6 as 2 : 1 : 1.
   const std::vector<double> logs = {std::log(4.0), std::log(2.0), 0.0, 0.0};
-  expect_near(projected(logs, 2.5), {0.4, 0.3, 0.15, 0.15}, "s = 2.5");
-  expect_near(projected(logs, 1.0), {0.5, 0.25, 0.125, 0.125}, "s = 1");
-  expect_near(projected(logs, 2.0), {0.5, 0.25, 0.125, 0.125}, "s = 2, the cap just reached");
-  expect_near(projected(logs, 4.0), {0.25, 0.25, 0.25, 0.25}, "s = m");
-  expect_near(projected(logs, 8.0), {0.125, 0.125, 0.125, 0.125}, "s > m: half of a law");
+  expect_near(capped_projection(logs, 2.5), {0.4, 0.3, 0.15, 0.15}, "s = 2.5");
+  expect_near(capped_projection(logs, 1.0), {0.5, 0.25, 0.125, 0.125}, "s = 1");
+  expect_near(capped_projection(logs, 2.0), {0.5, 0.25, 0.125, 0.125},
+              "s = 2, the cap just reached");
+  expect_near(capped_projection(logs, 4.0), {0.25, 0.25, 0.25, 0.25}, "s = m");
+  expect_near(capped_projection(logs, 8.0), {0.125, 0.125, 0.125, 0.125}, "s > m: half of a law");
 }
 
 TEST(CappedProjection, AgainstSorting) {
@@ -72,8 +73,8 @@ TEST(CappedProjection, AgainstSorting) {
     for (double& x : logs) x = offset + spread * normal(engine);
     const double s = 1.0 + open_uniform(engine) * (static_cast<double>(m) - 1.0);
     for (const double density : {s, std::floor(s), 1.0, static_cast<double>(m)})
-      expect_reference(logs, density,
-                       "round " + std::to_string(round) + ", s = " + std::to_string(density));
+      expect_capped_by_sorting(
+          logs, density, "round " + std::to_string(round) + ", s = " + std::to_string(density));
   }
 }
 
@@ -87,11 +88,12 @@ TEST(CappedProjection, TiesAndZeros) {
       if (uniform_index(3, engine) == 0) x = -infinity;
     }
     for (std::size_t s = 1; s <= m; ++s)
-      expect_reference(logs, static_cast<double>(s), "round " + std::to_string(round));
+      expect_capped_by_sorting(logs, static_cast<double>(s), "round " + std::to_string(round));
   }
-  expect_near(projected({-infinity, -infinity}, 1.0), {0.0, 0.0}, "nothing positive");
-  expect_near(projected({-infinity, 3.0}, 1.5), {0.0, 1.0 / 1.5}, "one positive, s above 1");
-  expect_near(projected({0.0, 0.0, 0.0}, 1.0), {1.0 / 3, 1.0 / 3, 1.0 / 3}, "equal");
+  expect_near(capped_projection({-infinity, -infinity}, 1.0), {0.0, 0.0}, "nothing positive");
+  expect_near(capped_projection({-infinity, 3.0}, 1.5), {0.0, 1.0 / 1.5},
+              "one positive, s above 1");
+  expect_near(capped_projection({0.0, 0.0, 0.0}, 1.0), {1.0 / 3, 1.0 / 3, 1.0 / 3}, "equal");
 }
 
 TEST(CappedProjection, AnyScale) {
@@ -100,14 +102,15 @@ TEST(CappedProjection, AnyScale) {
     for (int round = 0; round < 100; ++round) {
       std::vector<double> logs(20);
       for (double& x : logs) x = scale * (4.0 * open_uniform(engine) - 2.0);
-      expect_reference(logs, 1.0 + 18.0 * open_uniform(engine), std::to_string(scale));
+      expect_capped_by_sorting(logs, 1.0 + 18.0 * open_uniform(engine), std::to_string(scale));
     }
   constexpr double largest = (std::numeric_limits<double>::max)();
-  expect_near(projected({largest, -largest, -largest}, 1.5), {1 / 1.5, 1. / 6, 1. / 6}, "range");
-  expect_near(projected({0.0, 0.0, -2000.0}, 2.0), {0.5, 0.5, 0.0}, "all of it capped");
+  expect_near(capped_projection({largest, -largest, -largest}, 1.5), {1 / 1.5, 1. / 6, 1. / 6},
+              "range");
+  expect_near(capped_projection({0.0, 0.0, -2000.0}, 2.0), {0.5, 0.5, 0.0}, "all of it capped");
   // Far below two capped ones, weights are still told apart.
-  expect_near(projected({0.0, 1.0, -2000.0, -2000.0 + std::log(3.0)}, 2.5), {0.4, 0.4, 0.05, 0.15},
-              "far below");
+  expect_near(capped_projection({0.0, 1.0, -2000.0, -2000.0 + std::log(3.0)}, 2.5),
+              {0.4, 0.4, 0.05, 0.15}, "far below");
 }
 
 TEST(CappedProjection, OneObjectFollowsMovingWeights) {
@@ -149,7 +152,7 @@ TEST(CappedProjection, ErrorsDoNotGrowWithTheNumberOfWeights) {
   std::vector<double> logs(300'000);
   for (double& x : logs) x = 30.0 * normal(engine);
   for (const double s : {1.0, 1000.0, 100'000.0}) {
-    const std::vector<double> y = projected(logs, s), wanted = capped_by_sorting(logs, s);
+    const std::vector<double> y = capped_projection(logs, s), wanted = capped_by_sorting(logs, s);
     long double sum = 0.0L;
     for (std::size_t i = 0; i < y.size(); ++i) {
       sum += static_cast<long double>(y[i]);

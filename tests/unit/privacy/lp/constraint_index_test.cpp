@@ -12,6 +12,7 @@
 #include "item_process.hpp"
 #include "linear_programs.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
 // The promise of ConstraintIndex: whatever rows, bounds, points, scales and kinds of scan, no score
 // as computed lies above the log intensity of its item, and none outside the head above the
@@ -23,19 +24,13 @@ namespace {
 static_assert(TailIndex<ConstraintIndex<float>>);
 static_assert(TailIndex<ConstraintIndex<double>>);
 
-Vector<double> theta_of(const std::vector<double>& x, double scale) {
-  Vector<double> theta(static_cast<Eigen::Index>(x.size()) + 1);
-  for (std::size_t j = 0; j < x.size(); ++j) theta[static_cast<Eigen::Index>(j)] = scale * x[j];
-  theta[theta.size() - 1] = -scale;
-  return theta;
-}
-
 /// Checks one search for a prepared theta by brute force, and returns by how much the closest
 /// bound lies above its score.
 template <class Scalar>
-double expect_promise(const ConstraintIndex<Scalar>& index, const Vector<double>& theta,
-                      std::size_t k, std::size_t proposals, std::uint64_t seed,
-                      const std::string& what) {
+double expect_certified_constraints(const ConstraintIndex<Scalar>& index,
+                                    const Vector<double>& theta, std::size_t k,
+                                    std::size_t proposals, std::uint64_t seed,
+                                    const std::string& what) {
   Retrieval found;
   std::vector<item_id> sorted;
   ConstraintTail tail;
@@ -112,13 +107,13 @@ ScanCounts expect_walk(int kind, std::size_t m, std::size_t d, double unit, doub
     const double high = *std::max_element(logs.begin(), logs.end());
     for (std::size_t j = 0; j < d; ++j) sum += x[j] = std::exp(logs[j] - high);
     for (double& value : x) value /= sum;
-    const Vector<double> theta = theta_of(x, scale);
+    const Vector<double> theta = lp_theta_of(x, scale);
     index.prepare(theta);
     const std::string what = "kind " + std::to_string(kind) + ", m " + std::to_string(m) + ", d " +
                              std::to_string(d) + ", step " + std::to_string(step) + ", unit " +
                              std::to_string(std::log10(unit));
     const std::size_t k = 1 + uniform_index(20, engine);
-    expect_promise(index, theta, std::min(k, m), proposals, seed + 100, what);
+    expect_certified_constraints(index, theta, std::min(k, m), proposals, seed + 100, what);
     if (move == 5) index.note_proposals(1'000'000);
   }
   return index.scans();
@@ -126,7 +121,6 @@ ScanCounts expect_walk(int kind, std::size_t m, std::size_t d, double unit, doub
 
 template <class Scalar>
 class ConstraintIndexOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(ConstraintIndexOf, Scalars);
 
 TYPED_TEST(ConstraintIndexOf, BoundsEveryScoreAlongWalks) {
@@ -171,12 +165,12 @@ TEST(ConstraintIndex, ProposesAsItStates) {
     const std::vector<double> start(6, 1.0 / 6.0);
     std::vector<double> x = random_point(program.region, 0, engine);
     for (std::size_t j = 0; j < 6; ++j) x[j] = start[j] + drift * (x[j] - start[j]);
-    index.prepare(theta_of(start, 3.0));
-    index.prepare(theta_of(x, 3.0));
+    index.prepare(lp_theta_of(start, 3.0));
+    index.prepare(lp_theta_of(x, 3.0));
     for (const std::size_t k : {1U, 50U}) {
       Retrieval found;
       ConstraintTail tail;
-      index.search_with_tail(theta_of(x, 3.0), k, found, tail, 1);
+      index.search_with_tail(lp_theta_of(x, 3.0), k, found, tail, 1);
       expect_item_process(tail, 70, 200'000, 11, "k " + std::to_string(k));
     }
   }
@@ -193,7 +187,7 @@ TEST(ConstraintIndex, SmallStepsAreFree) {
   for (int step = 0; step < 50; ++step) {
     x[0] += 1e-5;
     x[1] -= 1e-5;
-    index.prepare(theta_of(x, 20.0));
+    index.prepare(lp_theta_of(x, 20.0));
   }
   EXPECT_EQ(index.scans().exact, 1U);
   EXPECT_EQ(index.scans().coded, 1U);
@@ -222,7 +216,7 @@ TEST(ConstraintIndex, Refusals) {
       std::string::npos);
   ConstraintIndex<float> index(scores);
   Retrieval found;
-  const Vector<double> theta = theta_of({0.5, 0.5}, 2.0);
+  const Vector<double> theta = lp_theta_of({0.5, 0.5}, 2.0);
   EXPECT_NE(
       refusal([&] { index.search(theta, 1, found); }).find("prepare(theta) has to come first"),
       std::string::npos);
@@ -235,17 +229,17 @@ TEST(ConstraintIndex, Refusals) {
   EXPECT_EQ(refusal([&] { index.search(theta, 0, found); }),
             "lazygumbel: k = 0: must be at least 1");
   EXPECT_NE(refusal([&] {
-              index.search(theta_of({0.5, 0.5}, 3.0), 1, found);
+              index.search(lp_theta_of({0.5, 0.5}, 3.0), 1, found);
             }).find("prepare(theta) has to come first"),
             std::string::npos);
   const RowStore<double> tiny_rows{RowMatrix<double>::Constant(3, 2, 1e-45)};
   const ConstraintScores<double> tiny(tiny_rows, bounds, 1e-45);
   ConstraintIndex<double> of_tiny(tiny);
   EXPECT_EQ(refusal([&] {
-              of_tiny.prepare(theta_of({0.5, 0.5}, 1e46));
+              of_tiny.prepare(lp_theta_of({0.5, 0.5}, 1e46));
             }),
             "lazygumbel: theta's last entry = -1e+46: scores would overflow");
-  EXPECT_EQ(refusal([&] { index.prepare(theta_of({1.0}, 1.0)); }),
+  EXPECT_EQ(refusal([&] { index.prepare(lp_theta_of({1.0}, 1.0)); }),
             "lazygumbel: theta.size() = 2: must equal the index's dimension 3");
 }
 

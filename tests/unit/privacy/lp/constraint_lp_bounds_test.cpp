@@ -2,16 +2,14 @@
 
 #include <cmath>
 #include <lazygumbel/privacy/lp/constraint_lp_bounds.hpp>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST(ConstraintLpBounds, ByHand) {
   // 8 (2 / .5)^2 ln 1000 = 884.2
@@ -50,39 +48,34 @@ TEST(ConstraintLpBounds, Ends) {
   EXPECT_GT(constraint_lp_sensitivity(1e300), 0.0);
 }
 
-template <class Body>
-std::string refused(Body&& body) {
-  return message_of<std::invalid_argument>(body);
-}
-
 TEST(ConstraintLpBounds, Refuses) {
-  EXPECT_EQ(refused([] { constraint_lp_rounds(0.0, 1.0, 10.0); }),
+  EXPECT_EQ(refusal([] { constraint_lp_rounds(0.0, 1.0, 10.0); }),
             "lazygumbel: width = 0: must lie in (0, 1e300]");
-  EXPECT_EQ(refused([] { constraint_lp_rounds(1.0, -1.0, 10.0); }),
+  EXPECT_EQ(refusal([] { constraint_lp_rounds(1.0, -1.0, 10.0); }),
             "lazygumbel: accuracy = -1: must lie in (0, 1e300]");
-  EXPECT_EQ(refused([] { constraint_lp_rounds(1.0, 1.0, 0.0); }),
+  EXPECT_EQ(refusal([] { constraint_lp_rounds(1.0, 1.0, 0.0); }),
             "lazygumbel: constraints = 0: must lie in [1, 2^53]");
-  EXPECT_EQ(refused([] { constraint_lp_rounds(1.0, 1e-4, 10.0); }),
+  EXPECT_EQ(refusal([] { constraint_lp_rounds(1.0, 1e-4, 10.0); }),
             "lazygumbel: accuracy = 1e-04: takes more than 10^7 rounds at the width 1");
-  EXPECT_EQ(refused([] { constraint_lp_rounds(1e300, 1e-300, 10.0); }),
+  EXPECT_EQ(refusal([] { constraint_lp_rounds(1e300, 1e-300, 10.0); }),
             "lazygumbel: accuracy = 1e-300: takes more than 10^7 rounds at the width 1e+300");
-  EXPECT_EQ(refused([] { constraint_lp_density(1.0, 1.0, 0.0, 1, 1, 0.5); }),
+  EXPECT_EQ(refusal([] { constraint_lp_density(1.0, 1.0, 0.0, 1, 1, 0.5); }),
             "lazygumbel: epsilon = 0: must lie in (0, 1e300]");
-  EXPECT_EQ(refused([] { constraint_lp_density(1.0, 1.0, 1.0, 0, 1, 0.5); }),
+  EXPECT_EQ(refusal([] { constraint_lp_density(1.0, 1.0, 1.0, 0, 1, 0.5); }),
             "lazygumbel: vertices = 0: must be at least 1");
-  EXPECT_EQ(refused([] { constraint_lp_density(1.0, 1.0, 1.0, 1, 0, 0.5); }),
+  EXPECT_EQ(refusal([] { constraint_lp_density(1.0, 1.0, 1.0, 1, 0, 0.5); }),
             "lazygumbel: rounds = 0: must be at least 1");
   for (const double beta : {0.0, 1.0, -0.5, std::nan("")})
-    EXPECT_NE(refused([&] {
+    EXPECT_NE(refusal([&] {
                 constraint_lp_density(1.0, 1.0, 1.0, 1, 1, beta);
               }).find("failure_probability = "),
               std::string::npos);
-  EXPECT_EQ(refused([] { constraint_lp_learning_rate(10.0, 11.0, 1); }),
+  EXPECT_EQ(refusal([] { constraint_lp_learning_rate(10.0, 11.0, 1); }),
             "lazygumbel: density = 11: must lie in [1, m], m = 10 constraints");
-  EXPECT_EQ(refused([] { constraint_lp_learning_rate(10.0, 2.0, 0); }),
+  EXPECT_EQ(refusal([] { constraint_lp_learning_rate(10.0, 2.0, 0); }),
             "lazygumbel: rounds = 0: must be at least 1");
   for (const double s : {0.5, std::nan(""), infinity})
-    EXPECT_NE(refused([&] { constraint_lp_sensitivity(s); }).find("density = "), std::string::npos);
+    EXPECT_NE(refusal([&] { constraint_lp_sensitivity(s); }).find("density = "), std::string::npos);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <lazygumbel/privacy/lp/constraint_private_lp.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
-#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -11,11 +10,11 @@
 
 #include "lp_pairs.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
+#include "sum_of.hpp"
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 LpResult solved(const TestLp& lp, const ConstraintLpOptions& options, double epsilon,
                 std::uint64_t seed = 1) {
@@ -23,8 +22,6 @@ LpResult solved(const TestLp& lp, const ConstraintLpOptions& options, double eps
   return ConstraintPrivateLp(ScaledSimplex::of_total(lp.d), options)
       .solve(lp.matrix(), lp.bounds, Budget::pure(epsilon), engine);
 }
-
-double sum_of(const std::vector<double>& x) { return std::accumulate(x.begin(), x.end(), 0.0); }
 
 // Two constraints that only vertex 1 meets.
 TEST(ConstraintPrivateLp, FindsTheVertexThatMeetsAll) {
@@ -193,40 +190,35 @@ TEST(ConstraintPrivateLp, AnyNumberOfConstraintsUnderAddRemove) {
   }
 }
 
-template <class Body>
-std::string refused(Body&& body) {
-  return message_of<std::invalid_argument>(body);
-}
-
 TEST(ConstraintPrivateLp, RefusesData) {
   const ConstraintLpOptions options{.width = 1.0, .rounds = 3, .density = 1.0};
   TestLp lp{.d = 2};
-  EXPECT_EQ(refused([&] { solved(lp, options, 1.0); }),
+  EXPECT_EQ(refusal([&] { solved(lp, options, 1.0); }),
             "lazygumbel: rows.rows() = 0: must be at least 1");
   lp.add({1.0, 2.0}, 3.0);
   NotPrivateEngine engine(1);
   const ConstraintPrivateLp solver(ScaledSimplex::of_total(2), options);
   const std::vector<double> two = {1.0, 2.0};
-  EXPECT_EQ(refused([&] { solver.solve(lp.matrix(), two, Budget::pure(1.0), engine); }),
+  EXPECT_EQ(refusal([&] { solver.solve(lp.matrix(), two, Budget::pure(1.0), engine); }),
             "lazygumbel: bounds.size() = 2: must equal the number of constraints, 1");
   const RowMatrix<float> wide = RowMatrix<float>::Zero(2, 3);
-  EXPECT_EQ(refused([&] { solver.solve(wide, two, Budget::pure(1.0), engine); }),
+  EXPECT_EQ(refusal([&] { solver.solve(wide, two, Budget::pure(1.0), engine); }),
             "lazygumbel: rows.cols() = 3: must equal the region's dimension 2");
   for (const double bad : {std::nan(""), infinity, -infinity}) {
     TestLp broken = lp;
     broken.add({0.0, bad}, 0.0);
-    EXPECT_NE(refused([&] { solved(broken, options, 1.0); }).find("rows(1, 1) = "),
+    EXPECT_NE(refusal([&] { solved(broken, options, 1.0); }).find("rows(1, 1) = "),
               std::string::npos);
     broken = lp;
     broken.add({0.0, 0.0}, bad);
-    EXPECT_NE(refused([&] { solved(broken, options, 1.0); }).find("bounds[1] = "),
+    EXPECT_NE(refusal([&] { solved(broken, options, 1.0); }).find("bounds[1] = "),
               std::string::npos);
   }
-  EXPECT_EQ(refused([&] { solved(lp, {.width = 1.0, .rounds = 3, .density = 1.5}, 1.0); }),
+  EXPECT_EQ(refusal([&] { solved(lp, {.width = 1.0, .rounds = 3, .density = 1.5}, 1.0); }),
             "lazygumbel: density = 1.5: must lie in [1, m], m = 1 constraints");
-  EXPECT_EQ(refused([] { ConstraintPrivateLp(ScaledSimplex::of_total(2), {.accuracy = 0.1}); }),
+  EXPECT_EQ(refusal([] { ConstraintPrivateLp(ScaledSimplex::of_total(2), {.accuracy = 0.1}); }),
             "lazygumbel: width = 0: must lie in (0, 1e300]");
-  EXPECT_EQ(refused([&] {
+  EXPECT_EQ(refusal([&] {
               solver.solve(lp.matrix(), lp.bounds, Budget::pure(1.0), engine, LazyCertified{{}, 3});
             }),
             "lazygumbel: k = 3: exceeds n = 2");
@@ -266,7 +258,7 @@ TEST(ConstraintPrivateLp, SaysWhatWouldDo) {
           .solve(lp.matrix(), lp.bounds, zcdp ? Budget::zcdp(amount) : Budget::pure(amount),
                  engine);
     };
-    const std::string message = refused([&] { attempt(0.5, 2.0); });
+    const std::string message = refusal([&] { attempt(0.5, 2.0); });
     EXPECT_NE(message.find("accuracy = 0.5: takes a density of "), std::string::npos) << message;
     EXPECT_NE(message.find("above m = 50"), std::string::npos) << message;
     const double accuracy = number_after(message, "an accuracy of ");

@@ -11,20 +11,13 @@
 #include "indexes.hpp"
 #include "linear_programs.hpp"
 #include "message_of.hpp"
+#include "scalars.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-Vector<double> theta_of(const std::vector<double>& x, double scale) {
-  Vector<double> theta(static_cast<Eigen::Index>(x.size()) + 1);
-  for (std::size_t j = 0; j < x.size(); ++j) theta[static_cast<Eigen::Index>(j)] = scale * x[j];
-  theta[theta.size() - 1] = -scale;
-  return theta;
-}
-
 template <class Scalar>
 class ConstraintScoresOf : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(ConstraintScoresOf, Scalars);
 
 // All three ways to a score give one number, bit for bit: a lazy draw mixes them.
@@ -39,7 +32,7 @@ TYPED_TEST(ConstraintScoresOf, OneNumberAnItem) {
     EXPECT_EQ(scores.size(), 70U);
     EXPECT_EQ(scores.dimension(), d + 1);
     for (const double scale : {1e-3, 1.0, 1234.5}) {
-      const Vector<double> theta = theta_of(x, scale);
+      const Vector<double> theta = lp_theta_of(x, scale);
       EXPECT_NO_THROW(scores.require_theta(theta));
       EXPECT_EQ(scores.scale_of(theta), scale);
       std::vector<item_id> ids;
@@ -72,7 +65,7 @@ TYPED_TEST(ConstraintScoresOf, WhereARowLiesDoesNotMatter) {
   const RowStore<Scalar> view(RowPointer<Scalar>(wide.data() + 3, 9, 37, Eigen::OuterStride<>(43)));
   const ConstraintScores<Scalar> a(own, program.bounds, 1.0), b(view, program.bounds, 1.0);
   PhiloxEngine engine(4);
-  const Vector<double> theta = theta_of(random_point(program.region, 0, engine), 77.0);
+  const Vector<double> theta = lp_theta_of(random_point(program.region, 0, engine), 77.0);
   for (item_id id = 0; id < 9; ++id) EXPECT_EQ(a.score(theta, id), b.score(theta, id));
 }
 
@@ -107,7 +100,7 @@ TYPED_TEST(ConstraintScoresOf, NeighbouringBounds) {
     }
     const RowStore<Scalar> rows{RowMatrix<Scalar>(program.rows)};
     const ConstraintScores<Scalar> scores(rows, b, limit), others(rows, other, limit);
-    const Vector<double> theta = theta_of(random_point(program.region, 0, engine), scale);
+    const Vector<double> theta = lp_theta_of(random_point(program.region, 0, engine), scale);
     for (item_id id = 0; id < 20; ++id)
       EXPECT_LE(
           std::abs(scores.score(theta, id) - others.score(theta, id)),

@@ -21,14 +21,14 @@ void add(Hedge& hedge, const std::vector<Loss>& losses) {
   hedge.add(std::span<const Loss>(losses));
 }
 
-std::vector<double> weights_of(const Hedge& hedge) {
+std::vector<double> hedge_weights(const Hedge& hedge) {
   return {hedge.weights().begin(), hedge.weights().end()};
 }
 
 TEST(Hedge, StartsUniformAndFollowsTheFormula) {
   Hedge hedge(3, 0.5);
   EXPECT_EQ(hedge.rate(), 0.5);
-  EXPECT_EQ(weights_of(hedge), std::vector<double>(3, 1.0 / 3.0));
+  EXPECT_EQ(hedge_weights(hedge), std::vector<double>(3, 1.0 / 3.0));
   add<double>(hedge, {1.0, -2.0, 0.0});
   add<float>(hedge, {1.0F, 0.5F, 0.0F});
   const double w[] = {std::exp(-1.0), std::exp(0.75), 1.0};
@@ -78,7 +78,7 @@ TEST(Hedge, LossesOfAnySize) {
   EXPECT_LT(hedge.weights()[1], 1e-300);
   Hedge still(2, 0.0);
   for (int round = 0; round < 1000; ++round) add<double>(still, {1e300, -1e300});
-  EXPECT_EQ(weights_of(still), (std::vector<double>{0.5, 0.5}));
+  EXPECT_EQ(hedge_weights(still), (std::vector<double>{0.5, 0.5}));
   Hedge tiny(2, 1e300);
   add<double>(tiny, {1e-300, 0.0});
   EXPECT_NEAR(tiny.weights()[0], 1.0 / (1.0 + std::exp(1.0)), 1e-12);
@@ -101,7 +101,7 @@ TEST(Hedge, Refusals) {
             "lazygumbel: rate = nan: must lie in [0, 1e300]");
   Hedge hedge(2, 1.0);
   add<double>(hedge, {0.0, 1.0});
-  const auto before = weights_of(hedge);
+  const auto before = hedge_weights(hedge);
   EXPECT_EQ(refusal([&] { add<double>(hedge, {1.0}); }),
             "lazygumbel: losses.size() = 1: must equal the number of actions 2");
   EXPECT_EQ(refusal([&] {
@@ -116,7 +116,7 @@ TEST(Hedge, Refusals) {
               add<float>(hedge, {-std::numeric_limits<float>::infinity(), 0.0F});
             }),
             "lazygumbel: losses[0] = -inf: must lie in [-1e300, 1e300]");
-  EXPECT_EQ(weights_of(hedge), before);
+  EXPECT_EQ(hedge_weights(hedge), before);
 }
 
 }  // namespace

@@ -51,8 +51,8 @@ LpSearchOptions options_of(bool maximise) {
 }
 
 template <class Mode = FullScan>
-LpSearchResult search(const BoxProgram& program, const LpSearchOptions& options, Budget budget,
-                      std::uint64_t seed, const Mode& mode = {}) {
+LpSearchResult search_lp(const BoxProgram& program, const LpSearchOptions& options, Budget budget,
+                         std::uint64_t seed, const Mode& mode = {}) {
   NotPrivateEngine engine(seed);
   return search_private_lp<float>(program.view(), program.objective, program.bounds, options,
                                   std::move(budget), engine, mode);
@@ -98,7 +98,7 @@ TEST(LpSearch, FindsTheValueOfBothKinds) {
     options.steps = 9;
     options.tolerance = 0.02;
     options.program.rounds = 3000;
-    const LpSearchResult result = search(program, options, Budget::pure(1e7), 1);
+    const LpSearchResult result = search_lp(program, options, Budget::pure(1e7), 1);
     EXPECT_TRUE(result.found);
     EXPECT_NEAR(result.value, program.best, 3 * 0.02 + 1.5 / 256 + 1e-3) << maximise;
     double sum = 0.0;
@@ -116,7 +116,7 @@ TEST(LpSearch, FindsTheValueOfBothKinds) {
 // The theorem's tolerance: no feasible program is refused, so that the value is within the last
 // interval of the best one, or better. Under any mode, pure and zCDP.
 template <class Mode>
-void expect_promise(const Mode& mode) {
+void expect_theorem_of_search(const Mode& mode) {
   for (const bool maximise : {false, true})
     for (const bool zcdp : {false, true})
       for (std::uint64_t seed = 1; seed <= 5; ++seed) {
@@ -125,8 +125,8 @@ void expect_promise(const Mode& mode) {
         options.steps = 5;
         options.program.sensitivity = 0.003;
         const double total = zcdp ? 20.0 : 300.0;
-        const LpSearchResult result =
-            search(program, options, zcdp ? Budget::zcdp(total) : Budget::pure(total), seed, mode);
+        const LpSearchResult result = search_lp(
+            program, options, zcdp ? Budget::zcdp(total) : Budget::pure(total), seed, mode);
         EXPECT_TRUE(result.found);
         const double worse = maximise ? program.best - result.value : result.value - program.best;
         EXPECT_LE(worse, 1.5 / 16 + 1e-12);
@@ -142,9 +142,9 @@ void expect_promise(const Mode& mode) {
       }
 }
 
-TEST(LpSearch, KeepsItsPromiseByFullScans) { expect_promise(FullScan{}); }
-TEST(LpSearch, KeepsItsPromiseByCertifiedBounds) { expect_promise(LazyCertified{}); }
-TEST(LpSearch, KeepsItsPromiseAtASampledLevel) { expect_promise(LazySampled{}); }
+TEST(LpSearch, KeepsItsPromiseByFullScans) { expect_theorem_of_search(FullScan{}); }
+TEST(LpSearch, KeepsItsPromiseByCertifiedBounds) { expect_theorem_of_search(LazyCertified{}); }
+TEST(LpSearch, KeepsItsPromiseAtASampledLevel) { expect_theorem_of_search(LazySampled{}); }
 
 // Accepted violations exceed tolerance + margin in fewer programs than the promise allows: of 400
 // searches with much noise, binomially many at failure_probability; false alarm 1e-6.
@@ -161,7 +161,7 @@ TEST(LpSearch, MarginCoversTheNoise) {
     std::size_t wrong = 0, accepted = 0;
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
       const LpSearchResult result =
-          search(program, options, zcdp ? Budget::zcdp(0.5) : Budget::pure(2.0), seed);
+          search_lp(program, options, zcdp ? Budget::zcdp(0.5) : Budget::pure(2.0), seed);
       expect_bisection(result, options);
       if (!result.found) continue;
       ++accepted;
@@ -176,7 +176,8 @@ TEST(LpSearch, OneProgramIsTheFarEnd) {
   for (const bool maximise : {false, true}) {
     LpSearchOptions options = options_of(maximise);
     options.steps = 1;
-    const LpSearchResult result = search(BoxProgram::make(maximise), options, Budget::pure(1e6), 1);
+    const LpSearchResult result =
+        search_lp(BoxProgram::make(maximise), options, Budget::pure(1e6), 1);
     EXPECT_TRUE(result.found);
     EXPECT_EQ(result.value, maximise ? 0.5 : 2.0);
     expect_bisection(result, options);
@@ -192,7 +193,7 @@ TEST(LpSearch, NotFound) {
     for (const std::size_t steps : {1U, 6U}) {
       LpSearchOptions options = options_of(maximise);
       options.steps = steps;
-      const LpSearchResult result = search(program, options, Budget::pure(1e6), 1);
+      const LpSearchResult result = search_lp(program, options, Budget::pure(1e6), 1);
       EXPECT_FALSE(result.found);
       EXPECT_EQ(result.value, maximise ? 0.5 : 2.0);
       EXPECT_EQ(result.best.x.size(), 3U);
@@ -207,7 +208,7 @@ TEST(LpSearch, PrivateMatrix) {
   options.program.neighbours = LpNeighbours::matrix;
   options.program.width = 3.0;
   options.steps = 3;
-  const LpSearchResult result = search(BoxProgram::make(true), options, Budget::zcdp(1e4), 1);
+  const LpSearchResult result = search_lp(BoxProgram::make(true), options, Budget::zcdp(1e4), 1);
   EXPECT_TRUE(result.found);
   expect_bisection(result, options);
   expect_charged(result, options, 1e4);
@@ -219,7 +220,7 @@ TEST(LpSearch, Refusals) {
     LpSearchOptions options = options_of(true);
     change(options);
     return message_of<std::invalid_argument>(
-        [&] { search(program, options, Budget::pure(1.0), 1); });
+        [&] { search_lp(program, options, Budget::pure(1.0), 1); });
   };
   const auto starts = [](const std::string& text, const std::string& with) {
     EXPECT_EQ(text.substr(0, with.size()), with) << text;
@@ -241,7 +242,7 @@ TEST(LpSearch, Refusals) {
   Budget spent = Budget::pure(1.0);
   spent.spend("something", 0.5);
   EXPECT_NE(message_of<budget_error>([&] {
-              search(program, options_of(true), std::move(spent), 1);
+              search_lp(program, options_of(true), std::move(spent), 1);
             }).find("lazygumbel"),
             std::string::npos);
 }

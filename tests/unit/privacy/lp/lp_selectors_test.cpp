@@ -18,8 +18,8 @@ namespace {
 
 using lazygumbel::detail::LpSelector;
 
-struct Fixture {
-  explicit Fixture(std::size_t m, std::size_t d = 3)
+struct ProgramToSelectFrom {
+  explicit ProgramToSelectFrom(std::size_t m, std::size_t d = 3)
       : program(feasible_program<double>(m, ScaledSimplex::of_total(d), 0.2, 0, m)),
         rows(RowMatrix<double>(program.rows)),
         scores(rows, program.bounds, 1.0),
@@ -33,7 +33,7 @@ struct Fixture {
 
 TEST(LpSelectors, FullScanPaysAndSaysWhatItDid) {
   for (const std::size_t m : {1U, 63U, 1024U, 1025U, 3000U}) {
-    const Fixture f(m);
+    const ProgramToSelectFrom f(m);
     LpSelector<FullScan, double> selector(f.scores, 0.01, {});
     EXPECT_STREQ(selector.name(), "full scan");
     NotPrivateEngine engine(1);
@@ -52,7 +52,7 @@ TEST(LpSelectors, FullScanPaysAndSaysWhatItDid) {
 // A scale at which one item has all the probability: it is found in whatever block it lies.
 TEST(LpSelectors, FindsTheWorstConstraintAtALargeEpsilon) {
   const std::size_t m = 2500;
-  Fixture f(m);
+  ProgramToSelectFrom f(m);
   for (const item_id worst : {0U, 1023U, 1024U, 2047U, 2048U, 2499U}) {
     f.program.bounds.assign(m, 1.0);
     f.program.bounds[worst] = -1.0;
@@ -66,7 +66,7 @@ TEST(LpSelectors, FindsTheWorstConstraintAtALargeEpsilon) {
 }
 
 TEST(LpSelectors, NothingIsSpentWhenItCannotBeDone) {
-  const Fixture f(4);
+  const ProgramToSelectFrom f(4);
   LpSelector<FullScan, double> selector(f.scores, 1e-3, {});
   NotPrivateEngine engine(3);
   Budget budget = Budget::pure(1.0);
@@ -82,7 +82,7 @@ TEST(LpSelectors, NothingIsSpentWhenItCannotBeDone) {
 }
 
 TEST(LpSelectors, LazyModesPayAndSayWhatTheyDid) {
-  const Fixture f(300);
+  const ProgramToSelectFrom f(300);
   NotPrivateEngine engine(4);
   Budget budget = Budget::zcdp(10.0);
   const auto expect_one = [&](auto& selector, const char* name, Guarantee guarantee, double cost) {
@@ -113,7 +113,7 @@ TEST(LpSelectors, LazyModesPayAndSayWhatTheyDid) {
 // One constraint, and one variable.
 TEST(LpSelectors, LazyModesOfTheSmallestPrograms) {
   for (const auto& [m, d] : {std::pair<std::size_t, std::size_t>{1, 1}, {1, 5}, {2, 1}, {65, 1}}) {
-    const Fixture f(m, d);
+    const ProgramToSelectFrom f(m, d);
     NotPrivateEngine engine(5);
     Budget budget = Budget::pure(1e6);
     LpSelector<LazyCertified, double> certified(f.scores, 0.01, {});

@@ -10,8 +10,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "lying_index.hpp"
 #include "message_of.hpp"
 #include "sampled_clipping.hpp"
+#include "scalars.hpp"
 
 // What ProposedConstraintIndex states when its proposer misses nothing must bound all scores as
 // computed, without a gap; what it returns must be the proposer's items with the scores of
@@ -21,10 +23,12 @@
 namespace lazygumbel::testing {
 namespace {
 
-using Index = ProposedConstraintIndex<float, FlatIndex<float>>;
-static_assert(MipsIndex<Index>);
-static_assert(!std::is_constructible_v<Index, ConstraintScores<float>&&, const FlatIndex<float>&>);
-static_assert(!std::is_constructible_v<Index, const ConstraintScores<float>&, FlatIndex<float>&&>);
+using ProposedByFlat = ProposedConstraintIndex<float, FlatIndex<float>>;
+static_assert(MipsIndex<ProposedByFlat>);
+static_assert(
+    !std::is_constructible_v<ProposedByFlat, ConstraintScores<float>&&, const FlatIndex<float>&>);
+static_assert(
+    !std::is_constructible_v<ProposedByFlat, const ConstraintScores<float>&, FlatIndex<float>&&>);
 
 /// Rows (A_i, b_i), or A_i alone.
 template <class Scalar>
@@ -39,8 +43,8 @@ RowMatrix<float> proposed_rows(const RowMatrix<Scalar>& rows, const std::vector<
 
 /// The largest excess of an item outside the head over the bound; 0 or less for an honest bound.
 template <class Scalar, class Proposer>
-double excess(const ConstraintScores<Scalar>& scores, const Proposer& proposer,
-              const Vector<double>& theta, std::size_t k) {
+double excess_of_constraints(const ConstraintScores<Scalar>& scores, const Proposer& proposer,
+                             const Vector<double>& theta, std::size_t k) {
   const ProposedConstraintIndex<Scalar, Proposer> index(scores, proposer);
   Retrieval found;
   std::vector<item_id> sorted;
@@ -59,7 +63,6 @@ double excess(const ConstraintScores<Scalar>& scores, const Proposer& proposer,
 
 template <class Scalar>
 class ProposedConstraints : public ::testing::Test {};
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(ProposedConstraints, Scalars);
 
 // Roundings of the proposer's floats are the index's to add, not the caller's.
@@ -75,8 +78,8 @@ TYPED_TEST(ProposedConstraints, BoundHoldsWithAnExactProposer) {
       for (const auto& x : simplex_walk(6, 4, 1.0, seed))
         for (const double scale : {0.1, 30.0, 1e6})
           for (const std::size_t k : {1U, 2U, 15U, 199U, 200U}) {
-            EXPECT_LE(excess(scores, flat, lp_theta(x, scale), k), 0.0);
-            EXPECT_LE(excess(scores, coded, lp_theta(x, scale), k), 0.0);
+            EXPECT_LE(excess_of_constraints(scores, flat, lp_theta(x, scale), k), 0.0);
+            EXPECT_LE(excess_of_constraints(scores, coded, lp_theta(x, scale), k), 0.0);
           }
     }
 }
@@ -95,7 +98,9 @@ TYPED_TEST(ProposedConstraints, BoundHoldsForTies) {
       const ConstraintScores<TypeParam> scores(rows, bounds, 1.0);
       const FlatIndex<float> flat(proposed_rows(matrix, bounds, with_bounds));
       for (const double scale : {0.1, 30.0, 1e6})
-        EXPECT_LE(excess(scores, flat, lp_theta(simplex_walk(7, 2, 1.0, seed)[1], scale), 2), 0.0);
+        EXPECT_LE(excess_of_constraints(scores, flat,
+                                        lp_theta(simplex_walk(7, 2, 1.0, seed)[1], scale), 2),
+                  0.0);
     }
 }
 
@@ -113,7 +118,8 @@ TYPED_TEST(ProposedConstraints, BoundHoldsWhereRightHandSidesAreClipped) {
         const FlatIndex<float> flat(proposed_rows(matrix, bounds, with_bounds));
         for (const auto& x : simplex_walk(6, 3, 1.0, seed))
           for (const std::size_t k : {1U, 49U, 50U, 51U, 70U, 99U})
-            EXPECT_LE(excess(scores, flat, lp_theta(x, 40.0), k), 0.0) << far << ", k = " << k;
+            EXPECT_LE(excess_of_constraints(scores, flat, lp_theta(x, 40.0), k), 0.0)
+                << far << ", k = " << k;
       }
     }
 }
@@ -128,27 +134,9 @@ TEST(ProposedConstraintIndex, TheBoundIsTight) {
   const ConstraintScores<float> scores(rows, bounds, 1.0);
   const FlatIndex<float> flat(proposed_rows(matrix, bounds, true));
   for (const std::size_t k : {5U, 10U, 60U})
-    EXPECT_GT(excess(scores, flat, lp_theta(simplex_walk(6, 2, 1.0, 1)[1], 10.0), k), -1.0);
+    EXPECT_GT(excess_of_constraints(scores, flat, lp_theta(simplex_walk(6, 2, 1.0, 1)[1], 10.0), k),
+              -1.0);
 }
-
-/// Finds an item that does not exist, or fewer than it was asked for.
-class LyingIndex {
- public:
-  using scalar_type = float;
-  LyingIndex(item_id found, std::size_t count, std::size_t dimension = 3, std::size_t size = 10)
-      : found_(found), count_(count), dimension_(dimension), size_(size) {}
-  std::size_t size() const { return size_; }
-  std::size_t dimension() const { return dimension_; }
-  double score(const VectorView<float>&, item_id) const { return 0.0; }
-  void search(const VectorView<float>&, std::size_t, Retrieval& found) const {
-    found.ids.assign(count_, found_);
-    found.scores.assign(count_, 0.0);
-  }
-
- private:
-  item_id found_;
-  std::size_t count_, dimension_, size_;
-};
 
 TEST(ProposedConstraintIndex, ABrokenProposerIsNoticed) {
   const RowStore<float> rows(uniform_rows<float>(10, 2, 1));
@@ -179,7 +167,7 @@ TEST(ProposedConstraintIndex, Refusals) {
     EXPECT_EQ(refusal({0, 1, d}), "lazygumbel: proposer.dimension() = " + std::to_string(d) +
                                       ": must be the number of variables, or one more");
   const FlatIndex<float> flat(uniform_rows<float>(10, 3, 1));
-  const Index index(scores, flat);
+  const ProposedByFlat index(scores, flat);
   Retrieval found;
   EXPECT_NE(message_of<std::invalid_argument>([&] {
               index.search(Vector<double>{{0.5, 0.5, 0.0}}, 1, found);

@@ -4,13 +4,13 @@
 #include <cmath>
 #include <lazygumbel/index/checked_search.hpp>
 #include <lazygumbel/privacy/lp/detail/sampled_constraint_index.hpp>
-#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "message_of.hpp"
 #include "sampled_clipping.hpp"
+#include "scalars.hpp"
 
 // What SampledConstraintIndex says, against the plain loops of sampled_clipping.hpp. The law of
 // draws by it: tests/statistical/privacy/lp/sampled_selection_law_test.cpp; its sensitivity:
@@ -31,11 +31,10 @@ class SampledConstraints : public ::testing::Test {
  protected:
   static constexpr double tolerance = std::is_same_v<Scalar, float> ? 1e-5 : 1e-12;
 };
-using Scalars = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(SampledConstraints, Scalars);
 
 /// How many retrievals had to carry the bound of items that the level does not cover.
-struct Seen {
+struct SampledCases {
   std::size_t above_level = 0, beyond_list = 0, clipped = 0, empty = 0;
 };
 
@@ -44,7 +43,7 @@ struct Seen {
 template <class Scalar>
 void check_walk(const ConstraintScores<Scalar>& scores, const SampledConstraintOptions& options,
                 const std::vector<std::vector<double>>& walk, double scale, double tolerance,
-                Seen& seen) {
+                SampledCases& seen) {
   SampledConstraintIndex<Scalar> index(scores, options);
   Plain<Scalar> plain(scores, index.options());
   const std::size_t m = scores.size(), kept = SampledConstraintIndex<Scalar>::kept(m, options);
@@ -86,7 +85,7 @@ void check_walk(const ConstraintScores<Scalar>& scores, const SampledConstraintO
 }
 
 TYPED_TEST(SampledConstraints, ScoresAndBoundsAlongWalks) {
-  Seen seen;
+  SampledCases seen;
   for (std::uint64_t seed = 1; seed <= 12; ++seed)
     for (const double scale : {0.5, 20.0, 1000.0})
       for (const double margin : {0.0, 1.0}) {
@@ -105,7 +104,7 @@ TYPED_TEST(SampledConstraints, ScoresAndBoundsAlongWalks) {
 }
 
 TYPED_TEST(SampledConstraints, DegenerateShapes) {
-  Seen seen;
+  SampledCases seen;
   const std::vector<std::vector<double>> walk = simplex_walk(1, 6, 1.0, 1);
   const RowStore<TypeParam> one(uniform_rows<TypeParam>(1, 1, 1));
   check_walk(ConstraintScores<TypeParam>(one, std::vector{0.1}, 1.0), {}, walk, 3.0,

@@ -7,7 +7,6 @@
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <limits>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "linear_programs.hpp"
@@ -22,51 +21,50 @@ using lazygumbel::detail::plan_scalar_lp;
 using lazygumbel::detail::scalar_lp_size;
 using lazygumbel::detail::ScalarLpPlan;
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 template <class Scalar = double>
 RowStore<Scalar> store(const RowMatrix<double>& rows) {
   return RowStore<Scalar>{RowMatrix<Scalar>(rows.template cast<Scalar>())};
 }
 
-RowMatrix<double> two_rows() {
+RowMatrix<double> rows_of_width_two() {
   RowMatrix<double> rows(2, 2);
   rows << 1.0, 0.5, -3.0, 1.0;
   return rows;
 }
 
-const std::vector<double> objective = {4.0, 1.0};  // vertices 1/2, 2
-const ScaledSimplex region = ScaledSimplex::of_objective(objective, 2.0);
-constexpr double close = 1.0 + 1e-6;
+const std::vector<double> plan_objective = {4.0, 1.0};  // vertices 1/2, 2
+const ScaledSimplex plan_region = ScaledSimplex::of_objective(plan_objective, 2.0);
+constexpr double hardly_more = 1.0 + 1e-6;
 
 TEST(ScalarLpSize, WidthAndSensitivityOfPrivateBounds) {
-  const auto size = scalar_lp_size(store(two_rows()), region, {.sensitivity = 0.1});
+  const auto size = scalar_lp_size(store(rows_of_width_two()), plan_region, {.sensitivity = 0.1});
   EXPECT_EQ(size.constraints, 2U);
   EXPECT_EQ(size.variables, 2U);
   EXPECT_EQ(size.width, 2.0);  // |1| * 2, against 3 / 2
   EXPECT_GE(size.sensitivity, 0.1 + 0x1p-47 * 2.0);
-  EXPECT_LE(size.sensitivity, 0.1 * close);
-  EXPECT_EQ(scalar_lp_size(store(two_rows()), region, {.sensitivity = 0.1, .width = 5.0}).width,
-            5.0);
-  // A stated width may be a rounding too small; the larger one counts then.
+  EXPECT_LE(size.sensitivity, 0.1 * hardly_more);
   EXPECT_EQ(
-      scalar_lp_size(store(two_rows()), region, {.sensitivity = 0.1, .width = 2.0 - 1e-9}).width,
-      2.0);
+      scalar_lp_size(store(rows_of_width_two()), plan_region, {.sensitivity = 0.1, .width = 5.0})
+          .width,
+      5.0);
+  // A stated width may be a rounding too small; the larger one counts then.
+  EXPECT_EQ(scalar_lp_size(store(rows_of_width_two()), plan_region,
+                           {.sensitivity = 0.1, .width = 2.0 - 1e-9})
+                .width,
+            2.0);
   // The dot product of public numbers is public, however it is rounded.
-  EXPECT_LE(scalar_lp_size(store<float>(two_rows()), region, {.sensitivity = 1e-9}).sensitivity,
-            1e-9 * close + 0x1p-46);
+  EXPECT_LE(scalar_lp_size(store<float>(rows_of_width_two()), plan_region, {.sensitivity = 1e-9})
+                .sensitivity,
+            1e-9 * hardly_more + 0x1p-46);
 }
 
 TEST(ScalarLpSize, SensitivityOfAPrivateMatrix) {
   const ScalarLpOptions options{
       .neighbours = LpNeighbours::matrix, .sensitivity = 0.1, .width = 2.0};
-  const auto exact = scalar_lp_size(store(two_rows()), region, options);
+  const auto exact = scalar_lp_size(store(rows_of_width_two()), plan_region, options);
   EXPECT_GE(exact.sensitivity, 0.2);  // 0.1 max |x|_1
-  EXPECT_LE(exact.sensitivity, 0.2 * close);
-  const auto rounded = scalar_lp_size(store<float>(two_rows()), region, options);
+  EXPECT_LE(exact.sensitivity, 0.2 * hardly_more);
+  const auto rounded = scalar_lp_size(store<float>(rows_of_width_two()), plan_region, options);
   EXPECT_GE(rounded.sensitivity, 0.2 + 4.0 * 0x1p-23 * 2.0);  // d + 2 roundings, twice
   EXPECT_LE(rounded.sensitivity, 0.2 + 8.0 * 0x1p-23 * 2.0);
   EXPECT_GE(rounded.rounding, 4.0 * 0x1p-23 * 2.0);
@@ -74,21 +72,22 @@ TEST(ScalarLpSize, SensitivityOfAPrivateMatrix) {
 
 TEST(ScalarLpSize, EmptyAndExtremeMatrices) {
   const RowMatrix<double> zero = RowMatrix<double>::Zero(3, 2);
-  const auto size = scalar_lp_size(store(zero), region, {.sensitivity = 0.1});
+  const auto size = scalar_lp_size(store(zero), plan_region, {.sensitivity = 0.1});
   EXPECT_EQ(size.width, 0.0);
   EXPECT_GE(size.sensitivity, 0.1);
   for (const double unit : {1e-30, 1e30}) {
-    const auto scaled =
-        scalar_lp_size(store<float>(two_rows() * unit), region, {.sensitivity = 0.1 * unit});
+    const auto scaled = scalar_lp_size(store<float>(rows_of_width_two() * unit), plan_region,
+                                       {.sensitivity = 0.1 * unit});
     EXPECT_NEAR(scaled.width / unit, 2.0, 1e-6);
     EXPECT_NEAR(scaled.sensitivity / unit, 0.1, 1e-6);
   }
-  EXPECT_EQ(scalar_lp_size(store(two_rows()), region, {.sensitivity = 1e9}).width, 2.0);
+  EXPECT_EQ(scalar_lp_size(store(rows_of_width_two()), plan_region, {.sensitivity = 1e9}).width,
+            2.0);
 }
 
 TEST(ScalarLpSize, Refusals) {
   const auto of = [](const ScalarLpOptions& options) {
-    return refusal([&] { scalar_lp_size(store(two_rows()), region, options); });
+    return refusal([&] { scalar_lp_size(store(rows_of_width_two()), plan_region, options); });
   };
   const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(of({}), "lazygumbel: sensitivity = 0: must lie in (0, 1e300]");
@@ -117,11 +116,12 @@ TEST(ScalarLpSize, Refusals) {
                 .find("neighbours = objective: the region of x"),
             std::string::npos);
   EXPECT_EQ(refusal([] {
-              scalar_lp_size(store(two_rows()), ScaledSimplex::of_total(3), {.sensitivity = 0.1});
+              scalar_lp_size(store(rows_of_width_two()), ScaledSimplex::of_total(3),
+                             {.sensitivity = 0.1});
             }),
             "lazygumbel: constraints.cols() = 2: must equal the region's dimension 3");
   EXPECT_NE(refusal([] {
-              scalar_lp_size(store(two_rows() * 1e300), ScaledSimplex::of_total(2, 1e300),
+              scalar_lp_size(store(rows_of_width_two() * 1e300), ScaledSimplex::of_total(2, 1e300),
                              {.sensitivity = 0.1});
             }).find("max |A_ij v_j| = inf"),
             std::string::npos);
@@ -181,13 +181,13 @@ TEST(LargestNoise, IsExceededAsRarelyAsItSays) {
 }
 
 ScalarLpSize size_of(const ScalarLpOptions& options) {
-  return scalar_lp_size(store(two_rows()), region, options);
+  return scalar_lp_size(store(rows_of_width_two()), plan_region, options);
 }
 
 TEST(ScalarLpPlan, OfPrivateBoundsIsTheTheorem) {
   const ScalarLpOptions options{.sensitivity = 0.01, .rounds = 20, .failure_probability = 0.1};
   const ScalarLpPlan plan =
-      plan_scalar_lp(size_of(options), options, region, Budget::pure(2.0), 0.0);
+      plan_scalar_lp(size_of(options), options, plan_region, Budget::pure(2.0), 0.0);
   EXPECT_EQ(plan.rounds, 20U);
   EXPECT_NEAR(plan.epsilon, 0.1, 1e-12);
   EXPECT_NEAR(plan.learning_rate, std::sqrt(2.0 * std::log(2.0) / 20.0) / 2.0, 1e-12);
@@ -197,7 +197,7 @@ TEST(ScalarLpPlan, OfPrivateBoundsIsTheTheorem) {
   EXPECT_EQ(plan.bound.exceptions, 1U);
   EXPECT_FALSE(plan.row_noise || plan.violation_noise);
   const ScalarLpPlan zcdp =
-      plan_scalar_lp(size_of(options), options, region, Budget::zcdp(2.0), 0.0);
+      plan_scalar_lp(size_of(options), options, plan_region, Budget::zcdp(2.0), 0.0);
   EXPECT_NEAR(zcdp.epsilon, std::sqrt(0.8), 1e-12);
 }
 
@@ -205,9 +205,9 @@ TEST(ScalarLpPlan, OpenRoundsAreThoseOfScalarLpRounds) {
   for (const double budget : {0.01, 1.0, 100.0}) {
     const ScalarLpOptions options{.sensitivity = 1e-4};
     const auto size = size_of(options);
-    EXPECT_EQ(plan_scalar_lp(size, options, region, Budget::pure(budget), 0.0).rounds,
+    EXPECT_EQ(plan_scalar_lp(size, options, plan_region, Budget::pure(budget), 0.0).rounds,
               scalar_lp_rounds(size, Accountant::pure, budget));
-    EXPECT_EQ(plan_scalar_lp(size, options, region, Budget::zcdp(budget), 0.0).rounds,
+    EXPECT_EQ(plan_scalar_lp(size, options, plan_region, Budget::zcdp(budget), 0.0).rounds,
               scalar_lp_rounds(size, Accountant::zcdp, budget));
   }
 }
@@ -222,8 +222,8 @@ TEST(ScalarLpPlan, OneVertexOrNoWidth) {
   EXPECT_EQ(plan.learning_rate, 0.0);
   EXPECT_NEAR(plan.bound.violation, 0.2 * std::log(20.0), 1e-9);
   const ScalarLpPlan flat =
-      plan_scalar_lp(scalar_lp_size(store(RowMatrix<double>::Zero(3, 2)), region, options), options,
-                     region, Budget::pure(1.0), 0.0);
+      plan_scalar_lp(scalar_lp_size(store(RowMatrix<double>::Zero(3, 2)), plan_region, options),
+                     options, plan_region, Budget::pure(1.0), 0.0);
   EXPECT_EQ(flat.learning_rate, 0.0);
   EXPECT_EQ(flat.rounds, 1U);
 }
@@ -242,7 +242,7 @@ TEST(ScalarLpPlan, TheRoundsFitTheBudget) {
         .violation_share = trial % 3 == 0 ? 0.0 : 0.01 + 0.98 * open_uniform(choice),
         .selection_share = 0.01 + 0.98 * open_uniform(choice)};
     Budget budget = trial % 2 == 0 ? Budget::zcdp(amount) : Budget::pure(amount);
-    const ScalarLpPlan plan = plan_scalar_lp(size_of(options), options, region, budget, 0.0);
+    const ScalarLpPlan plan = plan_scalar_lp(size_of(options), options, plan_region, budget, 0.0);
     EXPECT_EQ(plan.row_noise.has_value(), matrix);
     EXPECT_EQ(plan.violation_noise.has_value(), options.violation_share > 0.0);
     const double selection = exponential_mechanism_cost(budget.accountant(), plan.epsilon);
@@ -267,10 +267,12 @@ TEST(ScalarLpPlan, OpenRoundsAreOnesThatCanBePaid) {
                                     .selection_share = share};
       const auto size = size_of(options);
       for (const double amount : {10.0, 1000.0}) {
-        const ScalarLpPlan pure = plan_scalar_lp(size, options, region, Budget::pure(amount), gap);
+        const ScalarLpPlan pure =
+            plan_scalar_lp(size, options, plan_region, Budget::pure(amount), gap);
         EXPECT_GT(pure.epsilon, 0.0);
         EXPECT_TRUE(std::isfinite(pure.bound.violation));
-        EXPECT_GT(plan_scalar_lp(size, options, region, Budget::zcdp(amount), gap).epsilon, 0.0);
+        EXPECT_GT(plan_scalar_lp(size, options, plan_region, Budget::zcdp(amount), gap).epsilon,
+                  0.0);
       }
     }
   const ScalarLpOptions wide{.neighbours = LpNeighbours::matrix, .sensitivity = 1e-3, .width = 1.0};
@@ -284,8 +286,9 @@ TEST(ScalarLpPlan, OpenRoundsAreOnesThatCanBePaid) {
 
 TEST(ScalarLpPlan, Refusals) {
   const auto of = [](const ScalarLpOptions& options, double epsilon, double gap) {
-    return refusal(
-        [&] { plan_scalar_lp(size_of(options), options, region, Budget::pure(epsilon), gap); });
+    return refusal([&] {
+      plan_scalar_lp(size_of(options), options, plan_region, Budget::pure(epsilon), gap);
+    });
   };
   EXPECT_EQ(of({.sensitivity = 0.1}, 1.0, 0.5),
             "lazygumbel: cost = 0.9999999999999996: does not even pay for the gap of 0.5");

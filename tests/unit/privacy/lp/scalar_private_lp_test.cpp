@@ -24,20 +24,15 @@ RowMatrix<double> two_rows() {
   return rows;
 }
 
-const ScaledSimplex standard = ScaledSimplex::of_total(2);
-
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
+const ScaledSimplex standard_options = ScaledSimplex::of_total(2);
 
 TEST(ScalarPrivateLp, APrivateMatrixOwnedAndViewed) {
   const ScalarLpOptions options{
       .neighbours = LpNeighbours::matrix, .sensitivity = 0.01, .width = 1.0, .rounds = 3};
-  const ScalarPrivateLp<double> owned(two_rows(), standard, options);
+  const ScalarPrivateLp<double> owned(two_rows(), standard_options, options);
   const RowMatrix<double> rows = two_rows();
   const auto viewed = ScalarPrivateLp<double>::over(
-      RowPointer<double>(rows.data(), 2, 2, Eigen::OuterStride<>(2)), standard, options);
+      RowPointer<double>(rows.data(), 2, 2, Eigen::OuterStride<>(2)), standard_options, options);
   EXPECT_EQ(owned.variables(), 2U);
   EXPECT_EQ(owned.region().dimension(), 2U);
   NotPrivateEngine engine(1), same(1);
@@ -48,7 +43,7 @@ TEST(ScalarPrivateLp, APrivateMatrixOwnedAndViewed) {
 
 TEST(ScalarPrivateLp, FillsInTheResult) {
   const ScalarPrivateLp<double> program(
-      two_rows(), standard,
+      two_rows(), standard_options,
       {.sensitivity = 0.01, .rounds = 7, .violation_share = 0.2, .not_private_truth = true});
   EXPECT_EQ(program.constraints(), 2U);
   EXPECT_EQ(program.variables(), 2U);
@@ -76,7 +71,8 @@ TEST(ScalarPrivateLp, FillsInTheResult) {
   for (const double x : result.x) EXPECT_GE(x, 0.0);
   ASSERT_TRUE(result.not_private_truth.has_value());
   EXPECT_NEAR(result.not_private_truth->largest,
-              worst_excess(LinearProgram<double>{two_rows(), standard, bounds}, result.x), 1e-12);
+              worst_excess(LinearProgram<double>{two_rows(), standard_options, bounds}, result.x),
+              1e-12);
   ASSERT_TRUE(result.noisy_violation.has_value());
   EXPECT_GT(result.noise_deviation, 0.0);
   EXPECT_NEAR(*result.noisy_violation, result.not_private_truth->largest,
@@ -90,7 +86,8 @@ TEST(ScalarPrivateLp, FillsInTheResult) {
 }
 
 TEST(ScalarPrivateLp, NothingPrivateUnasked) {
-  const ScalarPrivateLp<double> program(two_rows(), standard, {.sensitivity = 0.01, .rounds = 2});
+  const ScalarPrivateLp<double> program(two_rows(), standard_options,
+                                        {.sensitivity = 0.01, .rounds = 2});
   NotPrivateEngine engine(1);
   const LpResult result = program.solve(std::vector<double>{0.4, 0.4}, Budget::pure(0.5), engine);
   EXPECT_FALSE(result.noisy_violation || result.not_private_truth);
@@ -133,8 +130,9 @@ TEST(ScalarPrivateLp, ViewsOfAWiderMatrix) {
     const ScalarLpOptions options{
         .neighbours = neighbours, .sensitivity = 0.1, .width = 1.0, .rounds = 5};
     const auto viewed = ScalarPrivateLp<float>::over(
-        RowPointer<float>(wide.data() + 3, 2, 2, Eigen::OuterStride<>(6)), standard, options);
-    const ScalarPrivateLp<float> owned(two_rows().cast<float>(), standard, options);
+        RowPointer<float>(wide.data() + 3, 2, 2, Eigen::OuterStride<>(6)), standard_options,
+        options);
+    const ScalarPrivateLp<float> owned(two_rows().cast<float>(), standard_options, options);
     EXPECT_EQ(viewed.sensitivity(), owned.sensitivity());
     NotPrivateEngine engine(3), same(3);
     EXPECT_EQ(viewed.solve(bounds, Budget::pure(1.0), engine).x,
@@ -159,7 +157,7 @@ TEST(ScalarPrivateLp, EntriesOfAPrivateMatrixAreClipped) {
 }
 
 TEST(ScalarPrivateLp, TheNoisyRowIsPaidFor) {
-  const ScalarPrivateLp<double> program(two_rows(), standard,
+  const ScalarPrivateLp<double> program(two_rows(), standard_options,
                                         {.neighbours = LpNeighbours::matrix,
                                          .sensitivity = 0.1,
                                          .width = 1.0,
@@ -184,7 +182,7 @@ TEST(ScalarPrivateLp, TheNoisyRowIsPaidFor) {
 TEST(ScalarPrivateLp, BoundsOfAnySize) {
   for (const double sensitivity : {1e-13, 1e-3, 1e3}) {
     const ScalarPrivateLp<float> program(
-        two_rows().cast<float>(), standard,
+        two_rows().cast<float>(), standard_options,
         {.sensitivity = sensitivity, .violation_share = 0.1, .not_private_truth = true});
     std::vector<LpResult> results;
     for (const std::vector<double>& bounds : {std::vector<double>{1e300, 1e300},
@@ -214,8 +212,9 @@ TEST(ScalarPrivateLp, SensitivityFarBelowTheWidth) {
   NotPrivateEngine engine(7);
   for (const double sensitivity : {1e-12, 1e-13, 1e-15, 1e-30}) {
     const ScalarPrivateLp<double> bounds(
-        two_rows(), standard, {.sensitivity = sensitivity, .rounds = 3, .violation_share = 0.1});
-    const ScalarPrivateLp<double> matrix(two_rows(), standard,
+        two_rows(), standard_options,
+        {.sensitivity = sensitivity, .rounds = 3, .violation_share = 0.1});
+    const ScalarPrivateLp<double> matrix(two_rows(), standard_options,
                                          {.neighbours = LpNeighbours::matrix,
                                           .sensitivity = sensitivity,
                                           .width = 1.0,
@@ -235,7 +234,7 @@ TEST(ScalarPrivateLp, SensitivityFarBelowTheWidth) {
 TEST(ScalarPrivateLp, OverflowIsFoundBeforeAnythingIsSpent) {
   RowMatrix<float> rows(2, 2);
   rows << 1e37F, -1e37F, 1e37F, 0.0F;
-  const ScalarPrivateLp<float> program(rows, standard, {.sensitivity = 1e34, .rounds = 50});
+  const ScalarPrivateLp<float> program(rows, standard_options, {.sensitivity = 1e34, .rounds = 50});
   // A score of the first, uniform x fits a float, those of later ones do not.
   for (const double b : {1e37, -1e37}) {
     NotPrivateEngine engine(8);
@@ -250,7 +249,7 @@ TEST(ScalarPrivateLp, OverflowIsFoundBeforeAnythingIsSpent) {
 
   const auto message = [&](float entry, double width, double sensitivity, double epsilon) {
     return refusal([&] {
-      const ScalarPrivateLp<float> lp(RowMatrix<float>::Constant(2, 2, entry), standard,
+      const ScalarPrivateLp<float> lp(RowMatrix<float>::Constant(2, 2, entry), standard_options,
                                       {.neighbours = LpNeighbours::matrix,
                                        .sensitivity = sensitivity,
                                        .width = width,
@@ -277,7 +276,7 @@ TEST(ScalarPrivateLp, CertifiedScansOfExtremePrograms) {
   const auto message = [](double unit, double b, double epsilon, LpNeighbours neighbours) {
     return refusal([&] {
       const ScalarPrivateLp<double> lp(
-          two_rows() * unit, standard,
+          two_rows() * unit, standard_options,
           {.neighbours = neighbours, .sensitivity = 1e-3 * unit, .width = unit, .rounds = 4});
       NotPrivateEngine engine(13);
       lp.solve(std::vector<double>{b, b}, Budget::pure(epsilon), engine, LazyCertified{});
@@ -303,7 +302,7 @@ TEST(ScalarPrivateLp, OneVertexOneConstraintNoMatrix) {
   EXPECT_EQ(result.rounds, 1U);
   EXPECT_EQ(result.history.front().choice, 0U);
 
-  const ScalarPrivateLp<double> zero(RowMatrix<double>::Zero(3, 2), standard,
+  const ScalarPrivateLp<double> zero(RowMatrix<double>::Zero(3, 2), standard_options,
                                      {.sensitivity = 1e-6, .rounds = 4, .violation_share = 0.5});
   EXPECT_EQ(zero.width(), 0.0);
   const LpResult flat =
@@ -316,7 +315,7 @@ TEST(ScalarPrivateLp, OneVertexOneConstraintNoMatrix) {
 TEST(ScalarPrivateLp, HugeAndTinyUnits) {
   std::vector<double> plain;
   for (const double unit : {1.0, 0x1p-100, 0x1p100}) {
-    const ScalarPrivateLp<float> program((two_rows() * unit).cast<float>(), standard,
+    const ScalarPrivateLp<float> program((two_rows() * unit).cast<float>(), standard_options,
                                          {.sensitivity = 0.01 * unit, .rounds = 9});
     NotPrivateEngine engine(11);
     const LpResult result =
@@ -330,16 +329,17 @@ TEST(ScalarPrivateLp, Refusals) {
   const ScalarLpOptions good{.sensitivity = 0.1, .rounds = 2};
   RowMatrix<double> nan = two_rows();
   nan(1, 0) = std::nan("");
-  EXPECT_NE(refusal([&] { ScalarPrivateLp<double>(nan, standard, good); }).find("(1, 0) = nan"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal([&] { ScalarPrivateLp<double>(nan, standard_options, good); }).find("(1, 0) = nan"),
+      std::string::npos);
   EXPECT_NE(refusal([&] {
               ScalarPrivateLp<double>(
-                  nan, standard,
+                  nan, standard_options,
                   {.neighbours = LpNeighbours::matrix, .sensitivity = 0.1, .width = 1.0});
             }).find("(1, 0) = nan"),
             std::string::npos);
   EXPECT_NE(refusal([&] {
-              ScalarPrivateLp<double>(RowMatrix<double>(0, 2), standard, good);
+              ScalarPrivateLp<double>(RowMatrix<double>(0, 2), standard_options, good);
             }).find(".rows() = 0"),
             std::string::npos);
   for (const LpNeighbours neighbours : {LpNeighbours::bounds, LpNeighbours::matrix})
@@ -350,17 +350,17 @@ TEST(ScalarPrivateLp, Refusals) {
               }),
               "lazygumbel: constraints.cols() = 2: must equal the region's dimension 3");
   EXPECT_EQ(refusal([&] {
-              ScalarPrivateLp<double>(two_rows(), standard,
+              ScalarPrivateLp<double>(two_rows(), standard_options,
                                       {.neighbours = LpNeighbours::matrix, .sensitivity = 0.1});
             }),
             "lazygumbel: width = 0: must lie in (0, 1e300]");
   EXPECT_NE(refusal([&] {
-              ScalarPrivateLp<double>(two_rows(), standard,
+              ScalarPrivateLp<double>(two_rows(), standard_options,
                                       {.neighbours = LpNeighbours::objective, .sensitivity = 0.1});
             }).find("neighbours = objective"),
             std::string::npos);
 
-  const ScalarPrivateLp<double> program(two_rows(), standard, good);
+  const ScalarPrivateLp<double> program(two_rows(), standard_options, good);
   NotPrivateEngine engine(12);
   const auto solve = [&](std::vector<double> bounds) {
     return refusal([&] { program.solve(bounds, Budget::pure(1.0), engine); });

@@ -12,11 +12,6 @@
 namespace lazygumbel::testing {
 namespace {
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 TEST(ScaledSimplex, OfAnObjective) {
   const std::vector<double> c = {2.0, 0.5, 8.0};
   const ScaledSimplex region = ScaledSimplex::of_objective(c, 4.0);

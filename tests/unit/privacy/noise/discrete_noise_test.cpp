@@ -8,13 +8,8 @@
 
 // The laws are tested in tests/statistical/privacy/noise/discrete_noise_law_test.cpp.
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::discrete_gaussian;
-using lazygumbel::discrete_laplace;
-using lazygumbel::NotPrivateEngine;
-using lazygumbel::Ratio;
-using lazygumbel::testing::message_of;
 
 constexpr std::uint64_t two_to(int power) { return std::uint64_t{1} << power; }
 
@@ -88,3 +83,4 @@ TEST(DiscreteNoise, RefusesOtherParameters) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

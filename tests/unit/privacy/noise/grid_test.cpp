@@ -7,10 +7,8 @@
 #include <lazygumbel/random/uniform.hpp>
 #include <message_of.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Grid;
-using lazygumbel::testing::message_of;
 
 TEST(Grid, RoundsToItsCells) {
   const Grid unit, quarter(0.25), four(4.0);
@@ -65,3 +63,4 @@ TEST(Grid, RefusesAnswersBeyondItsCells) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -8,17 +8,11 @@
 #include <statistics.hpp>
 #include <vector>
 
+namespace lazygumbel::testing {
 namespace {
 
-using lazygumbel::Answers;
-using lazygumbel::Grid;
-using lazygumbel::GridNoise;
-using lazygumbel::NotPrivateEngine;
-using lazygumbel::Ratio;
-using lazygumbel::testing::message_of;
-
 /// `value` is at least `exact` and hardly more.
-void expect_rounded_up(Ratio value, double exact) {
+void expect_ratio_rounded_up(Ratio value, double exact) {
   EXPECT_GE(value.value(), exact);
   EXPECT_LE(value.value(), exact * (1.0 + 1e-12) + 0x1p-32);
 }
@@ -27,7 +21,7 @@ TEST(GridNoise, LaplaceScales) {
   const Grid unit, quarter(0.25);
   EXPECT_EQ(GridNoise::laplace(unit, 1.0, 1.0, Answers::on_grid).parameter(), Ratio(1));
   EXPECT_EQ(GridNoise::laplace(unit, 2.0, 0.25, Answers::on_grid, 5).parameter(), Ratio(8));
-  expect_rounded_up(GridNoise::laplace(unit, 1.0, 0.1, Answers::on_grid).parameter(), 10.0);
+  expect_ratio_rounded_up(GridNoise::laplace(unit, 1.0, 0.1, Answers::on_grid).parameter(), 10.0);
   EXPECT_EQ(GridNoise::laplace(quarter, 1.0, 1.0, Answers::on_grid).parameter(), Ratio(4));
   // Fractional: floor(D / g) + coordinates.
   EXPECT_EQ(GridNoise::laplace(unit, 1.0, 1.0, Answers::fractional).parameter(), Ratio(2));
@@ -41,14 +35,18 @@ TEST(GridNoise, LaplaceScales) {
 
 TEST(GridNoise, GaussianVariances) {
   const Grid unit, quarter(0.25);
-  expect_rounded_up(GridNoise::gaussian(unit, 1.0, 0.5, Answers::on_grid).parameter(), 1.0);
-  expect_rounded_up(
+  expect_ratio_rounded_up(GridNoise::gaussian(unit, 1.0, 0.5, Answers::on_grid).parameter(), 1.0);
+  expect_ratio_rounded_up(
       GridNoise::gaussian(unit, std::sqrt(2.0), 0.01, Answers::on_grid, 4).parameter(), 100.0);
-  expect_rounded_up(GridNoise::gaussian(unit, std::sqrt(3.0), 0.5, Answers::on_grid, 4).parameter(),
-                    3.0);  // sqrt(3.0) is below the square root of 3
-  expect_rounded_up(GridNoise::gaussian(quarter, 1.0, 0.5, Answers::on_grid).parameter(), 16.0);
-  expect_rounded_up(GridNoise::gaussian(quarter, 1.0, 0.5, Answers::fractional).parameter(), 25.0);
-  expect_rounded_up(GridNoise::gaussian(unit, 1.0, 0.5, Answers::fractional, 9).parameter(), 16.0);
+  expect_ratio_rounded_up(
+      GridNoise::gaussian(unit, std::sqrt(3.0), 0.5, Answers::on_grid, 4).parameter(),
+      3.0);  // sqrt(3.0) is below the square root of 3
+  expect_ratio_rounded_up(GridNoise::gaussian(quarter, 1.0, 0.5, Answers::on_grid).parameter(),
+                          16.0);
+  expect_ratio_rounded_up(GridNoise::gaussian(quarter, 1.0, 0.5, Answers::fractional).parameter(),
+                          25.0);
+  expect_ratio_rounded_up(GridNoise::gaussian(unit, 1.0, 0.5, Answers::fractional, 9).parameter(),
+                          16.0);
 }
 
 // No two neighbours' answers, rounded, lie further apart than the scale was made for.
@@ -116,8 +114,8 @@ TEST(GridNoise, StandardDeviationIsThatOfTheAnswers) {
                                  GridNoise::gaussian(Grid(0.5), 3.0, 0.02, Answers::fractional)}) {
     std::vector<double> errors(200000);
     for (double& error : errors) error = noise.answer(7.5, engine) - 7.5;
-    EXPECT_LT(std::abs(lazygumbel::testing::z_of_mean(errors, 0.0)), 5.0);
-    const double sd = std::sqrt(lazygumbel::testing::mean_and_variance(errors).second);
+    EXPECT_LT(std::abs(z_of_mean(errors, 0.0)), 5.0);
+    const double sd = std::sqrt(mean_and_variance(errors).second);
     EXPECT_NEAR(sd / noise.standard_deviation(), 1.0, 5.0 * std::sqrt(5.0 / 4.0 / 200000));
   }
 }
@@ -174,3 +172,4 @@ TEST(GridNoise, HugeBudgetsLeaveTheAnswerAlone) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -45,14 +45,14 @@ std::vector<double> intensities_of(const ClippedErrorIndex<W>& index, const Vect
 }
 
 /// What happened on the way: tests assert that all of it did.
-struct Seen {
+struct ClippedCases {
   std::size_t clipped = 0, whole = 0, stale = 0, exact = 0, coded = 0;
 };
 
 /// A sequence of weights; at every step the formula, the bounds and the retrieval.
 template <Workload W>
 void check_formula(const W& workload, const Histogram& table, double scale, const Options& options,
-                   std::uint64_t seed, Seen& seen) {
+                   std::uint64_t seed, ClippedCases& seen) {
   const ErrorScores<W> scores(workload, table);
   ClippedErrorIndex<W> index(scores, options);
   const std::size_t cells = workload.cells(), m = workload.size();
@@ -138,7 +138,7 @@ Options random_options(int bits, std::size_t m, PhiloxEngine& engine) {
 
 template <class Scalar>
 void check_dense(int bits, std::uint64_t first_seed) {
-  Seen seen;
+  ClippedCases seen;
   for (std::uint64_t seed = first_seed; seed < first_seed + 150; ++seed) {
     PhiloxEngine engine(seed);
     const std::size_t cells = 1 + uniform_index(40, engine), m = 1 + uniform_index(150, engine);
@@ -165,7 +165,7 @@ TEST(ClippedErrorIndex, FormulaForDoublesByCodesOf4Bits) { check_dense<double>(4
 TEST(ClippedErrorIndex, FormulaForDoublesByCodesOf8Bits) { check_dense<double>(8, 1001); }
 
 TEST(ClippedErrorIndex, FormulaForBoxes) {
-  Seen seen;
+  ClippedCases seen;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     PhiloxEngine engine(seed);
     const Domain domain =
@@ -183,7 +183,7 @@ TEST(ClippedErrorIndex, FormulaForBoxes) {
 }
 
 TEST(ClippedErrorIndex, DegenerateWorkloads) {
-  Seen seen;
+  ClippedCases seen;
   check_formula(IntegerWorkload({{1}}, {0, 1}), line_table({7}), 0.3, {}, 1, seen);
   check_formula(IntegerWorkload({{1}}, {0, 1}), line_table({0}), 0.3, {}, 2, seen);
   check_formula(IntegerWorkload({{1, 0, -1}}, {-1, 1}), line_table({0, 0, 0}), 1e3, {}, 3, seen);
@@ -355,22 +355,22 @@ void expect_sensitivity(const Sensitivity& seen) {
   EXPECT_GT(seen.compared, 10'000U);
 }
 
-constexpr Neighbours relations[] = {Neighbours::replace_one, Neighbours::add_remove};
+constexpr Neighbours both_relations[] = {Neighbours::replace_one, Neighbours::add_remove};
 
 TEST(ClippedErrorIndex, SensitivityForFloats) {
-  for (const Neighbours neighbours : relations)
+  for (const Neighbours neighbours : both_relations)
     for (const int bits : {0, 4, 8})
       expect_sensitivity(fuzz_dense<float>(bits, neighbours, 10'000));
 }
 
 TEST(ClippedErrorIndex, SensitivityForDoubles) {
-  for (const Neighbours neighbours : relations)
+  for (const Neighbours neighbours : both_relations)
     for (const int bits : {0, 4, 8})
       expect_sensitivity(fuzz_dense<double>(bits, neighbours, 20'000));
 }
 
 TEST(ClippedErrorIndex, SensitivityForBoxes) {
-  for (const Neighbours neighbours : relations) {
+  for (const Neighbours neighbours : both_relations) {
     Sensitivity seen;
     for (std::uint64_t seed = 1; seed <= 600; ++seed) {
       PhiloxEngine engine(seed);

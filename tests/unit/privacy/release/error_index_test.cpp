@@ -23,8 +23,8 @@ static_assert(TailIndex<ErrorIndex<DenseWorkload<float>>>);
 static_assert(TailIndex<ErrorIndex<IntegerWorkload>>);
 
 template <Workload W>
-void expect_promise(const ErrorIndex<W>& index, const W& workload, const Histogram& table,
-                    const std::vector<double>& weights, double scale, std::size_t k) {
+void expect_certified_errors(const ErrorIndex<W>& index, const W& workload, const Histogram& table,
+                             const std::vector<double>& weights, double scale, std::size_t k) {
   const auto exact = brute_force_scores(workload, table, weights, scale);
   const Vector<double> theta = theta_of(weights, scale);
   Retrieval found;
@@ -60,7 +60,7 @@ ScanCounts expect_promises(const W& workload, const Histogram& table, double bud
   std::vector<double> weights(cells, n / static_cast<double>(cells));
   const auto check = [&](double at_scale) {
     index.prepare(theta_of(weights, at_scale));
-    expect_promise(index, workload, table, weights, at_scale, 1 + seed % 40);
+    expect_certified_errors(index, workload, table, weights, at_scale, 1 + seed % 40);
   };
   for (int step = 0; step < 12; ++step) {
     check(scale);
@@ -78,7 +78,7 @@ ScanCounts expect_promises(const W& workload, const Histogram& table, double bud
   check(scale);
   // Not prepared for: slow, but as certain.
   weights[0] += 0.3 * n;
-  expect_promise(index, workload, table, weights, scale, 7);
+  expect_certified_errors(index, workload, table, weights, scale, 7);
   return index.scans();
 }
 

@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <lazygumbel/privacy/release/detail/error_scanner.hpp>
 #include <lazygumbel/privacy/workload/box_workload.hpp>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "clipped_scores.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "workload_checks.hpp"
 
 // ErrorScanner: its bounds hold, are no larger than need be, have the sensitivity of the answers,
@@ -18,8 +18,6 @@
 
 namespace lazygumbel::testing {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// |e_j| <= bound_j for the exact errors, and bound_j <= |e_j| + `loose`.
 void expect_bounds(const ErrorBounds& bounds, const std::vector<double>& errors, double loose) {
@@ -39,7 +37,7 @@ double loose_of(const W& workload, const ErrorScores<W>& scores, double l1) {
 }
 
 template <class Scalar>
-void check_scans(int bits, std::uint64_t first_seed) {
+void check_scanner(int bits, std::uint64_t first_seed) {
   for (std::uint64_t seed = first_seed; seed < first_seed + 60; ++seed) {
     PhiloxEngine engine(seed);
     const std::size_t cells = 1 + uniform_index(seed % 10 == 0 ? 3000 : 60, engine);
@@ -76,11 +74,11 @@ void check_scans(int bits, std::uint64_t first_seed) {
 }
 
 TEST(ErrorScanner, BoundsForFloats) {
-  for (const int bits : {0, 4, 8}) check_scans<float>(bits, 100 + static_cast<unsigned>(bits));
+  for (const int bits : {0, 4, 8}) check_scanner<float>(bits, 100 + static_cast<unsigned>(bits));
 }
 
 TEST(ErrorScanner, BoundsForDoubles) {
-  for (const int bits : {0, 4, 8}) check_scans<double>(bits, 300 + static_cast<unsigned>(bits));
+  for (const int bits : {0, 4, 8}) check_scanner<double>(bits, 300 + static_cast<unsigned>(bits));
 }
 
 TEST(ErrorScanner, BoundsForBoxes) {

@@ -16,16 +16,16 @@ namespace {
 
 using Weights = std::vector<double>;
 
-Domain domain(std::size_t cells) {
+Domain domain_of_cells(std::size_t cells) {
   return Domain({Attribute::integers("a", 0, static_cast<std::int64_t>(cells) - 1)});
 }
 
 Histogram counts(std::vector<std::int64_t> values) {
-  Domain cells = domain(values.size());
+  Domain cells = domain_of_cells(values.size());
   return Histogram(std::move(cells), std::move(values));
 }
 
-Weights weights_of(const SyntheticTable& table) {
+Weights table_weights(const SyntheticTable& table) {
   return {table.weights().begin(), table.weights().end()};
 }
 
@@ -57,7 +57,7 @@ TEST(Identity, IsNoiseOnEveryCellAndProjection) {
       const double sum = std::accumulate(expected.begin(), expected.end(), 0.0);
       const double total = neighbours == Neighbours::replace_one ? 138.0 : sum;
       project_to_simplex(expected, total);
-      EXPECT_EQ(weights_of(table), expected);
+      EXPECT_EQ(table_weights(table), expected);
       EXPECT_EQ(engine, again) << "nothing else was drawn";
       EXPECT_NEAR(table.total(), total, 1e-12 * total);
       EXPECT_EQ(table.domain(), h.domain());
@@ -110,7 +110,7 @@ TEST(Identity, OfATableWithoutRecords) {
   for (int run = 0; run < 200; ++run) {
     Budget first = Budget::pure(0.5), second = Budget::pure(0.5);
     // n = 0 is public.
-    EXPECT_EQ(weights_of(release_identity(none, Neighbours::replace_one, first, engine)),
+    EXPECT_EQ(table_weights(release_identity(none, Neighbours::replace_one, first, engine)),
               Weights(4, 0.0));
     // n is not: whatever the noise sums to, but 1 at least.
     EXPECT_GE(release_identity(none, Neighbours::add_remove, second, engine).total(), 1 - 1e-12);
@@ -120,7 +120,7 @@ TEST(Identity, OfATableWithoutRecords) {
 TEST(Identity, OfOneCellUnderReplaceOneIsExact) {
   NotPrivateEngine engine(5);
   Budget budget = Budget::pure(0.01);
-  EXPECT_EQ(weights_of(release_identity(counts({9}), Neighbours::replace_one, budget, engine)),
+  EXPECT_EQ(table_weights(release_identity(counts({9}), Neighbours::replace_one, budget, engine)),
             Weights{9});
 }
 
@@ -128,7 +128,7 @@ TEST(Identity, ComesCloseWithALargeBudget) {
   const Histogram h = counts({100, 0, 7, 0, 0, 30, 1, 0});
   NotPrivateEngine engine(6);
   Budget budget = Budget::pure(1e9);
-  EXPECT_EQ(weights_of(release_identity(h, Neighbours::add_remove, budget, engine)),
+  EXPECT_EQ(table_weights(release_identity(h, Neighbours::add_remove, budget, engine)),
             Weights(h.counts().begin(), h.counts().end()));
 }
 

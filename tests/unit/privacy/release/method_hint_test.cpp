@@ -2,17 +2,18 @@
 
 #include <cmath>
 #include <lazygumbel/privacy/release/method_hint.hpp>
-#include <limits>
 #include <string>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double adult = 48842;
+constexpr double adult_records = 48842;
 
-MethodHint pure(std::size_t cells, std::size_t queries, double epsilon, double records = adult) {
+MethodHint pure_hint(std::size_t cells, std::size_t queries, double epsilon,
+                     double records = adult_records) {
   return method_hint({cells, queries, records}, Accountant::pure, epsilon);
 }
 
@@ -23,38 +24,39 @@ void expect_within(double factor, double predicted, double measured) {
 
 // Measured on the Adult data, replace_one, boxes. The decisions are what the hint is for.
 TEST(MethodHint, AnchorDecisions) {
-  EXPECT_EQ(pure(2880, 100000, 1.0).preferred, ReleaseMethod::identity);
-  EXPECT_EQ(pure(2880, 100000, 3.0).preferred, ReleaseMethod::identity);
-  EXPECT_EQ(pure(2880, 100000, 0.3).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure_hint(2880, 100000, 1.0).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure_hint(2880, 100000, 3.0).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure_hint(2880, 100000, 0.3).preferred, ReleaseMethod::identity);
   for (const double epsilon : {0.03, 0.01, 0.003, 1e-6})
-    EXPECT_EQ(pure(2880, 100000, epsilon).preferred, ReleaseMethod::mwem) << epsilon;
-  EXPECT_EQ(pure(100800, 100000, 1.0).preferred, ReleaseMethod::mwem);
-  EXPECT_EQ(pure(480, 2000, 0.1).preferred, ReleaseMethod::identity);
-  EXPECT_EQ(pure(2880, 20000, 0.1).preferred, ReleaseMethod::identity);
-  EXPECT_EQ(pure(2880, 2000, 1.0, 5000).preferred, ReleaseMethod::identity);
-  EXPECT_EQ(pure(2880, 2000, 0.1, 5000).preferred, ReleaseMethod::mwem);
+    EXPECT_EQ(pure_hint(2880, 100000, epsilon).preferred, ReleaseMethod::mwem) << epsilon;
+  EXPECT_EQ(pure_hint(100800, 100000, 1.0).preferred, ReleaseMethod::mwem);
+  EXPECT_EQ(pure_hint(480, 2000, 0.1).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure_hint(2880, 20000, 0.1).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure_hint(2880, 2000, 1.0, 5000).preferred, ReleaseMethod::identity);
+  EXPECT_EQ(pure_hint(2880, 2000, 0.1, 5000).preferred, ReleaseMethod::mwem);
   // rho = .02436 is (1, 1e-6).
-  EXPECT_EQ(method_hint({2880, 10000, adult}, Accountant::zcdp, 0.02436).preferred,
+  EXPECT_EQ(method_hint({2880, 10000, adult_records}, Accountant::zcdp, 0.02436).preferred,
             ReleaseMethod::mwem);
-  EXPECT_EQ(method_hint({480, 2000, adult}, Accountant::zcdp, 0.02436).preferred,
+  EXPECT_EQ(method_hint({480, 2000, adult_records}, Accountant::zcdp, 0.02436).preferred,
             ReleaseMethod::identity);
 }
 
 TEST(MethodHint, AnchorErrorsWithinAFactorOfTwo) {
-  expect_within(2, pure(2880, 10000, 1.0).identity_error, .0094);
-  expect_within(2, pure(100800, 100000, 1.0).identity_error, .104);
-  expect_within(2, pure(2880, 100000, 1.0).mwem_error, .0289);
-  expect_within(2, pure(100800, 100000, 1.0).mwem_error, .055);
-  expect_within(2, method_hint({2880, 10000, adult}, Accountant::zcdp, 0.02436).mwem_error, .0090);
+  expect_within(2, pure_hint(2880, 10000, 1.0).identity_error, .0094);
+  expect_within(2, pure_hint(100800, 100000, 1.0).identity_error, .104);
+  expect_within(2, pure_hint(2880, 100000, 1.0).mwem_error, .0289);
+  expect_within(2, pure_hint(100800, 100000, 1.0).mwem_error, .055);
+  expect_within(2, method_hint({2880, 10000, adult_records}, Accountant::zcdp, 0.02436).mwem_error,
+                .0090);
   // 2,000 boxes; the best of T = 5 .. 200.
-  expect_within(2, pure(2880, 2000, 0.1).identity_error, .0512);
-  expect_within(2, pure(2880, 2000, 0.1).mwem_error, .105);
-  expect_within(2, pure(2880, 2000, 1.0, 5000).identity_error, .0542);
-  expect_within(2, pure(2880, 2000, 1.0, 5000).mwem_error, .0992);
-  expect_within(2, pure(480, 2000, 1.0).identity_error, .0018);
-  expect_within(2, pure(480, 2000, 1.0).mwem_error, .0251);
-  expect_within(2, pure(100800, 500, 1.0).mwem_error, .0289);
-  const MethodHint rho = method_hint({2880, 2000, adult}, Accountant::zcdp, 0.000321041);
+  expect_within(2, pure_hint(2880, 2000, 0.1).identity_error, .0512);
+  expect_within(2, pure_hint(2880, 2000, 0.1).mwem_error, .105);
+  expect_within(2, pure_hint(2880, 2000, 1.0, 5000).identity_error, .0542);
+  expect_within(2, pure_hint(2880, 2000, 1.0, 5000).mwem_error, .0992);
+  expect_within(2, pure_hint(480, 2000, 1.0).identity_error, .0018);
+  expect_within(2, pure_hint(480, 2000, 1.0).mwem_error, .0251);
+  expect_within(2, pure_hint(100800, 500, 1.0).mwem_error, .0289);
+  const MethodHint rho = method_hint({2880, 2000, adult_records}, Accountant::zcdp, 0.000321041);
   expect_within(2, rho.identity_error, .0938);
   expect_within(2, rho.mwem_error, .0438);
 }
@@ -92,7 +94,7 @@ TEST(MethodHint, AddRemoveHasHalfTheNoiseUnderPureAndLessUnderZcdp) {
 TEST(MethodHint, OfABudgetIsOfWhatRemains) {
   Budget budget = Budget::approximate(1.0, 1e-6);
   budget.spend("something", budget.share(0.5));
-  const PublicNumbers numbers{2880, 10000, adult};
+  const PublicNumbers numbers{2880, 10000, adult_records};
   const MethodHint hint = method_hint(numbers, budget);
   const MethodHint expected = method_hint(numbers, Accountant::zcdp, budget.remaining());
   EXPECT_EQ(hint.identity_error, expected.identity_error);
@@ -110,7 +112,6 @@ TEST(MethodHint, Refusals) {
       method_hint({cells, queries, records}, Accountant::pure, amount);
     });
   };
-  const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(refusal(0, 1, 1, 1), "lazygumbel: cells = 0: must be at least 1");
   EXPECT_EQ(refusal(1, 0, 1, 1), "lazygumbel: queries = 0: must be at least 1");
   EXPECT_EQ(refusal(1, 1, 0, 1), "lazygumbel: records = 0: must lie in [1, 1e300]");

@@ -16,11 +16,6 @@ namespace {
 using Values = std::vector<double>;
 using Measurements = std::vector<std::pair<Values, double>>;
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 /// The updates in long double, every one followed by a division by the sum.
 std::vector<long double> reference(std::size_t cells, double total, const Measurements& measured,
                                    std::size_t passes) {

@@ -69,7 +69,7 @@ TEST(MwemOptions, Refusals) {
   const auto refusal = [](const MwemOptions& options) {
     return message_of<std::invalid_argument>([&] { require_options(options); });
   };
-  EXPECT_NO_THROW(require_options({}));
+  EXPECT_NO_THROW(require_options(MwemOptions{}));
   for (const auto& [value, text] :
        {std::pair{0.0, "0"}, {1.0, "1"}, {-1.0, "-1"}, {std::nan(""), "nan"}, {HUGE_VAL, "inf"}}) {
     const std::string rest = std::string(" = ") + text + ": must lie in (0, 1)";
@@ -77,7 +77,7 @@ TEST(MwemOptions, Refusals) {
     EXPECT_EQ(refusal({.total_share = value}), "lazygumbel: total_share" + rest);
     EXPECT_EQ(refusal({.grid_share = value}), "lazygumbel: grid_share" + rest);
   }
-  EXPECT_NO_THROW(require_options({.rounds = 100'000}));
+  EXPECT_NO_THROW(require_options(MwemOptions{.rounds = 100'000}));
   EXPECT_EQ(refusal({.rounds = 100'001}), "lazygumbel: rounds = 100001: must be at most 100,000");
 }
 

@@ -21,7 +21,7 @@ using lazygumbel::detail::set_query;
 using lazygumbel::detail::uncovered_gap_of;
 using Dense = DenseWorkload<float>;
 
-struct Fixture {
+struct TableToSelectFrom {
   RowMatrix<float> rows = random_queries<float>(20, 4, 0, 1, 1);
   Dense workload{rows};
   Histogram table = line_table({10, 20, 5, 0});
@@ -41,7 +41,7 @@ TEST(MwemSelectors, QueryOfWeights) {
 
 template <class Mode>
 void expect_mode(const Mode& mode, const std::string& name, Guarantee guarantee) {
-  Fixture f;
+  TableToSelectFrom f;
   MwemSelector<Mode, Dense> selector(f.scores, 1.0, mode);
   EXPECT_EQ(selector.name(), name);
   Budget budget = Budget::pure(1e10);
@@ -72,7 +72,7 @@ TEST(MwemSelectors, LazyCertified) {
 }
 
 TEST(MwemSelectors, LazyProposed) {
-  Fixture f;
+  TableToSelectFrom f;
   expect_mode(LazyProposed<FlatIndex<float>>{f.flat}, "lazy, proposed by an index",
               Guarantee::assumed());
   expect_mode(LazyProposed<FlatIndex<float>>{f.flat, 3, Gap(0.1, Guarantee::calibrated(0.05))},
@@ -80,14 +80,14 @@ TEST(MwemSelectors, LazyProposed) {
 }
 
 TEST(MwemSelectors, Gaps) {
-  Fixture f;
+  TableToSelectFrom f;
   EXPECT_EQ(uncovered_gap_of(FullScan{}), 0.0);
   EXPECT_EQ(uncovered_gap_of(LazyCertified{}), 0.0);
   EXPECT_EQ(uncovered_gap_of(LazyProposed<FlatIndex<float>>{f.flat, 0, 0.5, 0.25}), 0.25);
 }
 
 TEST(MwemSelectors, MoreItemsThanThereAreAreRefused) {
-  Fixture f;
+  TableToSelectFrom f;
   EXPECT_EQ(message_of<std::invalid_argument>([&] {
               MwemSelector<LazyCertified, Dense>(f.scores, 1.0, LazyCertified{{}, 21});
             }),

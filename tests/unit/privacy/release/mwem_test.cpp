@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "neighbour_relations.hpp"
+#include "sum_of.hpp"
 #include "workloads.hpp"
 
 // The laws: tests/statistical/privacy/release/mwem_*_test.cpp.
@@ -18,17 +20,11 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr auto replaced = Neighbours::replace_one, added = Neighbours::add_remove;
-
 IntegerWorkload prefixes() { return IntegerWorkload({{1, 0, 0}, {1, 1, 0}, {0, 1, 1}}, {0, 1}); }
 
-double sum(std::span<const double> values) {
-  return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
 template <Workload W, class Mode = FullScan>
-MwemResult run(const W& workload, const std::vector<std::int64_t>& counts, Budget budget,
-               const MwemOptions& options, const Mode& mode = {}, std::uint64_t seed = 1) {
+MwemResult run_mwem(const W& workload, const std::vector<std::int64_t>& counts, Budget budget,
+                    const MwemOptions& options, const Mode& mode = {}, std::uint64_t seed = 1) {
   NotPrivateEngine engine(seed);
   return Mwem(workload, options).run(line_table(counts), std::move(budget), engine, mode);
 }
@@ -50,7 +46,7 @@ TEST(Mwem, ReportsWhatItDid) {
   EXPECT_EQ(result.guarantee, Guarantee::certified());
   ASSERT_EQ(result.history.size(), 5U);
   EXPECT_EQ(result.history[4].scans.exact, 5U);
-  EXPECT_NEAR(sum(result.table.weights()), 60.0, 1e-9);
+  EXPECT_NEAR(sum_of(result.table.weights()), 60.0, 1e-9);
   EXPECT_LE(result.budget.spent(), 1.0);
   EXPECT_GE(result.budget.spent(), 1.0 - 1e-12);
   ASSERT_EQ(result.budget.expenses().size(), 10U);
@@ -62,10 +58,10 @@ TEST(Mwem, ReportsWhatItDid) {
 
 TEST(Mwem, AddRemovePaysForTheTotal) {
   const MwemResult result =
-      run(prefixes(), {10, 20, 30}, Budget::zcdp(10.0), {.neighbours = added, .rounds = 3});
+      run_mwem(prefixes(), {10, 20, 30}, Budget::zcdp(10.0), {.neighbours = added, .rounds = 3});
   EXPECT_EQ(result.budget.expenses().front().mechanism, "number of records");
   EXPECT_NEAR(result.budget.expenses().front().cost, 0.5, 1e-12);
-  EXPECT_NEAR(sum(result.table.weights()), result.total, 1e-9);
+  EXPECT_NEAR(sum_of(result.table.weights()), result.total, 1e-9);
 }
 
 // The scale of the noise may depend on the noisy number of records, which is released, and not on
@@ -78,8 +74,8 @@ TEST(Mwem, NoiseTellsNothingOfAPrivateTotal) {
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
       const auto n = static_cast<std::int64_t>(1000 + seed % 2);
       const MwemResult result =
-          run(workload, {n, 0, 1, 2}, zcdp ? Budget::zcdp(10.0) : Budget::pure(10.0),
-              {.neighbours = added, .rounds = 1}, FullScan{}, seed);
+          run_mwem(workload, {n, 0, 1, 2}, zcdp ? Budget::zcdp(10.0) : Budget::pure(10.0),
+                   {.neighbours = added, .rounds = 1}, FullScan{}, seed);
       const auto [at, fresh] = deviation_of_total.emplace(result.total, result.noise_deviation);
       EXPECT_EQ(at->second, result.noise_deviation);
       compared += !fresh;
@@ -98,20 +94,21 @@ TEST(Mwem, AllModesReleaseWithinTheBudget) {
       const MwemOptions options = {.neighbours = neighbours, .rounds = 6};
       const auto budget = [&] { return zcdp ? Budget::approximate(1.0, 1e-6) : Budget::pure(1.0); };
       const double total = budget().total();
-      for (const MwemResult& result : {run(workload, counts, budget(), options),
-                                       run(workload, counts, budget(), options, LazyCertified{}),
-                                       run(workload, counts, budget(), options,
-                                           LazyProposed<FlatIndex<float>>{flat, 0, 0.01})}) {
+      for (const MwemResult& result :
+           {run_mwem(workload, counts, budget(), options),
+            run_mwem(workload, counts, budget(), options, LazyCertified{}),
+            run_mwem(workload, counts, budget(), options,
+                     LazyProposed<FlatIndex<float>>{flat, 0, 0.01})}) {
         EXPECT_LE(result.budget.spent(), total);
         EXPECT_GE(result.budget.spent(), total * (1.0 - 1e-12));
-        EXPECT_NEAR(sum(result.table.weights()), result.total, 1e-6);
+        EXPECT_NEAR(sum_of(result.table.weights()), result.total, 1e-6);
       }
     }
-  EXPECT_EQ(run(workload, counts, Budget::pure(1), {}, LazyCertified{}).guarantee,
+  EXPECT_EQ(run_mwem(workload, counts, Budget::pure(1), {}, LazyCertified{}).guarantee,
             Guarantee::certified());
-  EXPECT_EQ(
-      run(workload, counts, Budget::pure(1), {}, LazyProposed<FlatIndex<float>>{flat}).guarantee,
-      Guarantee::assumed());
+  EXPECT_EQ(run_mwem(workload, counts, Budget::pure(1), {}, LazyProposed<FlatIndex<float>>{flat})
+                .guarantee,
+            Guarantee::assumed());
 }
 
 TEST(Mwem, AnUncoveredGapIsCharged) {
@@ -119,11 +116,12 @@ TEST(Mwem, AnUncoveredGapIsCharged) {
   const DenseWorkload<float> workload(rows);
   const FlatIndex<float> flat(rows);
   const LazyProposed<FlatIndex<float>> mode{flat, 3, {}, 0.05};
-  const MwemResult result = run(workload, {1, 2, 3, 4}, Budget::pure(1.0), {.rounds = 2}, mode);
+  const MwemResult result =
+      run_mwem(workload, {1, 2, 3, 4}, Budget::pure(1.0), {.rounds = 2}, mode);
   EXPECT_LE(result.budget.spent(), 1.0);
   EXPECT_GE(result.budget.spent(), 1.0 - 1e-12);
   EXPECT_NE(message_of<std::invalid_argument>([&] {
-              run(workload, {1, 2, 3, 4}, Budget::pure(1.0), {.rounds = 20}, mode);
+              run_mwem(workload, {1, 2, 3, 4}, Budget::pure(1.0), {.rounds = 20}, mode);
             }).find("does not even pay for the gap of 0.05"),
             std::string::npos);
 }
@@ -136,15 +134,15 @@ TEST(Mwem, DegenerateShapes) {
     const IntegerWorkload twins({{1, 0}, {1, 0}, {1, 0}, {0, 0}}, {0, 1});
     for (const double epsilon : {1e9, 1.0, 1e-9}) {
       for (const auto& result :
-           {run(single, {3, 4}, Budget::pure(epsilon), options),
-            run(single, {3, 4}, Budget::pure(epsilon), options, LazyCertified{}),
-            run(cell, {5}, Budget::pure(epsilon), three),
-            run(cell, {5}, Budget::pure(epsilon), three, LazyCertified{}),
-            run(cell, {0}, Budget::pure(epsilon), options),
-            run(twins, {0, 0}, Budget::pure(epsilon), three, LazyCertified{}),
-            run(twins, {(1 << 30) - 2, 1}, Budget::pure(epsilon), three),
-            run(twins, {(1 << 30) - 2, 1}, Budget::zcdp(epsilon), three, LazyCertified{})}) {
-        EXPECT_NEAR(sum(result.table.weights()) / result.total, 1.0, 1e-9);
+           {run_mwem(single, {3, 4}, Budget::pure(epsilon), options),
+            run_mwem(single, {3, 4}, Budget::pure(epsilon), options, LazyCertified{}),
+            run_mwem(cell, {5}, Budget::pure(epsilon), three),
+            run_mwem(cell, {5}, Budget::pure(epsilon), three, LazyCertified{}),
+            run_mwem(cell, {0}, Budget::pure(epsilon), options),
+            run_mwem(twins, {0, 0}, Budget::pure(epsilon), three, LazyCertified{}),
+            run_mwem(twins, {(1 << 30) - 2, 1}, Budget::pure(epsilon), three),
+            run_mwem(twins, {(1 << 30) - 2, 1}, Budget::zcdp(epsilon), three, LazyCertified{})}) {
+        EXPECT_NEAR(sum_of(result.table.weights()) / result.total, 1.0, 1e-9);
         EXPECT_LE(result.budget.spent(), epsilon);
         for (const double w : result.table.weights()) EXPECT_GE(w, 0.0);
       }
@@ -156,7 +154,7 @@ TEST(Mwem, DegenerateShapes) {
 TEST(Mwem, AHugeBudgetFitsTheTable) {
   const IntegerWorkload workload = prefixes();
   const MwemResult result =
-      run(workload, {10, 20, 30}, Budget::pure(1e9), {.rounds = 12, .replay_passes = 200});
+      run_mwem(workload, {10, 20, 30}, Budget::pure(1e9), {.rounds = 12, .replay_passes = 200});
   for (const MwemRound& round : result.history) {
     const double truth[] = {10, 30, 50};
     EXPECT_EQ(round.answer, truth[round.query]);
@@ -168,8 +166,8 @@ TEST(Mwem, AHugeBudgetFitsTheTable) {
 TEST(Mwem, ResidualsAreThoseOfTheReleasedTable) {
   const IntegerWorkload workload = prefixes();
   for (const bool average : {false, true}) {
-    const MwemResult result = run(workload, {10, 20, 30}, Budget::pure(2.0),
-                                  {.rounds = 8, .replay_passes = 3, .average = average});
+    const MwemResult result = run_mwem(workload, {10, 20, 30}, Budget::pure(2.0),
+                                       {.rounds = 8, .replay_passes = 3, .average = average});
     double largest = 0.0, mean = 0.0;
     for (const MwemRound& round : result.history) {
       const double residual =
@@ -184,17 +182,19 @@ TEST(Mwem, ResidualsAreThoseOfTheReleasedTable) {
 
 TEST(Mwem, TheAverageOfOneRoundIsTheLast) {
   const IntegerWorkload workload = prefixes();
-  const auto last = run(workload, {10, 20, 30}, Budget::pure(1.0), {.rounds = 1});
-  const auto mean = run(workload, {10, 20, 30}, Budget::pure(1.0), {.rounds = 1, .average = true});
+  const auto last = run_mwem(workload, {10, 20, 30}, Budget::pure(1.0), {.rounds = 1});
+  const auto mean =
+      run_mwem(workload, {10, 20, 30}, Budget::pure(1.0), {.rounds = 1, .average = true});
   for (std::size_t x = 0; x < 3; ++x)
     EXPECT_NEAR(last.table.weights()[x], mean.table.weights()[x], 1e-12);
 }
 
 TEST(Mwem, AutomaticRoundsAreFromPublicNumbers) {
   const IntegerWorkload workload = prefixes();
-  EXPECT_EQ(run(workload, {1000, 0, 0}, Budget::pure(1.0), {}).rounds,
+  EXPECT_EQ(run_mwem(workload, {1000, 0, 0}, Budget::pure(1.0), {}).rounds,
             mwem_rounds(3, 3, 1000.0, Accountant::pure, 1.0));
-  const MwemResult noisy = run(workload, {1000, 0, 0}, Budget::pure(1.0), {.neighbours = added});
+  const MwemResult noisy =
+      run_mwem(workload, {1000, 0, 0}, Budget::pure(1.0), {.neighbours = added});
   EXPECT_EQ(noisy.rounds, mwem_rounds(3, 3, noisy.total, Accountant::pure, 0.95));
 }
 
@@ -204,41 +204,41 @@ TEST(Mwem, Refusals) {
   EXPECT_EQ(refusal([&] { Mwem(workload, {.selection_share = 1.0}); }),
             "lazygumbel: selection_share = 1: must lie in (0, 1)");
   EXPECT_EQ(refusal([&] {
-              run(workload, {1, 2}, Budget::pure(1.0), {});
+              run_mwem(workload, {1, 2}, Budget::pure(1.0), {});
             }),
             "lazygumbel: table.counts().size() = 2: must equal cells() = 3");
   EXPECT_EQ(refusal([&] {
-              run(workload, {1 << 30, 2, 3}, Budget::pure(1.0), {});
+              run_mwem(workload, {1 << 30, 2, 3}, Budget::pure(1.0), {});
             }),
             "lazygumbel: table.total() = 1073741829: must be below 2^30");
   EXPECT_EQ(refusal([&] {
-              run(workload, {1, 2, 3}, Budget::pure(1.0), {}, LazyCertified{.k = 4});
+              run_mwem(workload, {1, 2, 3}, Budget::pure(1.0), {}, LazyCertified{.k = 4});
             }),
             "lazygumbel: k = 4: exceeds n = 3");
-  EXPECT_EQ(
-      refusal([&] {
-        run(workload, {1, 2, 3}, Budget::pure(1.0), {}, LazyCertified{.index = {.code_bits = 3}});
-      }),
-      "lazygumbel: code_bits = 3: must be 0, 4 or 8");
+  EXPECT_EQ(refusal([&] {
+              run_mwem(workload, {1, 2, 3}, Budget::pure(1.0), {},
+                       LazyCertified{.index = {.code_bits = 3}});
+            }),
+            "lazygumbel: code_bits = 3: must be 0, 4 or 8");
   const IntegerWorkload zeros({{0, 0}}, {0, 0}), constant({{1, 1}}, {1, 1});
   for (const Neighbours neighbours : {replaced, added})
     EXPECT_EQ(refusal([&] {
-                run(zeros, {1, 2}, Budget::pure(1.0), {.neighbours = neighbours});
+                run_mwem(zeros, {1, 2}, Budget::pure(1.0), {.neighbours = neighbours});
               }),
               "lazygumbel: the workload's sensitivity = 0: must lie in (0, 1e300]");
   EXPECT_EQ(refusal([&] {
-              run(constant, {1, 2}, Budget::pure(1.0), {});
+              run_mwem(constant, {1, 2}, Budget::pure(1.0), {});
             }),
             "lazygumbel: the workload's sensitivity = 0: must lie in (0, 1e300]");
-  EXPECT_NO_THROW(run(constant, {1, 2}, Budget::pure(1.0), {.neighbours = added}));
+  EXPECT_NO_THROW(run_mwem(constant, {1, 2}, Budget::pure(1.0), {.neighbours = added}));
   const DenseWorkload<float> dense(random_queries<float>(2, 2, 0, 1, 1));
   EXPECT_EQ(refusal([&] {
-              run(dense, {1, 2}, Budget::pure(1.0), {.neighbours = added, .grid_share = 1e-9});
+              run_mwem(dense, {1, 2}, Budget::pure(1.0), {.neighbours = added, .grid_share = 1e-9});
             }),
             "lazygumbel: the largest answer = 1073741825: must be at most 2^52 steps of the grid: "
             "choose a larger grid_share");
   EXPECT_EQ(refusal([&] {
-              run(workload, {1, 2, 3}, Budget::pure(1e-300), {});
+              run_mwem(workload, {1, 2, 3}, Budget::pure(1e-300), {});
             }).substr(0, 30),
             "lazygumbel: epsilon = 4.999999");
 }
@@ -248,12 +248,12 @@ TEST(Mwem, WantsABudgetOfItsOwn) {
   Budget budget = Budget::pure(1.0);
   budget.spend("something else", 0.25);
   EXPECT_EQ(message_of<budget_error>([&] {
-              run(workload, {1, 2, 3}, std::move(budget), {});
+              run_mwem(workload, {1, 2, 3}, std::move(budget), {});
             }),
             "lazygumbel: a release needs a budget of its own: this one has spent 0.25");
   for (const Neighbours neighbours : {replaced, added})
     EXPECT_EQ(message_of<budget_error>([&] {
-                run(workload, {1, 2, 3}, std::move(budget), {.neighbours = neighbours});
+                run_mwem(workload, {1, 2, 3}, std::move(budget), {.neighbours = neighbours});
               }),
               "lazygumbel: a release needs a budget of its own: this one was moved from");
 }

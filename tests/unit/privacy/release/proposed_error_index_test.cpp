@@ -7,19 +7,20 @@
 #include <lazygumbel/privacy/release/detail/proposed_error_index.hpp>
 #include <vector>
 
+#include "lying_index.hpp"
 #include "message_of.hpp"
 #include "workloads.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-using Index = ProposedErrorIndex<DenseWorkload<float>, FlatIndex<float>>;
-static_assert(MipsIndex<Index>);
+using ProposedErrors = ProposedErrorIndex<DenseWorkload<float>, FlatIndex<float>>;
+static_assert(MipsIndex<ProposedErrors>);
 
 /// The largest excess of an item outside the head over the bound; 0 or less for an honest bound.
 template <class Proposer>
-double excess(const Proposer& proposer, const DenseWorkload<float>& workload,
-              const Histogram& table, const std::vector<double>& weights, std::size_t k) {
+double excess_of_errors(const Proposer& proposer, const DenseWorkload<float>& workload,
+                        const Histogram& table, const std::vector<double>& weights, std::size_t k) {
   const ErrorScores scores(workload, table);
   const ProposedErrorIndex index(scores, proposer);
   const Vector<double> theta = theta_of(weights, 0.25);
@@ -43,7 +44,8 @@ TEST(ProposedErrorIndex, BoundHoldsWithAnExactProposer) {
     const FlatIndex<float> flat(rows);
     const Histogram table = line_table(random_counts(8, 1e4, seed));
     for (const std::size_t k : {1U, 2U, 5U, 20U, 59U})
-      EXPECT_LE(excess(flat, workload, table, random_weights(8, 1e4, 2.0, seed), k), 1e-2);
+      EXPECT_LE(excess_of_errors(flat, workload, table, random_weights(8, 1e4, 2.0, seed), k),
+                1e-2);
   }
 }
 
@@ -55,7 +57,8 @@ TEST(ProposedErrorIndex, HeedsTheBoundOfTheProposer) {
     const ScalarQuantizedIndex<float> coded(rows);
     const Histogram table = line_table(random_counts(40, 1e4, seed));
     for (const std::size_t k : {1U, 2U, 5U, 20U})
-      EXPECT_LE(excess(coded, workload, table, random_weights(40, 1e4, 2.0, seed), k), 1e-2);
+      EXPECT_LE(excess_of_errors(coded, workload, table, random_weights(40, 1e4, 2.0, seed), k),
+                1e-2);
   }
 }
 
@@ -65,7 +68,7 @@ TEST(ProposedErrorIndex, ClaimsNothing) {
   const FlatIndex<float> flat(rows);
   const ErrorScores scores(workload, line_table({1, 2, 3}));
   Retrieval found;
-  Index(scores, flat).search(theta_of(std::vector<double>{2, 2, 2}, 1.0), 4, found);
+  ProposedErrors(scores, flat).search(theta_of(std::vector<double>{2, 2, 2}, 1.0), 4, found);
   EXPECT_EQ(found.guarantee, Guarantee::assumed());
 }
 
@@ -73,29 +76,11 @@ TEST(ProposedErrorIndex, DegenerateShapes) {
   const RowMatrix<float> rows = RowMatrix<float>::Zero(5, 1);
   const DenseWorkload<float> workload(rows);
   const FlatIndex<float> flat(rows);
-  EXPECT_LE(excess(flat, workload, line_table({0}), {1.0}, 2), 0.0);
+  EXPECT_LE(excess_of_errors(flat, workload, line_table({0}), {1.0}, 2), 0.0);
   const RowMatrix<float> one = RowMatrix<float>::Ones(1, 1);
   const DenseWorkload<float> single(one);
-  EXPECT_EQ(excess(FlatIndex<float>(one), single, line_table({4}), {1.0}, 1), -HUGE_VAL);
+  EXPECT_EQ(excess_of_errors(FlatIndex<float>(one), single, line_table({4}), {1.0}, 1), -HUGE_VAL);
 }
-
-/// Finds an item that does not exist, or fewer than it was asked for.
-class LyingIndex {
- public:
-  using scalar_type = float;
-  LyingIndex(item_id found, std::size_t count) : found_(found), count_(count) {}
-  std::size_t size() const { return 10; }
-  std::size_t dimension() const { return 3; }
-  double score(const VectorView<float>&, item_id) const { return 0.0; }
-  void search(const VectorView<float>&, std::size_t, Retrieval& found) const {
-    found.ids.assign(count_, found_);
-    found.scores.assign(count_, 0.0);
-  }
-
- private:
-  item_id found_;
-  std::size_t count_;
-};
 
 TEST(ProposedErrorIndex, ABrokenProposerIsNoticed) {
   const DenseWorkload<float> workload(random_queries<float>(10, 3, 0, 1, 1));
@@ -120,17 +105,18 @@ TEST(ProposedErrorIndex, Refusals) {
   const ErrorScores scores(workload, line_table({1, 2, 3}));
   const auto refusal = [](auto&& body) { return message_of<std::invalid_argument>(body); };
   const FlatIndex<float> fewer(random_queries<float>(9, 3, 0, 1, 1));
-  EXPECT_EQ(refusal([&] { Index(scores, fewer); }),
+  EXPECT_EQ(refusal([&] { ProposedErrors(scores, fewer); }),
             "lazygumbel: proposer.size() = 9: must equal the number of queries 10");
   const FlatIndex<float> wider(random_queries<float>(10, 4, 0, 1, 1));
-  EXPECT_EQ(refusal([&] { Index(scores, wider); }),
+  EXPECT_EQ(refusal([&] { ProposedErrors(scores, wider); }),
             "lazygumbel: proposer.dimension() = 4: must equal the number of cells");
   const FlatIndex<float> flat(rows);
   Retrieval found;
-  EXPECT_EQ(refusal([&] {
-              Index(scores, flat).search(theta_of(std::vector<double>{2, 2, 2}, 1.0), 0, found);
-            }),
-            "lazygumbel: k = 0: must be at least 1");
+  EXPECT_EQ(
+      refusal([&] {
+        ProposedErrors(scores, flat).search(theta_of(std::vector<double>{2, 2, 2}, 1.0), 0, found);
+      }),
+      "lazygumbel: k = 0: must be at least 1");
 }
 
 }  // namespace

@@ -10,13 +10,14 @@
 namespace lazygumbel::testing {
 namespace {
 
-const IntegerWorkload parities({{1, -1}}, {-1, 1});
+const IntegerWorkload noise_parities({{1, -1}}, {-1, 1});
 
 TEST(QueryNoise, IntegersStayIntegers) {
-  const GridNoise laplace = query_noise(parities, 2.0 + 1e-9, Accountant::pure, 0.5, 0x1p-10);
+  const GridNoise laplace = query_noise(noise_parities, 2.0 + 1e-9, Accountant::pure, 0.5, 0x1p-10);
   EXPECT_EQ(laplace.grid().step(), 1.0);
   EXPECT_EQ(laplace.parameter().value(), 4.0);  // what rounding adds to scores is not in it
-  const GridNoise gaussian = query_noise(parities, 2.0 + 1e-9, Accountant::zcdp, 0.5, 0x1p-10);
+  const GridNoise gaussian =
+      query_noise(noise_parities, 2.0 + 1e-9, Accountant::zcdp, 0.5, 0x1p-10);
   EXPECT_NEAR(gaussian.parameter().value(), 4.0, 1e-6);
   EXPECT_GE(gaussian.parameter().value(), 4.0);
   NotPrivateEngine engine(1);
@@ -50,7 +51,7 @@ TEST(QueryNoise, NoiseOfAnySizeCanBeDrawn) {
     const double sensitivity = 1.0 + open_uniform(choice);
     for (const Accountant accountant : {Accountant::pure, Accountant::zcdp}) {
       const GridNoise fractional = query_noise(workload, sensitivity, accountant, cost, 0x1p-10);
-      const GridNoise integral = query_noise(parities, 2.0, accountant, cost, 0x1p-10);
+      const GridNoise integral = query_noise(noise_parities, 2.0, accountant, cost, 0x1p-10);
       EXPECT_NO_THROW(fractional.answer(0.5, engine)) << cost;
       EXPECT_NO_THROW(integral.answer(3.0, engine)) << cost;
       if (accountant != Accountant::pure) continue;
@@ -61,10 +62,10 @@ TEST(QueryNoise, NoiseOfAnySizeCanBeDrawn) {
 
 TEST(QueryNoise, Refusals) {
   EXPECT_EQ(message_of<std::invalid_argument>(
-                [&] { query_noise(parities, 2.0, Accountant::pure, 0.0, 0.1); }),
+                [&] { query_noise(noise_parities, 2.0, Accountant::pure, 0.0, 0.1); }),
             "lazygumbel: cost = 0: must lie in (0, 1e300]");
   EXPECT_EQ(message_of<std::invalid_argument>(
-                [&] { query_noise(parities, 2.0, Accountant::pure, 1e-17, 0.1); }),
+                [&] { query_noise(noise_parities, 2.0, Accountant::pure, 1e-17, 0.1); }),
             "lazygumbel: epsilon = 1e-17: the sensitivity, or the scale that it needs, is above "
             "2^52 steps");
 }

@@ -12,22 +12,23 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "neighbour_relations.hpp"
+#include "sum_of.hpp"
 #include "workload_checks.hpp"
 #include "workloads.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
-constexpr auto replaced = Neighbours::replace_one, added = Neighbours::add_remove;
-constexpr auto identity = ReleaseMethod::identity, mwem = ReleaseMethod::mwem;
+constexpr auto identity_method = ReleaseMethod::identity, mwem_method = ReleaseMethod::mwem;
 
-Domain domain() { return domain_of_sizes({4, 5}); }
+Domain domain_4x5() { return domain_of_sizes({4, 5}); }
 
-Histogram table(double n = 5e4) { return Histogram(domain(), random_counts(20, n, 1)); }
+Histogram table(double n = 5e4) { return Histogram(domain_4x5(), random_counts(20, n, 1)); }
 
 BoxWorkload boxes(std::size_t count = 50) {
   PhiloxEngine engine(3);
-  return BoxWorkload::random(domain(), count, engine);
+  return BoxWorkload::random(domain_4x5(), count, engine);
 }
 
 template <Workload W, class Mode = LazyCertified>
@@ -35,10 +36,6 @@ Release released(const W& workload, Budget budget, const ReleaseOptions& options
                  std::uint64_t seed = 1, const Mode& mode = {}) {
   NotPrivateEngine engine(seed);
   return release(table(), workload, std::move(budget), engine, options, mode);
-}
-
-double sum(std::span<const double> values) {
-  return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
 void expect_spent(const Release& out, double total) {
@@ -65,11 +62,11 @@ TEST(Release, FollowsTheHint) {
         EXPECT_EQ(out.hint->identity_error, hint.identity_error);
         EXPECT_EQ(out.hint->mwem_error, hint.mwem_error);
         EXPECT_EQ(out.method, hint.preferred);
-        EXPECT_EQ(out.result.history.size(), out.method == mwem ? 2U : 0U);
-        ++chosen[out.method == mwem ? 1 : 0];
+        EXPECT_EQ(out.result.history.size(), out.method == mwem_method ? 2U : 0U);
+        ++chosen[out.method == mwem_method ? 1 : 0];
         expect_spent(out, amount);
         EXPECT_EQ(&out.table(), &out.result.table);
-        EXPECT_NEAR(sum(out.table().weights()), out.result.total, 1e-6 * out.result.total);
+        EXPECT_NEAR(sum_of(out.table().weights()), out.result.total, 1e-6 * out.result.total);
         if (neighbours == replaced) {
           EXPECT_NEAR(out.result.total, records, 1e-9 * records);
         }
@@ -81,21 +78,21 @@ TEST(Release, FollowsTheHint) {
 TEST(Release, ForcedMethods) {
   const BoxWorkload workload = boxes();
   for (const Neighbours neighbours : {replaced, added})
-    for (const ReleaseMethod method : {identity, mwem}) {
+    for (const ReleaseMethod method : {identity_method, mwem_method}) {
       ReleaseOptions options{.method = method};  // needs no expected_records
       options.mwem.neighbours = neighbours;
       options.mwem.rounds = 3;
       const Release out = released(workload, Budget::pure(1.0), options);
       EXPECT_EQ(out.method, method);
       EXPECT_FALSE(out.hint.has_value());
-      EXPECT_EQ(out.result.rounds, method == mwem ? 3U : 0U);
+      EXPECT_EQ(out.result.rounds, method == mwem_method ? 3U : 0U);
       expect_spent(out, 1.0);
     }
 }
 
 TEST(Release, EveryModeOfSelection) {
   const BoxWorkload workload = boxes();
-  ReleaseOptions options{.method = mwem};
+  ReleaseOptions options{.method = mwem_method};
   options.mwem.rounds = 3;
   EXPECT_EQ(released(workload, Budget::pure(1.0), options).result.selection, "lazy, certified");
   EXPECT_EQ(released(workload, Budget::pure(1.0), options, 1, FullScan{}).result.selection,
@@ -105,9 +102,9 @@ TEST(Release, EveryModeOfSelection) {
 }
 
 TEST(Release, GroupsAreMeasuredWhole) {
-  const MarginalWorkload workload = MarginalWorkload::all(domain(), 1);
+  const MarginalWorkload workload = MarginalWorkload::all(domain_4x5(), 1);
   for (const Neighbours neighbours : {replaced, added}) {
-    ReleaseOptions options{.method = mwem};
+    ReleaseOptions options{.method = mwem_method};
     options.mwem.neighbours = neighbours;
     const Release out = released(workload, Budget::pure(1.0), options);
     EXPECT_EQ(out.result.selection, "full scan of groups");
@@ -115,13 +112,14 @@ TEST(Release, GroupsAreMeasuredWhole) {
     for (const MwemRound& round : out.result.history) EXPECT_TRUE(std::isnan(round.answer));
     expect_spent(out, 1.0);
   }
-  EXPECT_EQ(released(workload, Budget::pure(1.0), {.method = identity}).method, identity);
+  EXPECT_EQ(released(workload, Budget::pure(1.0), {.method = identity_method}).method,
+            identity_method);
 }
 
 TEST(Release, ObservesEachRound) {
   const BoxWorkload workload = boxes();
-  const MarginalWorkload groups = MarginalWorkload::all(domain(), 1);
-  ReleaseOptions options{.method = mwem};
+  const MarginalWorkload groups = MarginalWorkload::all(domain_4x5(), 1);
+  ReleaseOptions options{.method = mwem_method};
   options.mwem.rounds = 4;
   NotPrivateEngine engine(1);
   const auto seen = [&](const auto& of, const ReleaseOptions& with) {
@@ -132,20 +130,20 @@ TEST(Release, ObservesEachRound) {
   };
   EXPECT_EQ(seen(workload, options), (std::vector<std::size_t>{1, 2, 3, 4}));
   EXPECT_EQ(seen(groups, options), (std::vector<std::size_t>{1, 2, 3, 4}));
-  options.method = identity;
+  options.method = identity_method;
   EXPECT_TRUE(seen(workload, options).empty());
 }
 
 TEST(Release, SeedsReproduce) {
   const BoxWorkload workload = boxes();
-  const MarginalWorkload groups = MarginalWorkload::all(domain(), 2);
+  const MarginalWorkload groups = MarginalWorkload::all(domain_4x5(), 2);
   const auto weights = [&](const auto& of, ReleaseMethod method, std::uint64_t seed) {
     ReleaseOptions options{.method = method};
     options.mwem.rounds = 3;
     const Release out = released(of, Budget::pure(0.1), options, seed);
     return std::vector<double>(out.table().weights().begin(), out.table().weights().end());
   };
-  for (const ReleaseMethod method : {identity, mwem}) {
+  for (const ReleaseMethod method : {identity_method, mwem_method}) {
     EXPECT_EQ(weights(workload, method, 1), weights(workload, method, 1));
     EXPECT_NE(weights(workload, method, 1), weights(workload, method, 2));
     EXPECT_EQ(weights(groups, method, 1), weights(groups, method, 1));
@@ -164,18 +162,18 @@ TEST(Release, IsAccurateWithAnAmpleBudget) {
       largest = std::max(largest, error);
     return largest / static_cast<double>(table().total());
   };
-  EXPECT_LT(worst(identity), 1e-3);
-  EXPECT_LT(worst(mwem), 0.02);
+  EXPECT_LT(worst(identity_method), 1e-3);
+  EXPECT_LT(worst(mwem_method), 0.02);
 }
 
 TEST(Release, DegenerateTables) {
   const BoxWorkload workload = boxes(1);
-  const Histogram none(domain(), std::vector<std::int64_t>(20, 0));
+  const Histogram none(domain_4x5(), std::vector<std::int64_t>(20, 0));
   const Histogram one(domain_of_sizes({1}), {3});
   PhiloxEngine philox(1);
   const BoxWorkload cell = BoxWorkload::random(one.domain(), 1, philox);
   for (const Neighbours neighbours : {replaced, added})
-    for (const ReleaseMethod method : {identity, mwem}) {
+    for (const ReleaseMethod method : {identity_method, mwem_method}) {
       ReleaseOptions options{.method = method};
       options.mwem.neighbours = neighbours;
       NotPrivateEngine engine(1);
@@ -201,7 +199,7 @@ TEST(Release, Refusals) {
               std::string("lazygumbel: expected_records = ") + text +
                   ": must be a public guess >= 1 when the method is to be chosen under add_remove");
   }
-  ReleaseOptions bad{.method = mwem};
+  ReleaseOptions bad{.method = mwem_method};
   bad.mwem.selection_share = 2.0;
   EXPECT_EQ(invalid([&] { released(workload, Budget::pure(1.0), bad); }),
             "lazygumbel: selection_share = 2: must lie in (0, 1)");
@@ -209,7 +207,8 @@ TEST(Release, Refusals) {
   // Whatever the method, chosen or forced.
   const Histogram other(domain_of_sizes({3}), {1, 2, 3});
   for (const std::optional<ReleaseMethod>& method :
-       {std::optional<ReleaseMethod>(), std::optional(identity), std::optional(mwem)}) {
+       {std::optional<ReleaseMethod>(), std::optional(identity_method),
+        std::optional(mwem_method)}) {
     const ReleaseOptions options{.method = method};
     Budget used = Budget::pure(1.0);
     used.spend("something else", 0.25);

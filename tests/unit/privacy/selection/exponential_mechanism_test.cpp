@@ -16,7 +16,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-const Vector<double> one = Vector<double>::Ones(1);
+const Vector<double> epsilon_one = Vector<double>::Ones(1);
 
 TEST(ExponentialMechanism, SpendsBeforeItDraws) {
   const ScoreIndex index({1.0, 2.0, 3.0});
@@ -26,12 +26,12 @@ TEST(ExponentialMechanism, SpendsBeforeItDraws) {
   EXPECT_EQ(mechanism.scale(0.25), 0.25);
   NotPrivateEngine engine(1);
   Budget pure = Budget::pure(1.0);
-  EXPECT_EQ(mechanism.select(one, 0.25, pure, engine).cost, 0.25);
+  EXPECT_EQ(mechanism.select(epsilon_one, 0.25, pure, engine).cost, 0.25);
   EXPECT_EQ(pure.spent(), 0.25);
   ASSERT_EQ(pure.expenses().size(), 1U);
   EXPECT_EQ(pure.expenses()[0].mechanism, "exponential mechanism");
   Budget rho = Budget::zcdp(1.0);
-  mechanism.select(one, 2.0, rho, engine);
+  mechanism.select(epsilon_one, 2.0, rho, engine);
   EXPECT_NEAR(rho.spent(), 0.5, 1e-12);
 }
 
@@ -40,25 +40,27 @@ TEST(ExponentialMechanism, ChargesAnUncoveredGap) {
   const ExponentialMechanism mechanism(index, 1.0, {.uncovered_gap = 0.5});
   NotPrivateEngine engine(1);
   Budget pure = Budget::pure(10.0), rho = Budget::zcdp(10.0);
-  EXPECT_NEAR(mechanism.select(one, 2.0, pure, engine).cost, 3.0, 1e-12);
-  EXPECT_NEAR(mechanism.select(one, 2.0, rho, engine).cost, 2.0, 1e-12);
+  EXPECT_NEAR(mechanism.select(epsilon_one, 2.0, pure, engine).cost, 3.0, 1e-12);
+  EXPECT_NEAR(mechanism.select(epsilon_one, 2.0, rho, engine).cost, 2.0, 1e-12);
   const ExponentialMechanism widened(index, 1.0, {.widening = 0.5});
-  EXPECT_EQ(widened.select(one, 2.0, pure, engine).cost, 2.0);
+  EXPECT_EQ(widened.select(epsilon_one, 2.0, pure, engine).cost, 2.0);
 }
 
 TEST(ExponentialMechanism, GuaranteeIsThatOfBoundAndWidening) {
   ScoreIndex index({1.0, 2.0, 3.0, 0.0, 0.5});
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(10.0);
-  EXPECT_EQ(ExponentialMechanism(index, 1.0).select(one, 1.0, budget, engine).trace.guarantee,
-            Guarantee::assumed());
+  EXPECT_EQ(
+      ExponentialMechanism(index, 1.0).select(epsilon_one, 1.0, budget, engine).trace.guarantee,
+      Guarantee::assumed());
   EXPECT_EQ(ExponentialMechanism(index, 1.0, {.widening = Gap(1.0, Guarantee::calibrated(0.1))})
-                .select(one, 1.0, budget, engine)
+                .select(epsilon_one, 1.0, budget, engine)
                 .trace.guarantee,
             Guarantee::calibrated(0.1));
   index.state_bound(0.0, Guarantee::certified());
-  EXPECT_EQ(ExponentialMechanism(index, 1.0).select(one, 1.0, budget, engine).trace.guarantee,
-            Guarantee::certified());
+  EXPECT_EQ(
+      ExponentialMechanism(index, 1.0).select(epsilon_one, 1.0, budget, engine).trace.guarantee,
+      Guarantee::certified());
 }
 
 // Where the scores decide alone, and where they say nothing.
@@ -69,8 +71,8 @@ TEST(ExponentialMechanism, ExtremeEpsilons) {
   Budget budget = Budget::pure(1e12);
   bool other = false;
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(mechanism.select(one, 1e9, budget, engine).id, 2U);
-    other = other || mechanism.select(one, 1e-9, budget, engine).id != 2U;
+    EXPECT_EQ(mechanism.select(epsilon_one, 1e9, budget, engine).id, 2U);
+    other = other || mechanism.select(epsilon_one, 1e-9, budget, engine).id != 2U;
   }
   EXPECT_TRUE(other);
 }
@@ -97,17 +99,17 @@ TEST(ExponentialMechanism, Refusals) {
   NotPrivateEngine engine(1), untouched(1);
   Budget budget = Budget::pure(1.0);
   for (const auto& [epsilon, text] : {std::pair{0.0, "0"}, {-1.0, "-1"}, {std::nan(""), "nan"}})
-    EXPECT_EQ(refusal([&] { mechanism.select(one, epsilon, budget, engine); }),
+    EXPECT_EQ(refusal([&] { mechanism.select(epsilon_one, epsilon, budget, engine); }),
               std::string("lazygumbel: epsilon = ") + text + ": must lie in (0, 1e300]");
   EXPECT_NE(refusal([&] {
               mechanism.select(Vector<double>::Constant(1, std::nan("")), 0.1, budget, engine);
             }).find("nan"),
             std::string::npos);
   EXPECT_EQ(budget.spent(), 0.0);
-  EXPECT_EQ(message_of<budget_error>([&] { mechanism.select(one, 1.5, budget, engine); }),
+  EXPECT_EQ(message_of<budget_error>([&] { mechanism.select(epsilon_one, 1.5, budget, engine); }),
             "lazygumbel: exponential mechanism costs 1.5 epsilon, but only 1 of 1 is left");
   Budget taken = std::move(budget);
-  EXPECT_EQ(message_of<budget_error>([&] { mechanism.select(one, 0.5, budget, engine); }),
+  EXPECT_EQ(message_of<budget_error>([&] { mechanism.select(epsilon_one, 0.5, budget, engine); }),
             "lazygumbel: exponential mechanism asks a budget that was moved from for 0.5");
   EXPECT_EQ(engine(), untouched());  // nothing was drawn
 }

@@ -12,13 +12,8 @@
 namespace lazygumbel::testing {
 namespace {
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
-constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t lowest_integer = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t highest_integer = std::numeric_limits<std::int64_t>::max();
 
 TEST(Attribute, CategoriesKeepTheirOrderAndMatchExactly) {
   const auto sex =
@@ -88,7 +83,7 @@ TEST(Attribute, ALabelIsAValueAndNothingLikeIt) {
 // Every low, length and number of bins: the bins partition the range in order, sizes differ by 1 at
 // most and do not rise.
 TEST(Attribute, BinsPartitionTheRange) {
-  for (std::int64_t low : {std::int64_t{-5}, std::int64_t{0}, highest - 39, lowest})
+  for (std::int64_t low : {std::int64_t{-5}, std::int64_t{0}, highest_integer - 39, lowest_integer})
     for (std::int64_t count = 1; count <= 40; ++count)
       for (std::size_t bins = 1; bins <= static_cast<std::size_t>(count); ++bins) {
         const auto a = Attribute::integers("a", low, low + (count - 1), bins);
@@ -113,11 +108,11 @@ TEST(Attribute, BinsPartitionTheRange) {
 }
 
 TEST(Attribute, WideRanges) {
-  const auto a = Attribute::integers("a", lowest, -2, 3);  // 2^63 - 1 integers
+  const auto a = Attribute::integers("a", lowest_integer, -2, 3);  // 2^63 - 1 integers
   EXPECT_EQ(a.code_of("-9223372036854775808"), 0U);
   EXPECT_EQ(a.code_of("-2"), 2U);
   EXPECT_EQ(a.code_of("-1"), std::nullopt);
-  EXPECT_EQ(Attribute::integers("a", highest, highest).size(), 1U);
+  EXPECT_EQ(Attribute::integers("a", highest_integer, highest_integer).size(), 1U);
   EXPECT_EQ(Attribute::integers("a", 0, Attribute::largest_size - 1).size(), 0x7fffffffU);
 }
 
@@ -150,7 +145,7 @@ TEST(Attribute, Refusals) {
             a + "bins = 4: must be at most the number of integers 3");
   EXPECT_EQ(refusal([] { Attribute::integers("a", 0, 0x7fffffff); }),
             a + "size = 2147483648: must be at most 2^31 - 1");
-  EXPECT_EQ(refusal([] { Attribute::integers("a", lowest, highest, 2); }),
+  EXPECT_EQ(refusal([] { Attribute::integers("a", lowest_integer, highest_integer, 2); }),
             a + "high - low = 18446744073709551615: must be below 2^63");
   EXPECT_EQ(refusal([] { Attribute::integers("a", 0, 2).label(3); }),
             a + "code = 3: must be below 3");

@@ -14,11 +14,6 @@ namespace {
 using Codes = std::vector<std::uint32_t>;
 using Places = std::vector<std::size_t>;
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
 Domain small() {
   return Domain({Attribute::integers("a", 1, 2), Attribute::categories("b", {"x", "y", "z"}),
                  Attribute::integers("c", 0, 0), Attribute::integers("d", 10, 49, 4)});

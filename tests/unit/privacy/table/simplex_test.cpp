@@ -13,23 +13,18 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
+#include "sum_of.hpp"
 
 namespace lazygumbel::testing {
 namespace {
 
 using Values = std::vector<double>;
 
-template <class Body>
-std::string refusal(Body&& body) {
-  return message_of<std::invalid_argument>(std::forward<Body>(body));
-}
-
-Values projected(Values v, double total) {
+Values simplex_projection(Values v, double total) {
   project_to_simplex(v, total);
   return v;
 }
-
-double sum_of(const Values& w) { return std::accumulate(w.begin(), w.end(), 0.0); }
 
 /// The textbook algorithm: sort, then take the largest support that is consistent.
 Values by_sorting(Values v, double total) {
@@ -64,15 +59,16 @@ void expect_kkt(const Values& v, const Values& w, double total, double tolerance
 }
 
 TEST(Simplex, KnownProjections) {
-  EXPECT_EQ(projected({3, 1, -1}, 2), (Values{2, 0, 0}));
-  EXPECT_EQ(projected({3, 2, -1}, 2), (Values{1.5, 0.5, 0}));
-  EXPECT_EQ(projected({0, 0, 0, 0}, 2), (Values{0.5, 0.5, 0.5, 0.5}));
-  EXPECT_EQ(projected({1, 2, 3}, 9), (Values{2, 3, 4}));
-  EXPECT_EQ(projected({-7}, 3), (Values{3}));
-  EXPECT_EQ(projected({1, 5, 5}, 2), (Values{0, 1, 1}));
-  EXPECT_EQ(projected({0.25, 0.75}, 1), (Values{0.25, 0.75})) << "a point of the simplex stays";
-  EXPECT_EQ(projected({4, -2, 1}, 0), (Values{0, 0, 0}));
-  EXPECT_EQ(projected({-2, -2}, 0), (Values{0, 0}));
+  EXPECT_EQ(simplex_projection({3, 1, -1}, 2), (Values{2, 0, 0}));
+  EXPECT_EQ(simplex_projection({3, 2, -1}, 2), (Values{1.5, 0.5, 0}));
+  EXPECT_EQ(simplex_projection({0, 0, 0, 0}, 2), (Values{0.5, 0.5, 0.5, 0.5}));
+  EXPECT_EQ(simplex_projection({1, 2, 3}, 9), (Values{2, 3, 4}));
+  EXPECT_EQ(simplex_projection({-7}, 3), (Values{3}));
+  EXPECT_EQ(simplex_projection({1, 5, 5}, 2), (Values{0, 1, 1}));
+  EXPECT_EQ(simplex_projection({0.25, 0.75}, 1), (Values{0.25, 0.75}))
+      << "a point of the simplex stays";
+  EXPECT_EQ(simplex_projection({4, -2, 1}, 0), (Values{0, 0, 0}));
+  EXPECT_EQ(simplex_projection({-2, -2}, 0), (Values{0, 0}));
 }
 
 TEST(Simplex, FulfilsTheConditionsOfOptimality) {
@@ -87,7 +83,7 @@ TEST(Simplex, FulfilsTheConditionsOfOptimality) {
       if (trial % 3 == 0) x = std::round(x);  // many ties
       if (trial % 5 == 0) x += 1e3;
     }
-    const Values w = projected(v, total);
+    const Values w = simplex_projection(v, total);
     const double tolerance = 1e-14 * (total + 1e3 + 10 * scale);
     ASSERT_NO_FATAL_FAILURE(expect_kkt(v, w, total, tolerance)) << trial;
     const Values expected = by_sorting(v, total);
@@ -100,7 +96,7 @@ TEST(Simplex, ManyValues) {
   Values v(200000);
   for (double& x : v) x = 2.0 * (standard_exponential(engine) - standard_exponential(engine));
   for (std::size_t i = 0; i < 1000; ++i) v[i * 7] += 50;
-  const Values w = projected(v, 50000);
+  const Values w = simplex_projection(v, 50000);
   expect_kkt(v, w, 50000, 1e-10);
   EXPECT_NEAR(sum_of(w), 50000, 1e-6);
   const Values expected = by_sorting(v, 50000);
@@ -111,37 +107,37 @@ TEST(Simplex, ACommonOffsetChangesNothing) {
   const Values v{3, 2, -1, 2.5};
   Values shifted = v;
   for (double& x : shifted) x += 0x1p50;
-  EXPECT_EQ(projected(shifted, 2), projected(v, 2));
+  EXPECT_EQ(simplex_projection(shifted, 2), simplex_projection(v, 2));
 }
 
 TEST(Simplex, ExtremeValues) {
   const double huge = std::numeric_limits<double>::max();
-  EXPECT_EQ(projected({huge, -huge}, 1), (Values{1, 0}));
-  EXPECT_EQ(projected({-huge, -huge}, 1), (Values{0.5, 0.5}));
-  EXPECT_EQ(projected({0, 0}, 5e-324)[0], projected({0, 0}, 5e-324)[1]);
-  EXPECT_EQ(projected({1, 0}, 5e-324), (Values{5e-324, 0}));
-  EXPECT_EQ(projected({1, -1}, huge / 2), (Values{huge / 4, huge / 4}));
-  EXPECT_EQ(projected({huge / 4, -huge / 4, -huge / 8}, huge / 3)[1], 0);
+  EXPECT_EQ(simplex_projection({huge, -huge}, 1), (Values{1, 0}));
+  EXPECT_EQ(simplex_projection({-huge, -huge}, 1), (Values{0.5, 0.5}));
+  EXPECT_EQ(simplex_projection({0, 0}, 5e-324)[0], simplex_projection({0, 0}, 5e-324)[1]);
+  EXPECT_EQ(simplex_projection({1, 0}, 5e-324), (Values{5e-324, 0}));
+  EXPECT_EQ(simplex_projection({1, -1}, huge / 2), (Values{huge / 4, huge / 4}));
+  EXPECT_EQ(simplex_projection({huge / 4, -huge / 4, -huge / 8}, huge / 3)[1], 0);
 }
 
 TEST(Simplex, Refusals) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(refusal([] { projected({}, 1); }), "lazygumbel: values.size() = 0: must be at least 1");
+  EXPECT_EQ(refusal([] { simplex_projection({}, 1); }),
+            "lazygumbel: values.size() = 0: must be at least 1");
   EXPECT_EQ(
-      refusal([] { projected({1}, -1); }),
+      refusal([] { simplex_projection({1}, -1); }),
       "lazygumbel: total = -1: must be finite and not negative, and must not overflow when summed");
-  EXPECT_EQ(refusal([] { projected({1}, std::nan("")); }),
+  EXPECT_EQ(refusal([] { simplex_projection({1}, std::nan("")); }),
             "lazygumbel: total = nan: must be finite and not negative, and must not overflow when "
             "summed");
-  EXPECT_EQ(refusal([] { projected({1}, infinity); }),
+  EXPECT_EQ(refusal([] { simplex_projection({1}, infinity); }),
             "lazygumbel: total = inf: must be finite and not negative, and must not overflow when "
             "summed");
   EXPECT_EQ(refusal([] {
-              projected({1, infinity}, 1);
+              simplex_projection({1, infinity}, 1);
             }),
             "lazygumbel: values[1] = inf: must be finite");
   EXPECT_EQ(refusal([] {
-              projected({std::nan(""), 1}, 1);
+              simplex_projection({std::nan(""), 1}, 1);
             }),
             "lazygumbel: values[0] = nan: must be finite");
 }

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <lazygumbel/privacy/workload/bit_workload.hpp>
 #include <lazygumbel/privacy/workload/box_workload.hpp>
-#include <limits>
 #include <message_of.hpp>
 #include <scripted_engine.hpp>
 #include <span>
@@ -13,15 +12,10 @@
 #include <vector>
 #include <workload_checks.hpp>
 
-namespace {
+#include "non_finite.hpp"
 
-using lazygumbel::BitWorkload;
-using lazygumbel::item_id;
-using lazygumbel::PhiloxEngine;
-using lazygumbel::Simd;
-using lazygumbel::testing::check_answers;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::supported_simds;
+namespace lazygumbel::testing {
+namespace {
 
 TEST(BitWorkload, AnswersAtEveryRaggedSize) {
   PhiloxEngine engine(1);
@@ -49,7 +43,7 @@ TEST(BitWorkload, AnswersOnManyCells) {
 TEST(BitWorkload, AnswersAreTheSameWithAllInstructions) {
   PhiloxEngine engine(3);
   auto bits = BitWorkload::random(2880, 200, engine);
-  const auto weights = lazygumbel::testing::real_weights(2880, 4);
+  const auto weights = real_weights(2880, 4);
   std::vector<double> expected(200), answers(200);
   bits.set_simd(Simd::portable);
   bits.answers(weights, expected);
@@ -71,8 +65,8 @@ TEST(BitWorkload, IntegersAreExactBelow2To30) {
   for (const Simd simd : supported_simds()) {
     bits.set_simd(simd);
     ones.set_simd(simd);
-    lazygumbel::testing::check_large_integers(bits);
-    lazygumbel::testing::check_large_integers(ones);
+    check_large_integers(bits);
+    check_large_integers(ones);
     for (const double sign : {1.0, -1.0}) {
       std::vector<double> weights(300, sign * std::floor(0x1p30 / 300)), answers(17);
       ones.answers(weights, answers);
@@ -130,8 +124,7 @@ TEST(BitWorkload, ExtremeWeights) {
 
 TEST(BitWorkload, CopiesAnotherWorkload) {
   PhiloxEngine engine(7);
-  const auto boxes =
-      lazygumbel::BoxWorkload::random(lazygumbel::testing::domain_of_sizes({7, 5, 3}), 100, engine);
+  const auto boxes = lazygumbel::BoxWorkload::random(domain_of_sizes({7, 5, 3}), 100, engine);
   const auto bits = BitWorkload::copy_of(boxes);
   ASSERT_EQ(bits.size(), 100u);
   ASSERT_EQ(bits.cells(), 105u);
@@ -144,7 +137,7 @@ TEST(BitWorkload, CopiesAnotherWorkload) {
 }
 
 TEST(BitWorkload, RandomTakesBitsInOrder) {
-  lazygumbel::testing::ScriptedEngine<std::uint64_t> engine{1, 6, std::uint64_t{1} << 63, 1};
+  ScriptedEngine<std::uint64_t> engine{1, 6, std::uint64_t{1} << 63, 1};
   const auto bits = BitWorkload::random(66, 2, engine);
   for (std::size_t x = 0; x < 66; ++x) {
     EXPECT_EQ(bits.contains(0, x), x == 0 || x == 65) << x;
@@ -188,15 +181,13 @@ TEST(BitWorkload, Refuses) {
             "lazygumbel: query 0 value at cell 1 = -1: must be 0 or 1");
   PhiloxEngine engine(1);
   auto bits = BitWorkload::random(3, 2, engine);
-  lazygumbel::testing::check_lengths(bits);
+  check_lengths(bits);
   std::vector<double> answers(2);
-  const double infinity = std::numeric_limits<double>::infinity();
   for (const double bad : {infinity, -infinity})
     EXPECT_EQ(refused([&] {
                 bits.answers(std::vector<double>{1.0, bad, 2.0}, answers);
               }),
               "lazygumbel: sum |weights| = inf: must be finite");
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(refused([&] {
               bits.answers(std::vector<double>{1.0, nan, 2.0}, answers);
             }),
@@ -210,3 +201,4 @@ TEST(BitWorkload, Refuses) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -11,17 +11,8 @@
 #include <vector>
 #include <workload_checks.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::BoxWorkload;
-using lazygumbel::Domain;
-using lazygumbel::item_id;
-using lazygumbel::PhiloxEngine;
-using lazygumbel::Simd;
-using lazygumbel::testing::check_answers;
-using lazygumbel::testing::domain_of_sizes;
-using lazygumbel::testing::message_of;
-using lazygumbel::testing::supported_simds;
 
 using Sizes = std::vector<std::size_t>;
 using Words = std::vector<std::uint64_t>;
@@ -123,8 +114,8 @@ TEST(BoxWorkload, IntegersAreExact) {
   auto boxes = BoxWorkload::random(domain_of_sizes({16, 15, 6, 2}), 100, engine);
   for (const Simd simd : supported_simds()) {
     boxes.set_simd(simd);
-    lazygumbel::testing::check_large_integers(boxes);
-    lazygumbel::testing::check_large_integers(boxes, 0x1p52);
+    check_large_integers(boxes);
+    check_large_integers(boxes, 0x1p52);
   }
 }
 
@@ -152,7 +143,7 @@ TEST(BoxWorkload, RandomSetsAreUniformAmongTheNonEmpty) {
       ASSERT_GT(set, 0u);
       ++counts[set - 1];
     }
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(counts, std::vector<double>(7, 1.0 / 7)), 1e-6);
+  EXPECT_GE(chi_square_p_value(counts, std::vector<double>(7, 1.0 / 7)), 1e-6);
 }
 
 TEST(BoxWorkload, RandomIntervalsAreOfTwoUniformEnds) {
@@ -171,13 +162,11 @@ TEST(BoxWorkload, RandomIntervalsAreOfTwoUniformEnds) {
       ++counts[static_cast<std::size_t>(at)];
     }
   const double p = 1.0 / 9;
-  EXPECT_GE(lazygumbel::testing::chi_square_p_value(
-                counts, std::vector<double>{p, p, p, 2 * p, 2 * p, 2 * p}),
-            1e-6);
+  EXPECT_GE(chi_square_p_value(counts, std::vector<double>{p, p, p, 2 * p, 2 * p, 2 * p}), 1e-6);
 }
 
 TEST(BoxWorkload, RandomRedrawsEmptySetsAndReadsLowBitsFirst) {
-  lazygumbel::testing::ScriptedEngine<std::uint64_t> engine{8, 0, 5, 0, 4, 1, 2};
+  ScriptedEngine<std::uint64_t> engine{8, 0, 5, 0, 4, 1, 2};
   // a0 of 3 values: 8 has none of them, 0 neither, then 5. a1 of 66: words 0 and 4 (bit 66, no
   // value) are empty, then 1 and 2.
   const auto boxes = BoxWorkload::random(domain_of_sizes({3, 66}), 1, engine);
@@ -207,7 +196,7 @@ TEST(BoxWorkload, Refuses) {
   EXPECT_EQ(message_of<std::invalid_argument>(
                 [&] { BoxWorkload::random_intervals(domain, std::size_t{1} << 32, engine); }),
             "lazygumbel: count = 4294967296: must be below 2^32");
-  lazygumbel::testing::check_lengths(BoxWorkload::random(domain, 3, engine));
+  check_lengths(BoxWorkload::random(domain, 3, engine));
 }
 
 TEST(BoxWorkload, RefusesInstructionsThatAreMissing) {
@@ -222,3 +211,4 @@ TEST(BoxWorkload, RefusesInstructionsThatAreMissing) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

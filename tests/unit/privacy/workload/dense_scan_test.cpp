@@ -41,7 +41,7 @@ double check_scan(const DenseWorkload<Scalar>& workload, const std::vector<doubl
 }
 
 template <class Scalar>
-void check_scans() {
+void check_dense_scans() {
   std::uint64_t seed = 1;
   for (const std::size_t cells : {1U, 2U, 17U, 255U, 256U, 257U, 512U, 1000U, 3001U})
     for (const double upper : {1e-6, 1.0, 1e9})
@@ -57,8 +57,8 @@ void check_scans() {
 }
 
 TEST(DenseScan, WithinItsError) {
-  check_scans<float>();
-  check_scans<double>();
+  check_dense_scans<float>();
+  check_dense_scans<double>();
 }
 
 // Equal numbers whose every partial sum is rounded the same way: the bound is not idle.

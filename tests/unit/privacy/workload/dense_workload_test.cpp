@@ -11,7 +11,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr Simd all_simd[] = {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni};
+constexpr Simd all_simds[] = {Simd::portable, Simd::neon, Simd::avx2, Simd::avx512_vnni};
 
 /// Both kinds of answers against long double, within the stated error; for all instruction sets.
 template <class Scalar>
@@ -19,7 +19,7 @@ void expect_answers(const RowMatrix<Scalar>& rows, const std::vector<double>& we
   const auto m = static_cast<std::size_t>(rows.rows());
   double l1 = 0.0;
   for (const double w : weights) l1 += std::abs(w);
-  for (const Simd simd : all_simd) {
+  for (const Simd simd : all_simds) {
     if (!is_supported(simd)) continue;
     const DenseWorkload<Scalar> workload(rows, simd);
     std::vector<double> answers(m);
@@ -98,7 +98,7 @@ TEST(DenseWorkload, Refusals) {
   EXPECT_NE(refusal([&] { DenseWorkload<float>{rows}; }).find("nan"), std::string::npos);
   rows(1, 0) = HUGE_VALF;
   EXPECT_NE(refusal([&] { DenseWorkload<float>{rows}; }).find("inf"), std::string::npos);
-  for (const Simd simd : all_simd) {
+  for (const Simd simd : all_simds) {
     if (is_supported(simd)) continue;
     EXPECT_EQ(
         refusal([&] { DenseWorkload<float>(random_queries<float>(2, 2, 0, 1, 4), simd); }),

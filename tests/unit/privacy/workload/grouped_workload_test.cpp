@@ -8,9 +8,8 @@
 #include <vector>
 #include <workload_checks.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using namespace lazygumbel;
 
 static_assert(GroupedWorkload<MarginalWorkload>);
 static_assert(!GroupedWorkload<BoxWorkload>);
@@ -34,9 +33,10 @@ void check_partitions(const W& workload) {
 }
 
 TEST(GroupedWorkload, MarginalsPartitionTheCells) {
-  const auto domain = lazygumbel::testing::domain_of_sizes({3, 1, 4, 2});
+  const auto domain = domain_of_sizes({3, 1, 4, 2});
   for (std::size_t ways = 1; ways <= 4; ++ways)
     check_partitions(MarginalWorkload::all(domain, ways));
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

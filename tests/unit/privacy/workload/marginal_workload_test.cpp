@@ -10,15 +10,8 @@
 #include <vector>
 #include <workload_checks.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Domain;
-using lazygumbel::item_id;
-using lazygumbel::MarginalWorkload;
-using lazygumbel::testing::check_answers;
-using lazygumbel::testing::domain_of_sizes;
-using lazygumbel::testing::integer_weights;
-using lazygumbel::testing::message_of;
 
 using Sets = std::vector<std::vector<std::size_t>>;
 
@@ -115,8 +108,8 @@ TEST(MarginalWorkload, GroupsAreInLexicographicOrder) {
 
 TEST(MarginalWorkload, IntegersAreExact) {
   const auto marginals = MarginalWorkload::all(domain_of_sizes({3, 4, 5}), 2);
-  lazygumbel::testing::check_large_integers(marginals);
-  lazygumbel::testing::check_large_integers(marginals, 0x1p52);
+  check_large_integers(marginals);
+  check_large_integers(marginals, 0x1p52);
 }
 
 TEST(MarginalWorkload, Refuses) {
@@ -145,7 +138,7 @@ TEST(MarginalWorkload, Refuses) {
       true);
 
   const auto marginals = MarginalWorkload::all(domain, 2);
-  lazygumbel::testing::check_lengths(marginals);
+  check_lengths(marginals);
   std::vector<double> weights(24), six(6), seven(7);
   EXPECT_EQ(refused([&] { marginals.group_answers(0, weights, seven); }),
             "lazygumbel: out.size() = 7: must equal group_size(group) = 6");
@@ -158,3 +151,4 @@ TEST(MarginalWorkload, Refuses) {
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

@@ -9,14 +9,8 @@
 #include <vector>
 #include <workload_checks.hpp>
 
+namespace lazygumbel::testing {
 namespace {
-
-using lazygumbel::Domain;
-using lazygumbel::item_id;
-using lazygumbel::ParityWorkload;
-using lazygumbel::testing::check_answers;
-using lazygumbel::testing::domain_of_sizes;
-using lazygumbel::testing::message_of;
 
 using Sets = std::vector<std::vector<std::size_t>>;
 
@@ -89,8 +83,8 @@ TEST(ParityWorkload, ManyAttributes) {
 
 TEST(ParityWorkload, IntegersAreExact) {
   const auto parities = ParityWorkload::up_to(domain_of_sizes({2, 3, 2, 2}), 3);
-  lazygumbel::testing::check_large_integers(parities);
-  lazygumbel::testing::check_large_integers(parities, 0x1p52);
+  check_large_integers(parities);
+  check_large_integers(parities, 0x1p52);
 }
 
 TEST(ParityWorkload, SensitivityIsTwoWhereARecordIsReplaced) {
@@ -120,7 +114,8 @@ TEST(ParityWorkload, Refuses) {
               ParityWorkload::up_to(domain_of_sizes({3, 4}), 1);
             }),
             "lazygumbel: most = 1: must lie in 1 .. 0, the number of binary attributes");
-  lazygumbel::testing::check_lengths(ParityWorkload::up_to(domain, 2));
+  check_lengths(ParityWorkload::up_to(domain, 2));
 }
 
 }  // namespace
+}  // namespace lazygumbel::testing

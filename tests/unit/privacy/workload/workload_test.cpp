@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "neighbour_relations.hpp"
 #include "workloads.hpp"
 
 namespace lazygumbel::testing {
@@ -13,8 +14,6 @@ namespace {
 
 using lazygumbel::detail::require_answer_spans;
 using lazygumbel::detail::summation_error;
-
-constexpr auto replaced = Neighbours::replace_one, added = Neighbours::add_remove;
 
 TEST(Workload, SensitivityOfARange) {
   EXPECT_EQ(sensitivity({0, 1}, replaced), 1.0);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "reservoir_file.hpp"
 #include "scripted_engine.hpp"
 
@@ -23,7 +24,8 @@ namespace {
 
 constexpr std::uint64_t forever = std::numeric_limits<std::uint64_t>::max();
 
-UniformReservoir fed(std::size_t capacity, std::size_t items, PhiloxEngine& engine) {
+UniformReservoir uniform_reservoir_of(std::size_t capacity, std::size_t items,
+                                      PhiloxEngine& engine) {
   UniformReservoir reservoir(capacity);
   for (std::size_t i = 0; i < items; ++i) reservoir.offer(engine);
   return reservoir;
@@ -89,8 +91,8 @@ TEST(UniformReservoir, MergeKeepsTheBooks) {
   for (std::size_t mine = 0; mine <= 12; ++mine)
     for (std::size_t others = 0; others <= 12; ++others)
       for (int repeat = 0; repeat < 50; ++repeat) {
-        UniformReservoir reservoir = fed(capacity, mine, engine);
-        const UniformReservoir other = fed(capacity, others, engine);
+        UniformReservoir reservoir = uniform_reservoir_of(capacity, mine, engine);
+        const UniformReservoir other = uniform_reservoir_of(capacity, others, engine);
         const std::size_t before = reservoir.size();
         std::vector<std::pair<std::size_t, std::size_t>> taken;
         reservoir.merge(other, engine, [&](std::size_t place, std::size_t from) {
@@ -124,13 +126,13 @@ TEST(UniformReservoir, MergeKeepsTheBooks) {
 TEST(UniformReservoir, MergeDrawsNothingWhileAllIsKept) {
   ScriptedEngine<std::uint64_t> none_left{};
   PhiloxEngine engine(5);
-  UniformReservoir reservoir = fed(5, 2, engine);
-  const UniformReservoir other = fed(5, 2, engine), empty(5);
+  UniformReservoir reservoir = uniform_reservoir_of(5, 2, engine);
+  const UniformReservoir other = uniform_reservoir_of(5, 2, engine), empty(5);
   int taken = 0;
   const auto count = [&](std::size_t, std::size_t) { ++taken; };
   reservoir.merge(other, none_left, count);
   EXPECT_EQ(taken, 2);
-  UniformReservoir full = fed(5, 9, engine);
+  UniformReservoir full = uniform_reservoir_of(5, 9, engine);
   const UniformReservoir same = full;
   full.merge(empty, none_left, count);
   EXPECT_EQ(taken, 2);
@@ -139,8 +141,8 @@ TEST(UniformReservoir, MergeDrawsNothingWhileAllIsKept) {
 
 TEST(UniformReservoir, MergeOfOtherCapacitiesIsRefused) {
   PhiloxEngine engine(6);
-  UniformReservoir reservoir = fed(5, 9, engine);
-  const UniformReservoir same = reservoir, other = fed(4, 9, engine);
+  UniformReservoir reservoir = uniform_reservoir_of(5, 9, engine);
+  const UniformReservoir same = reservoir, other = uniform_reservoir_of(4, 9, engine);
   EXPECT_EQ(message_of<std::invalid_argument>(
                 [&] { reservoir.merge(other, engine, [](std::size_t, std::size_t) {}); }),
             "lazygumbel: other.capacity() = 4: must be 5");
@@ -150,7 +152,7 @@ TEST(UniformReservoir, MergeOfOtherCapacitiesIsRefused) {
 TEST(UniformReservoir, WhatIsReadBackHasTheSameFuture) {
   for (const std::size_t items : {0, 3, 4, 5, 1000}) {
     PhiloxEngine engine(7, items);
-    UniformReservoir reservoir = fed(4, items, engine);
+    UniformReservoir reservoir = uniform_reservoir_of(4, items, engine);
     UniformReservoir back = read_back(reservoir);
     EXPECT_EQ(back, reservoir);
     PhiloxEngine same = engine;
@@ -167,7 +169,6 @@ TEST(UniformReservoir, WhatCannotBeIsNotRead) {
   };
   const std::string start = "lazygumbel: " + file.path().string() + " is corrupted: a reservoir";
   EXPECT_EQ(fails(0, 0, 0, 1.0), start + " has no capacity");
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const double largest : {0.0, -0.5, 1.5, nan, std::numeric_limits<double>::infinity()})
     EXPECT_EQ(fails(4, 9, 9, largest),
               start + "'s largest clock is " + lazygumbel::detail::text_of(largest));
@@ -188,7 +189,7 @@ TEST(UniformReservoir, TinyClocksSkipFarAndNeverHang) {
     auto reservoir = read_numbers<UniformReservoir>(file, std::uint64_t{1}, many, many, largest);
     EXPECT_EQ(reservoir.offer(engine), 0u);
     for (int i = 0; i < 1000; ++i) EXPECT_EQ(reservoir.offer(engine), UniformReservoir::none);
-    const auto young = fed(1, 3, engine);
+    const auto young = uniform_reservoir_of(1, 3, engine);
     reservoir.merge(young, engine, [](std::size_t, std::size_t) { FAIL() << "2^53 to 3"; });
     EXPECT_EQ(reservoir.seen(), many + 1004);
     EXPECT_EQ(read_back(reservoir), reservoir);

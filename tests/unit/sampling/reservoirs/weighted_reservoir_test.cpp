@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 #include "reservoir_file.hpp"
 #include "scripted_engine.hpp"
 
@@ -20,8 +21,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double largest = std::numeric_limits<double>::max();
+constexpr double largest_double = std::numeric_limits<double>::max();
 
 /// The slots that take an item.
 template <class Engine>
@@ -45,7 +45,8 @@ std::vector<std::size_t> all(std::size_t slots) {
   return numbers;
 }
 
-WeightedReservoir fed(std::size_t slots, std::size_t items, PhiloxEngine& engine) {
+WeightedReservoir weighted_reservoir_of(std::size_t slots, std::size_t items,
+                                        PhiloxEngine& engine) {
   WeightedReservoir reservoir(slots);
   for (std::size_t i = 0; i < items; ++i)
     offer(reservoir, 1.0 + 0.25 * static_cast<double>(i % 3), engine);
@@ -54,7 +55,7 @@ WeightedReservoir fed(std::size_t slots, std::size_t items, PhiloxEngine& engine
 
 TEST(WeightedReservoir, TheFirstPositiveWeightFillsAllSlots) {
   PhiloxEngine engine(1);
-  for (const double weight : {1.0, 1e-80, 1e60, 5e-324, largest}) {
+  for (const double weight : {1.0, 1e-80, 1e60, 5e-324, largest_double}) {
     WeightedReservoir reservoir(7);
     EXPECT_TRUE(offer(reservoir, 0.0, engine).empty());
     EXPECT_TRUE(offer(reservoir, -0.0, engine).empty());
@@ -123,7 +124,7 @@ TEST(WeightedReservoir, AnOverwhelmingWeightTakesAllSlots) {
 
 TEST(WeightedReservoir, BadWeightsAreRefused) {
   PhiloxEngine engine(5);
-  WeightedReservoir reservoir = fed(3, 4, engine);
+  WeightedReservoir reservoir = weighted_reservoir_of(3, 4, engine);
   const WeightedReservoir same = reservoir;
   for (const double weight : {-1.0, -5e-324, infinity, -infinity})
     EXPECT_EQ(message_of<std::invalid_argument>([&] { offer(reservoir, weight, engine); }),
@@ -134,7 +135,7 @@ TEST(WeightedReservoir, BadWeightsAreRefused) {
             "lazygumbel: weight = nan: must be finite and at least 0");
   EXPECT_EQ(reservoir, same);
   WeightedReservoir heavy(3);
-  offer(heavy, largest, engine);
+  offer(heavy, largest_double, engine);
   const WeightedReservoir as_heavy = heavy;
   EXPECT_EQ(message_of<std::invalid_argument>([&] { offer(heavy, 1e300, engine); }),
             "lazygumbel: weight = 1e+300: must leave the total finite");
@@ -146,15 +147,15 @@ TEST(WeightedReservoir, BadWeightsAreRefused) {
 TEST(WeightedReservoir, MergeKeepsTheBooks) {
   PhiloxEngine engine(6);
   ScriptedEngine<std::uint64_t> none_left{};
-  WeightedReservoir full = fed(6, 20, engine), empty(6);
+  WeightedReservoir full = weighted_reservoir_of(6, 20, engine), empty(6);
   const WeightedReservoir same = full;
   EXPECT_TRUE(merge(full, empty, none_left).empty());
   EXPECT_EQ(full, same) << "an empty one changes nothing";
   EXPECT_EQ(merge(empty, full, engine), all(6)) << "into an empty one comes all";
   EXPECT_EQ(empty.total(), full.total());
   for (int repeat = 0; repeat < 1000; ++repeat) {
-    WeightedReservoir reservoir = fed(6, 5, engine);
-    const WeightedReservoir other = fed(6, 9, engine);
+    WeightedReservoir reservoir = weighted_reservoir_of(6, 5, engine);
+    const WeightedReservoir other = weighted_reservoir_of(6, 9, engine);
     const double total = reservoir.total() + other.total();
     const auto taken = merge(reservoir, other, engine);
     EXPECT_EQ(reservoir.total(), total);
@@ -169,8 +170,8 @@ TEST(WeightedReservoir, MergeKeepsTheBooks) {
 
 TEST(WeightedReservoir, MergeOfOtherSlotsIsRefused) {
   PhiloxEngine engine(7);
-  WeightedReservoir reservoir = fed(5, 9, engine);
-  const WeightedReservoir same = reservoir, other = fed(4, 9, engine);
+  WeightedReservoir reservoir = weighted_reservoir_of(5, 9, engine);
+  const WeightedReservoir same = reservoir, other = weighted_reservoir_of(4, 9, engine);
   EXPECT_EQ(message_of<std::invalid_argument>([&] { merge(reservoir, other, engine); }),
             "lazygumbel: other.slots() = 4: must be 5");
   EXPECT_EQ(reservoir, same);
@@ -179,7 +180,7 @@ TEST(WeightedReservoir, MergeOfOtherSlotsIsRefused) {
 TEST(WeightedReservoir, WhatIsReadBackHasTheSameFuture) {
   for (const std::size_t items : {0, 1, 2, 1000}) {
     PhiloxEngine engine(8, items);
-    WeightedReservoir reservoir = fed(64, items, engine);
+    WeightedReservoir reservoir = weighted_reservoir_of(64, items, engine);
     WeightedReservoir back = read_back(reservoir);
     EXPECT_EQ(back, reservoir);
     PhiloxEngine same = engine;
@@ -195,7 +196,6 @@ TEST(WeightedReservoir, WhatCannotBeIsNotRead) {
         [&] { read_numbers<WeightedReservoir>(file, slots, total, next); });
   };
   const std::string start = "lazygumbel: " + file.path().string() + " is corrupted: a reservoir";
-  const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const double total : {-1.0, nan, infinity})
     EXPECT_EQ(fails(4, total, 9.0), start + "'s total is " + lazygumbel::detail::text_of(total));
   for (const double next : {0.0, -1.0, 4.5, nan})
