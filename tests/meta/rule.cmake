@@ -11,15 +11,11 @@ macro(complain text)
   math(EXPR complaints "${complaints} + 1")
 endmacro()
 
-# The lazygumbel headers that the header includes itself, through <> or "".
-function(read_includes header result)
-  file(STRINGS "${ROOT}/include/${header}" lines
-    REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]lazygumbel/[^>\"]+[>\"]")
-  set(includes "")
-  foreach(line IN LISTS lines)
-    string(REGEX REPLACE "^[^<\"]*[<\"]([^>\"]+)[>\"].*$" "\\1" include "${line}")
-    list(APPEND includes "${include}")
-  endforeach()
+include("${CMAKE_CURRENT_LIST_DIR}/includes.cmake")
+
+# The lazygumbel headers that the header includes itself.
+function(read_includes_of header result)
+  read_includes("${ROOT}/include/${header}" includes eigen)
   set(${result} "${includes}" PARENT_SCOPE)
 endfunction()
 

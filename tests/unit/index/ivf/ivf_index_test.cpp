@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "lazygumbel/index/ivf/detail/ivf_build.hpp"
 #include "non_finite.hpp"
 #include "scalars.hpp"
 

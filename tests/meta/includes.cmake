@@ -1,0 +1,16 @@
+# read_includes(file result eigen): the lazygumbel headers that the file includes itself, through <> or
+# "", and whether it includes any of Eigen.
+function(read_includes file result eigen)
+  file(STRINGS "${file}" lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"](lazygumbel|Eigen)/[^>\"]+[>\"]")
+  set(includes "")
+  set(${eigen} no PARENT_SCOPE)
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^[^<\"]*[<\"]([^>\"]+)[>\"].*$" "\\1" include "${line}")
+    if(include MATCHES "^Eigen/")
+      set(${eigen} yes PARENT_SCOPE)
+    else()
+      list(APPEND includes "${include}")
+    endif()
+  endforeach()
+  set(${result} "${includes}" PARENT_SCOPE)
+endfunction()
