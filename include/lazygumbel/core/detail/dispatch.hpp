@@ -10,7 +10,8 @@
 /// headers.
 ///
 /// x_kernels.hpp has what their users see, and no more: the arguments, a table, and at its end the
-/// other header, unless LAZYGUMBEL_COMPILED says that a library holds it.
+/// other header. Where LAZYGUMBEL_COMPILED says that a library holds the kernels, that is left out,
+/// and the table declared to be elsewhere.
 ///
 ///     struct XKernels {
 ///       void (*scale)(float* x, std::size_t n, float factor);

@@ -29,6 +29,10 @@ struct GradientKernels {
   static constexpr GradientKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const GradientKernels& select<GradientKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -55,6 +55,10 @@ struct ProductKernels {
   static constexpr ProductKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const ProductKernels& select<ProductKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

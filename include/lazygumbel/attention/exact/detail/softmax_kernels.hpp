@@ -39,6 +39,10 @@ struct SoftmaxKernels {
   static constexpr SoftmaxKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const SoftmaxKernels& select<SoftmaxKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel::detail {
 
@@ -20,6 +21,14 @@ struct StorageKernels {
   template <class Set>
   static constexpr StorageKernels of() noexcept;
 };
+
+#ifdef LAZYGUMBEL_COMPILED
+extern template const StorageKernels<float>& select<StorageKernels<float>>(Simd) noexcept;
+extern template const StorageKernels<Eigen::half>& select<StorageKernels<Eigen::half>>(
+    Simd) noexcept;
+extern template const StorageKernels<Eigen::bfloat16>& select<StorageKernels<Eigen::bfloat16>>(
+    Simd) noexcept;
+#endif
 
 }  // namespace lazygumbel::detail
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/core/types.hpp"
 
 /// \file
 /// Attention of a few queries that share their keys and values, in one pass over both: what
@@ -55,6 +56,13 @@ struct StreamKernels {
   template <class Set>
   static constexpr StreamKernels of() noexcept;
 };
+
+#ifdef LAZYGUMBEL_COMPILED
+extern template const StreamKernels<float>& select<StreamKernels<float>>(Simd) noexcept;
+extern template const StreamKernels<Eigen::half>& select<StreamKernels<Eigen::half>>(Simd) noexcept;
+extern template const StreamKernels<Eigen::bfloat16>& select<StreamKernels<Eigen::bfloat16>>(
+    Simd) noexcept;
+#endif
 
 }  // namespace lazygumbel::detail
 

@@ -77,55 +77,50 @@ LAZYGUMBEL_INLINE void add_columns(const Floats& addend, float* out, float* lost
   std::memcpy(out, &sum, sizeof sum);
 }
 
-/// out += sum_j weights_j values_j for Vectors registers of columns and, where `rest` > 0, for as
-/// many columns behind them, which lie in the last register of a row of more columns than that.
-template <class Set, int Vectors, bool Rest, class T>
+/// out += sum_j weights_j values_j for `columns` columns, Vectors - 1 registers of them and one
+/// that may be part of a register only: of a row of more columns than that, it is read with those
+/// before.
+template <class Set, int Vectors, class T>
 LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                     const float* weights, std::size_t rest, float* out,
+                                     const float* weights, std::size_t columns, float* out,
                                      float* lost) {
   using Floats = typename Set::Floats;
   constexpr std::size_t W = Set::width;
-  constexpr int all = Vectors + (Rest ? 1 : 0);
-  const std::ptrdiff_t last =
-      static_cast<std::ptrdiff_t>(W * Vectors + rest) - static_cast<std::ptrdiff_t>(W);
-  Floats sums[static_cast<std::size_t>(all)];
+  constexpr int whole = Vectors - 1;
+  const std::ptrdiff_t last = static_cast<std::ptrdiff_t>(columns) - static_cast<std::ptrdiff_t>(W);
+  Floats sums[static_cast<std::size_t>(Vectors)];
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < all; ++v) sums[v] = Floats{};
+  for (int v = 0; v < Vectors; ++v) sums[v] = Floats{};
   for (std::size_t j = 0; j < count; ++j, values += stride) {
     const float weight = weights[j];
     LAZYGUMBEL_UNROLL
-    for (int v = 0; v < all; ++v) {
+    for (int v = 0; v < Vectors; ++v) {
       Floats x;
-      load_stored<Set>(x, values + (v < Vectors ? static_cast<std::ptrdiff_t>(W) * v : last));
+      load_stored<Set>(x, values + (v < whole ? static_cast<std::ptrdiff_t>(W) * v : last));
       sums[v] += weight * x;
     }
   }
   LAZYGUMBEL_UNROLL
-  for (int v = 0; v < Vectors; ++v) {
+  for (int v = 0; v < whole; ++v) {
     const std::size_t at = W * static_cast<std::size_t>(v);
     add_columns(sums[v], out + at, lost != nullptr ? lost + at : nullptr);
   }
-  if constexpr (Rest) {
-    alignas(64) float lanes[2 * W] = {};
-    std::memcpy(lanes, &sums[Vectors], sizeof(Floats));
-    Floats behind;
-    std::memcpy(&behind, lanes + W - rest, sizeof behind);
-    add_columns(behind, out + W * Vectors, lost != nullptr ? lost + W * Vectors : nullptr);
-  }
+  alignas(64) float lanes[2 * W] = {};
+  std::memcpy(lanes, &sums[whole], sizeof(Floats));
+  Floats rest;
+  std::memcpy(&rest, lanes + W * Vectors - columns, sizeof rest);
+  add_columns(rest, out + W * whole, lost != nullptr ? lost + W * whole : nullptr);
 }
 
-/// The same for `whole` <= Most registers and what is left.
+/// The same for at most Most registers.
 template <class Set, int Most, class T>
 LAZYGUMBEL_INLINE void stream_few(const T* values, std::ptrdiff_t stride, std::size_t count,
-                                  const float* weights, std::size_t whole, std::size_t rest,
-                                  float* out, float* lost) {
-  if constexpr (Most > 0)
-    if (whole < Most)
-      return stream_few<Set, Most - 1>(values, stride, count, weights, whole, rest, out, lost);
-  if (rest > 0)
-    stream_values<Set, Most, true>(values, stride, count, weights, rest, out, lost);
-  else if constexpr (Most > 0)
-    stream_values<Set, Most, false>(values, stride, count, weights, 0, out, lost);
+                                  const float* weights, std::size_t columns, float* out,
+                                  float* lost) {
+  if constexpr (Most > 1)
+    if (columns <= (Most - 1) * Set::width)
+      return stream_few<Set, Most - 1>(values, stride, count, weights, columns, out, lost);
+  stream_values<Set, Most>(values, stride, count, weights, columns, out, lost);
 }
 
 /// Registers of columns that are added up in one pass over the rows.
@@ -145,14 +140,10 @@ LAZYGUMBEL_INLINE void add_values(const T* values, std::ptrdiff_t stride, std::s
     std::memcpy(&few, sums, sizeof few);
     return add_columns(few, out, lost);
   }
-  std::size_t c = 0;
-  const auto at = [&](float* row) { return row != nullptr ? row + c : nullptr; };
-  for (; c + pass <= dv; c += pass)
-    stream_values<Set, static_cast<int>(stream_columns), false>(values + c, stride, count, weights,
-                                                                0, out + c, at(lost));
-  if (c < dv)
-    stream_few<Set, static_cast<int>(stream_columns) - 1>(values + c, stride, count, weights,
-                                                          (dv - c) / W, dv % W, out + c, at(lost));
+  for (std::size_t c = 0; c < dv; c += pass)
+    stream_few<Set, static_cast<int>(stream_columns)>(values + c, stride, count, weights,
+                                                      dv - c < pass ? dv - c : pass, out + c,
+                                                      lost != nullptr ? lost + c : nullptr);
 }
 
 template <class Set, class T>
@@ -176,20 +167,21 @@ LAZYGUMBEL_INLINE void stream(const StreamRun<T>& run) {
         scores[j] =
             stream_score<Set>(keys + static_cast<std::ptrdiff_t>(j) * run.key_stride, run.d, query);
       }
-      softmax_rows<Set>({.rows = 1,
-                         .keys = count,
-                         .scores = scores,
-                         .score_row = 0,
-                         .limits = nullptr,
-                         .bias = 0.0F,
-                         .softcap = run.softcap,
-                         .largest = run.largest + q,
-                         .sums = run.sums + q,
-                         .out = out,
-                         .out_row = 0,
-                         .dimension = (run.dv + Set::width - 1) / Set::width * Set::width,
-                         .lost = lost,
-                         .checks = run.checks + q});
+      table_of<SoftmaxKernels, Set>.rows(
+          {.rows = 1,
+           .keys = count,
+           .scores = scores,
+           .score_row = 0,
+           .limits = nullptr,
+           .bias = 0.0F,
+           .softcap = run.softcap,
+           .largest = run.largest + q,
+           .sums = run.sums + q,
+           .out = out,
+           .out_row = 0,
+           .dimension = (run.dv + Set::width - 1) / Set::width * Set::width,
+           .lost = lost,
+           .checks = run.checks + q});
       add_values<Set>(values, run.value_stride, count, run.dv, scores, out, lost);
     }
   }

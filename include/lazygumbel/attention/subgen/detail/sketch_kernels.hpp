@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "lazygumbel/core/simd.hpp"
+#include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel::detail {
 
@@ -48,6 +49,13 @@ struct SketchKernels {
   template <class Set>
   static constexpr SketchKernels of() noexcept;
 };
+
+#ifdef LAZYGUMBEL_COMPILED
+extern template const SketchKernels<float>& select<SketchKernels<float>>(Simd) noexcept;
+extern template const SketchKernels<Eigen::half>& select<SketchKernels<Eigen::half>>(Simd) noexcept;
+extern template const SketchKernels<Eigen::bfloat16>& select<SketchKernels<Eigen::bfloat16>>(
+    Simd) noexcept;
+#endif
 
 }  // namespace lazygumbel::detail
 

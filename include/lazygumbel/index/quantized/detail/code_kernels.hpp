@@ -55,6 +55,10 @@ struct CodeKernels {
   static constexpr CodeKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const CodeKernels& select<CodeKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -70,6 +70,10 @@ struct CodingKernels {
   static constexpr CodingKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const CodingKernels& select<CodingKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -45,6 +45,10 @@ struct BitKernels {
   static constexpr BitKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const BitKernels& select<BitKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -44,6 +44,10 @@ struct BoxKernels {
   static constexpr BoxKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const BoxKernels& select<BoxKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -16,6 +16,11 @@ struct DotKernels {
   static constexpr DotKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const DotKernels<float>& select<DotKernels<float>>(Simd) noexcept;
+extern template const DotKernels<double>& select<DotKernels<double>>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

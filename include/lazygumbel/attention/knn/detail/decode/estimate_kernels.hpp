@@ -25,6 +25,10 @@ struct EstimateKernels {
   static constexpr EstimateKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const EstimateKernels& select<EstimateKernels>(Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

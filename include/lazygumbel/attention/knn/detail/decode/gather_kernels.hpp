@@ -55,6 +55,13 @@ struct GatherKernels {
   static constexpr GatherKernels of() noexcept;
 };
 
+#ifdef LAZYGUMBEL_COMPILED
+extern template const GatherKernels<float>& select<GatherKernels<float>>(Simd) noexcept;
+extern template const GatherKernels<Eigen::half>& select<GatherKernels<Eigen::half>>(Simd) noexcept;
+extern template const GatherKernels<Eigen::bfloat16>& select<GatherKernels<Eigen::bfloat16>>(
+    Simd) noexcept;
+#endif
+
 }  // namespace lazygumbel::detail
 
 #ifndef LAZYGUMBEL_COMPILED

@@ -34,13 +34,32 @@ LAZYGUMBEL_INLINE void gather_scores(const GatheredRows<T>& keys, const float* q
   cap_scores<Set>(scores, keys.count, cap);
 }
 
+/// out += weight row. The product is rounded before it is added.
+template <class Set, class T>
+LAZYGUMBEL_INLINE void add_row(const T* row, std::size_t d, float weight, float* out) {
+  using Floats = typename Set::Floats;
+  constexpr std::size_t W = Set::width;
+  std::size_t c = 0;
+  for (; c + W <= d; c += W) {
+    Floats x, sum = {};
+    load_stored<Set>(x, row + c);
+    sum += weight * x;
+    add_columns(sum, out + c, nullptr);
+  }
+  alignas(64) float rest[W] = {};
+  for (std::size_t l = 0; c + l < d; ++l) rest[l] += weight * static_cast<float>(row[c + l]);
+  Floats sum;
+  std::memcpy(&sum, rest, sizeof sum);
+  if (c < d) add_columns(sum, out + c, nullptr);
+}
+
 template <class Set, class T>
 LAZYGUMBEL_INLINE void gather_values(const GatheredRows<T>& values, const float* weights,
                                      float* out) {
   prefetch_first(values);
   for (std::size_t j = 0; j < values.count; ++j) {
     if (j + gathered_ahead < values.count) prefetch_row(values.row(j + gathered_ahead), values.d);
-    add_values<Set>(values.row(j), 0, 1, values.d, weights + j, out);
+    add_row<Set>(values.row(j), values.d, weights[j], out);
   }
 }
 
