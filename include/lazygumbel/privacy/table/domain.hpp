@@ -121,6 +121,7 @@ class Domain {
     for (const auto& name : names) indexes.push_back(attribute(name));
     return project(std::span<const std::size_t>(indexes));
   }
+  template <std::same_as<double> Real = double>
   Domain project(std::initializer_list<std::string_view> names) const {
     return project<std::initializer_list<std::string_view>>(names);
   }
