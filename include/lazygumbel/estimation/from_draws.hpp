@@ -104,8 +104,9 @@ double > Estimate median_of_means(const F& f, std::span<const item_id> ids,
 /// 1 / sqrt(r - 2), and Z sum T ~ Gamma(r, 1) gives the interval (quantiles by Wilson and Hilferty,
 /// 1931, within 0.2% for r >= 10 up to 95%). `value` is log Zhat. Throws std::invalid_argument when
 /// r < 3 or a value is not finite. O(r).
-inline Estimate log_partition_from_race(std::span<const double> perturbed,
-                                        Confidence confidence = Confidence(0.95)) {
+template <std::same_as<double> Real = double>
+Estimate log_partition_from_race(std::span<const double> perturbed,
+                                 Confidence confidence = Confidence(0.95)) {
   const double r = static_cast<double>(perturbed.size());
   if (perturbed.size() < 3)
     detail::throw_invalid("perturbed.size()", perturbed.size(), "must be at least 3");

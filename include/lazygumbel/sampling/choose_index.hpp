@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -62,8 +63,9 @@ inline void require_queries(double expected_queries) {
 /// guarantee is `needed` or stronger; the first of equals. Throws std::invalid_argument unless
 /// 0 < expected_queries < infinity, on a sum that is NaN or negative, and when no cost has the
 /// guarantee.
-inline IndexCost cheapest(std::span<const IndexCost> costs, double expected_queries,
-                          Guarantee::Kind needed = Guarantee::Kind::assumed) {
+template <std::same_as<double> Real = double>
+IndexCost cheapest(std::span<const IndexCost> costs, double expected_queries,
+                   Guarantee::Kind needed = Guarantee::Kind::assumed) {
   detail::require_queries(expected_queries);
   const IndexCost* best = nullptr;
   for (const IndexCost& cost : costs) {

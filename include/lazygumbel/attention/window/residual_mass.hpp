@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "lazygumbel/attention/exact/attention_output.hpp"
+#include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel {

@@ -4,18 +4,18 @@
 /// How code that names no template parameter stays out of every file that includes it.
 ///
 /// A compiler works through the body of an inline function, and through the parts of a template
-/// that depend on no parameter, in each file that includes the header: all expression types of
-/// Eigen and all containers and algorithms that are named there are instantiated, used or not. What
-/// depends on a template parameter waits until somebody calls it. So, where it costs something
-/// (more than about 10 ms of a compiler's time):
-/// - a function becomes a template that nobody has to know of,
+/// that depend on no parameter, in each file that includes the header: expression types of Eigen,
+/// containers and algorithms that are named there are instantiated, used or not. What depends on a
+/// template parameter waits until somebody calls it. So, where it costs something (10 ms a file):
+/// - a function or member becomes a template of which no caller has to know,
 ///     template <std::same_as<double> Real = double>
 ///     double norm_of(...),
-///   and in its body types are made of Real: Vector<Real>, Eigen::ArrayX<Real>, cast<Real>();
-///   a parameter to which callers pass what converts to it is a Later<VectorView<double>, Real>;
-/// - a class of detail/ becomes a template in the same way;
+///   which defers the functions that it calls; to defer Eigen's types too, they are made of Real:
+///   Vector<Real>, Eigen::ArrayX<Real>, x.template cast<Real>(). A parameter of another type than
+///   the caller's argument is a Later<VectorView<double>, Real>;
+/// - a class becomes a template in the same way, BasicX behind an alias X = BasicX<double>;
 /// - a template over something else, Index say, has `using Real = Later<double, Index>;`.
-/// Nothing else changes: Real is double (or float), and every operation is the same.
+/// Nothing else changes: Real is double (float, item_id), and every operation is the same.
 
 namespace lazygumbel::detail {
 

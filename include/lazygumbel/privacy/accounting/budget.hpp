@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -117,6 +118,7 @@ class Budget {
   /// Takes `cost` out, in the name of `mechanism`. Throws budget_error, with nothing spent, when
   /// that is more than is left or the budget was moved from, and std::invalid_argument unless cost
   /// lies in (0, 1e300].
+  template <std::same_as<double> Real = double>
   void spend(std::string mechanism, double cost) {
     if (!(total_ > 0.0))
       throw budget_error("lazygumbel: " + mechanism + " asks a budget that was moved from for " +

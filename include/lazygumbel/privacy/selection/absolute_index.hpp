@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <unordered_set>
@@ -26,8 +27,9 @@ inline double bound_of(const Retrieval& found) {
 /// either, at most k. An item of neither has a score <= U_up and >= -U_down, so its magnitude is at
 /// most max(U_up, U_down). (The smallest magnitude that was returned is no bound: an item may come
 /// in by one list with a magnitude far below what the other list left out.)
-inline void merge_by_magnitude(const Retrieval& up, const Retrieval& down, std::size_t k,
-                               Retrieval& found) {
+template <std::same_as<double> Real = double>
+void merge_by_magnitude(const Retrieval& up, const Retrieval& down, std::size_t k,
+                        Retrieval& found) {
   std::vector<std::pair<double, item_id>> items;
   for (const Retrieval* part : {&up, &down})
     for (std::size_t i = 0; i < part->ids.size(); ++i)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -29,6 +30,7 @@ class Attribute {
 
   /// The values are `labels`, in this order; any text, compared byte by byte. O(k log k).
   /// Throws std::invalid_argument on an empty name, no labels, too many, or a repeated label.
+  template <std::same_as<double> Real = double>
   static Attribute categories(std::string name, std::vector<std::string> labels) {
     Attribute attribute(std::move(name), labels.size());
     if (labels.size() > largest_size)
@@ -87,6 +89,7 @@ class Attribute {
   /// The whole text counts. Categories: exactly a label. Integers: a decimal integer of low ..
   /// high ("-7", "42", "042"; no "+", blanks or decimal point), or exactly the label of a code, so
   /// that code_of(label(code)) == code. O(log size()).
+  template <std::same_as<double> Real = double>
   std::optional<std::uint32_t> code_of(std::string_view text) const {
     if (is_categorical()) {
       const auto& texts = categories_->labels;

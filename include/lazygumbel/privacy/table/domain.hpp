@@ -35,6 +35,7 @@ class Domain {
  public:
   /// Throws std::invalid_argument without attributes, when two have one name, and when there are
   /// more than 2^31 - 1 cells.
+  template <std::same_as<double> Real = double>
   explicit Domain(std::vector<Attribute> attributes) {
     if (attributes.empty())
       detail::throw_invalid("attributes.size()", attributes.size(), "must be at least 1");
@@ -101,6 +102,7 @@ class Domain {
 
   /// The domain of some of the attributes, in the order given here. Throws std::invalid_argument on
   /// none, one that does not exist, or one twice.
+  template <std::same_as<double> Real = double>
   Domain project(std::span<const std::size_t> attributes) const {
     std::vector<Attribute> kept;
     for (const std::size_t a : attributes) {
@@ -119,12 +121,14 @@ class Domain {
     for (const auto& name : names) indexes.push_back(attribute(name));
     return project(std::span<const std::size_t>(indexes));
   }
+  template <std::same_as<double> Real = double>
   Domain project(std::initializer_list<std::string_view> names) const {
     return project<std::initializer_list<std::string_view>>(names);
   }
 
   /// For every cell, the cell of project(attributes) that it falls into: size() numbers. Throws as
   /// project does. O(size()) time and memory.
+  template <std::same_as<double> Real = double>
   std::vector<std::uint32_t> projected_cells(std::span<const std::size_t> attributes) const {
     const Domain projection = project(attributes);
     std::vector<std::size_t> steps(this->attributes().size(), 0);  // 0: summed out

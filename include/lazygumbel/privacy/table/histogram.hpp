@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -25,6 +26,7 @@ class Histogram {
   /// Counts of cells in the order of `domain`. All zero is legal: a table without records.
   /// Throws std::invalid_argument unless there is one count a cell, each >= 0, the total < 2^52
   /// (which doubles hold exactly). The messages name a cell and its count: they are private too.
+  template <std::same_as<double> Real = double>
   Histogram(Domain domain, std::vector<std::int64_t> counts)
       : domain_(std::move(domain)), counts_(std::move(counts)) {
     if (counts_.size() != domain_.size())
@@ -45,6 +47,7 @@ class Histogram {
   /// attributes. None is legal. O(size() + records).
   /// Throws std::invalid_argument when the size is no multiple of k, and on a code out of range,
   /// naming its row and attribute.
+  template <std::same_as<double> Real = double>
   static Histogram of_records(Domain domain, std::span<const std::uint32_t> records) {
     const auto& attributes = domain.attributes();
     const std::size_t width = attributes.size();

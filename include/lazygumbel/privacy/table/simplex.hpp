@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -30,7 +31,8 @@ namespace lazygumbel {
 /// Projections onto the l1-Ball for Learning in High Dimensions", ICML 2008, figure 2, for the
 /// search with pivots (theirs random); L. Condat, "Fast projection onto the simplex and the l1
 /// ball", Mathematical Programming 158 (2016), compares the algorithms.
-inline void project_to_simplex(std::span<double> values, double total) {
+template <std::same_as<double> Real = double>
+void project_to_simplex(std::span<double> values, double total) {
   constexpr double largest = (std::numeric_limits<double>::max)();
   if (values.empty()) detail::throw_invalid("values.size()", values.size(), "must be at least 1");
   if (!(total >= 0.0 && total <= largest / static_cast<double>(values.size())))

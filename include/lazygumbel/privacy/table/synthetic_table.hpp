@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -25,6 +26,7 @@ class SyntheticTable {
  public:
   /// Throws std::invalid_argument unless there is one weight a cell, each finite and >= 0, with a
   /// finite sum. All zero is legal: a table without records.
+  template <std::same_as<double> Real = double>
   SyntheticTable(Domain domain, std::vector<double> weights)
       : domain_(std::move(domain)), weights_(std::move(weights)) {
     if (weights_.size() != domain_.size())
@@ -65,6 +67,7 @@ class SyntheticTable {
 
   /// The table of some of the attributes, in the order given: weights summed over the others.
   /// Throws as Domain::project does. O(cells) time and memory.
+  template <std::same_as<double> Real = double>
   SyntheticTable marginal(std::span<const std::size_t> attributes) const {
     Domain projection = domain_.project(attributes);
     const std::vector<std::uint32_t> cells = domain_.projected_cells(attributes);

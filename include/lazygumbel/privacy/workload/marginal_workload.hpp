@@ -36,6 +36,7 @@ class MarginalWorkload {
 
   /// One group a set, its attributes ascending. Throws std::invalid_argument without sets, on an
   /// empty set, attributes that do not exist or do not ascend, and on 2^32 queries or more.
+  template <std::same_as<double> Real = double>
   MarginalWorkload(Domain domain, std::vector<std::vector<std::size_t>> sets)
       : domain_(std::move(domain)), sets_(std::move(sets)) {
     for (const auto& attribute : domain_.attributes()) sizes_.push_back(attribute.size());
@@ -139,6 +140,7 @@ class MarginalWorkload {
   }
 
   /// out[x] = q_id(x). Throws std::invalid_argument unless out.size() == cells(). O(|X|).
+  template <std::same_as<double> Real = double>
   void query(item_id id, std::span<double> out) const {
     require_length("out.size()", out.size(), "cells()", cells());
     std::fill(out.begin(), out.end(), 0.0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -35,6 +36,7 @@ class ParityWorkload {
 
   /// One parity a set, its attributes ascending. Throws std::invalid_argument without sets or with
   /// 2^32 and more, on an empty set, attributes that do not exist, do not ascend or are not binary.
+  template <std::same_as<double> Real = double>
   ParityWorkload(Domain domain, const std::vector<std::vector<std::size_t>>& sets)
       : ParityWorkload(std::move(domain)) {
     if (sets.empty() || sets.size() > (std::numeric_limits<item_id>::max)())
@@ -62,6 +64,7 @@ class ParityWorkload {
 
   /// All sets of 1 .. `most` binary attributes, by size, then in lexicographic order. Throws
   /// std::invalid_argument unless 1 <= most <= the number of binary attributes.
+  template <std::same_as<double> Real = double>
   static ParityWorkload up_to(const Domain& domain, std::size_t most) {
     ParityWorkload workload(domain);
     const std::size_t binary = workload.binary_.size();
@@ -80,6 +83,7 @@ class ParityWorkload {
   const Domain& domain() const noexcept { return domain_; }
 
   /// The attributes of a parity, ascending. Not checked: id < size().
+  template <std::same_as<double> Real = double>
   std::vector<std::size_t> parity_attributes(item_id id) const {
     std::vector<std::size_t> attributes;
     for (const std::size_t a : binary_)
@@ -90,6 +94,7 @@ class ParityWorkload {
   /// out[j] = <q_j, weights> for all j: the attributes that are not binary are summed out, and the
   /// fast Walsh-Hadamard transform gives all parities of the b others. Throws std::invalid_argument
   /// on other lengths. O(|X| + b 2^b + m).
+  template <std::same_as<double> Real = double>
   void answers(std::span<const double> weights, std::span<double> out) const {
     detail::require_answer_spans(weights, cells(), out, size());
     const std::size_t count = std::size_t{1} << binary_.size();
@@ -135,6 +140,7 @@ class ParityWorkload {
   double answers_error(double l1) const noexcept { return detail::summation_error(cells(), l1); }
 
  private:
+  template <std::same_as<double> Real = double>
   explicit ParityWorkload(Domain domain) : domain_(std::move(domain)) {
     for (const auto& attribute : domain_.attributes()) {
       if (attribute.size() == 2) binary_.push_back(sizes_.size());

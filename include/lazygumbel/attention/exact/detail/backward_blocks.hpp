@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -50,6 +51,7 @@ struct BackwardKeys {
 /// Work memory, to be reused; one thread.
 class BackwardBlocks {
  public:
+  template <std::same_as<float> Real = float>
   BackwardBlocks(Simd simd, std::size_t d, std::size_t dv, float softcap)
       : kernels_(&select<ProductKernels>(simd)),
         gradients_(&select<GradientKernels>(simd)),

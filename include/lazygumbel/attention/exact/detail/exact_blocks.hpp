@@ -15,7 +15,8 @@
 namespace lazygumbel::detail {
 
 /// Rows of queries, and their softmax so far over keys that came one block after another.
-class SoftmaxState {
+template <std::same_as<float> Real>  // a template: core/detail/later.hpp
+class BasicSoftmaxState {
  public:
   /// Starts with no key seen. `value_width`: floats of a row of output, padded.
   void start(std::size_t rows, std::size_t value_width) {
@@ -33,7 +34,6 @@ class SoftmaxState {
   float* lost_row(std::size_t r) noexcept { return lost.data() + r * width_; }
 
   /// False when a score or a sum of values is NaN or infinite: what else is here is then wrong.
-  template <std::same_as<float> Real = float>
   bool is_finite() const noexcept {
     const auto finite = [](const auto& numbers) {
       return (Eigen::Map<const Eigen::ArrayX<Real>>(numbers.data(),
@@ -54,7 +54,7 @@ class SoftmaxState {
   }
 
   /// Adds what other keys gave the same rows.
-  void merge(const SoftmaxState& other) {
+  void merge(const BasicSoftmaxState& other) {
     for (std::size_t r = 0; r < rows(); ++r) {
       if (!(other.sums[r] > 0.0)) continue;
       const float high = (std::max)(largest[r], other.largest[r]);
@@ -69,22 +69,25 @@ class SoftmaxState {
     }
   }
 
-  std::vector<float> largest;
+  std::vector<Real> largest;
   std::vector<double> sums;
-  std::vector<float, CacheLineAllocator<float>> values;
+  std::vector<Real, CacheLineAllocator<Real>> values;
   /// What rounding lost of each of the values. Whoever scales those scales these.
-  std::vector<float, CacheLineAllocator<float>> lost;
-  std::vector<float> checks;  ///< not finite where a score was not
+  std::vector<Real, CacheLineAllocator<Real>> lost;
+  std::vector<Real> checks;  ///< not finite where a score was not
 
  private:
   std::size_t width_ = 0;
 };
+
+using SoftmaxState = BasicSoftmaxState<float>;
 
 /// Attention of rows of queries over runs of keys by matrix products: keys in blocks whose
 /// transposed panels and widened values are made once for all rows, rows in tiles whose scores stay
 /// in cache. Work memory, to be reused; one thread.
 class BlockAttention {
  public:
+  template <std::same_as<float> Real = float>
   BlockAttention(const ProductKernels& kernels, std::size_t d, std::size_t dv, float softcap)
       : kernels_(&kernels), d_(d), dv_(dv), width_(kernels.pad(dv)), softcap_(softcap) {
     panels_ = cache_line_array<float>((key_block + kernels.panel()) * d);

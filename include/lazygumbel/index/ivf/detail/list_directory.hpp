@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -20,7 +21,8 @@ void make_room(std::vector<T>& vector, std::size_t added) {
 }
 
 /// Which items each inverted list holds, and where each item stands.
-class ListDirectory {
+template <std::same_as<item_id> Id>  // a template: core/detail/later.hpp
+class BasicListDirectory {
  public:
   struct Place {
     std::uint32_t list = 0, slot = 0;
@@ -28,7 +30,7 @@ class ListDirectory {
 
   std::size_t size() const noexcept { return places_.size(); }
   std::size_t lists() const noexcept { return items_.size(); }
-  std::span<const item_id> items(std::size_t list) const noexcept { return items_[list]; }
+  std::span<const Id> items(std::size_t list) const noexcept { return items_[list]; }
   double log_count(std::size_t list) const noexcept { return log_counts_[list]; }
   Place place(item_id id) const noexcept { return places_[id]; }
 
@@ -56,7 +58,7 @@ class ListDirectory {
   }
 
   /// Empties the list and returns what it held; its items have no place until they are appended.
-  std::vector<item_id> release(std::size_t list) noexcept {
+  std::vector<Id> release(std::size_t list) noexcept {
     log_counts_[list] = -std::numeric_limits<double>::infinity();
     return std::exchange(items_[list], {});
   }
@@ -69,9 +71,11 @@ class ListDirectory {
   }
 
  private:
-  std::vector<std::vector<item_id>> items_;
+  std::vector<std::vector<Id>> items_;
   std::vector<double> log_counts_;
   std::vector<Place> places_;
 };
+
+using ListDirectory = BasicListDirectory<item_id>;
 
 }  // namespace lazygumbel::detail

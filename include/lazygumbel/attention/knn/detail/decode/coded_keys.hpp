@@ -66,6 +66,7 @@ class CodedScores {
 
   /// Takes out the keys that `draws` draws would meet once or more on average, at most `most` of
   /// them where that is not 0, into `ids` in increasing order; draws 0: the `most` largest.
+  template <std::same_as<float> Real = float>
   void take_largest(std::size_t draws, std::size_t most, std::vector<item_id>& ids) {
     ids.clear();
     weigh();
