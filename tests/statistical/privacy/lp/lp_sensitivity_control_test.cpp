@@ -11,13 +11,14 @@ using lazygumbel::detail::ConstraintDual;
 
 // Weights that are overwritten by their projection depend on all constraints.
 TEST(LpSensitivityControl, OverwrittenWeights) {
-  const double added = worst_of_random_pairs<OverwrittenDual>(Neighbours::add_remove, 20'000, 3);
-  const double replaced =
+  const double worst_added =
+      worst_of_random_pairs<OverwrittenDual>(Neighbours::add_remove, 20'000, 3);
+  const double worst_replaced =
       worst_of_random_pairs<OverwrittenDual>(Neighbours::replace_one, 20'000, 4);
-  RecordProperty("worst_ratio_added", std::to_string(added));
-  RecordProperty("worst_ratio_replaced", std::to_string(replaced));
-  EXPECT_GT(added, 1.05);
-  EXPECT_GT(replaced, 1.05);
+  RecordProperty("worst_ratio_added", std::to_string(worst_added));
+  RecordProperty("worst_ratio_replaced", std::to_string(worst_replaced));
+  EXPECT_GT(worst_added, 1.05);
+  EXPECT_GT(worst_replaced, 1.05);
 }
 
 // A cap of 2 / s where 1 / s is charged for.

@@ -49,12 +49,12 @@ TEST(LpSensitivity, ManyConstraints) {
   PhiloxEngine engine(3);
   TestLp lp{.rows = {}, .bounds = {}, .d = 2};
   for (std::size_t i = 0; i < m; ++i) lp.add(random_row(2, 0, engine), 0.0);
-  TestLp replaced = lp, added = lp;
-  replaced.rows[777] = {1.0, 1.0};
-  added.add({1.0, -1.0}, 0.0);
+  TestLp with_replaced = lp, with_added = lp;
+  with_replaced.rows[777] = {1.0, 1.0};
+  with_added.add({1.0, -1.0}, 0.0);
   const std::vector<std::size_t> choices = {0, 1, 1, 0, 1, 0, 0, 0, 1, 0};
   for (const double s : {1.0, 300.5, 25'000.0, 49'999.5, 50'000.0})
-    for (const TestLp& other : {replaced, added})
+    for (const TestLp& other : {with_replaced, with_added})
       EXPECT_LE(
           worst_ratio<ConstraintDual>(lp, other, constraint_lp_sensitivity(s), s, 0.7, choices),
           1.0)

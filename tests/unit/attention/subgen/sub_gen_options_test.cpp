@@ -2,11 +2,11 @@
 
 #include <cmath>
 #include <lazygumbel/attention/subgen/sub_gen_options.hpp>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -31,8 +31,6 @@ TEST(SubGenOptions, TheRadiusHasToBeChosen) {
 }
 
 TEST(SubGenOptions, WhatIsOutOfRangeIsNamed) {
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN(),
-                   infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(complaint([](SubGenOptions& o) { o.radius = -0.5; }),
             "lazygumbel: radius = -0.5: must be at least 0");
   EXPECT_EQ(complaint([](SubGenOptions& o) { o.samples_per_cluster = 3; }),
@@ -55,7 +53,7 @@ TEST(SubGenOptions, WhatIsOutOfRangeIsNamed) {
 }
 
 TEST(SubGenOptions, ZeroAndInfinityAreRadii) {
-  for (const double radius : {0.0, std::numeric_limits<double>::infinity()}) {
+  for (const double radius : {0.0, infinity}) {
     SubGenOptions options = good();
     options.radius = radius;
     EXPECT_NO_THROW(lazygumbel::detail::require_sub_gen(options));

@@ -444,7 +444,7 @@ TEST_F(HnswForgery, AThousandForgedBytes) {
     HnswBytes forgery(good, 9);
     const std::uint32_t at = uniform_index(static_cast<std::uint32_t>(good.size()), engine);
     forgery.bytes[at] = static_cast<unsigned char>(engine());
-    write(forgery.sealed());
+    write_bytes(path(), forgery.sealed());
     try {
       auto index = HnswIndex<float>::load(path());
       Retrieval found;

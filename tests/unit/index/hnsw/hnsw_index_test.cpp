@@ -187,7 +187,7 @@ TYPED_TEST(Hnsw, InnerProductGeometryTakesLongerRows) {
   HnswIndex<TypeParam> index(normalised_rows<TypeParam>(50, 4, 123),
                              graph_parameters(HnswGeometry::inner_product));
   index.add(RowMatrix<TypeParam>::Constant(1, 4, 10));
-  EXPECT_EQ(search<TypeParam>(index, Vector<TypeParam>::Ones(4), 1).ids, std::vector<item_id>{50});
+  EXPECT_EQ(search(index, Vector<TypeParam>::Ones(4), 1).ids, std::vector<item_id>{50});
 }
 
 TYPED_TEST(Hnsw, OneThreadBuildsTheSameGraphEveryTime) {
@@ -222,7 +222,7 @@ TYPED_TEST(Hnsw, SearchesFromManyThreadsAgree) {
   });
   for (std::size_t j = 0; j < 200; ++j)
     ASSERT_EQ(found[j].ids,
-              search<TypeParam>(index, rows.row(static_cast<Eigen::Index>(j)).transpose(), 5).ids);
+              search(index, rows.row(static_cast<Eigen::Index>(j)).transpose(), 5).ids);
 }
 
 TYPED_TEST(Hnsw, ReportsProgressInOrderUpToTheEnd) {

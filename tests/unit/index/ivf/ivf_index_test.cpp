@@ -92,7 +92,7 @@ TYPED_TEST(Ivf, AllListsProbedIsExhaustive) {
     for (const std::size_t k : {1, 10, 699, 700, 2000}) {
       Retrieval exact;
       flat.search(query, k, exact);
-      const Retrieval found = search<TypeParam>(index, query, k);
+      const Retrieval found = search(index, query, k);
       ASSERT_EQ(found.ids, exact.ids);
       ASSERT_EQ(found.guarantee, Guarantee::certified());
       ASSERT_GE(found.residual_bound, k < 700 ? found.scores.back() : -infinity);
@@ -141,7 +141,7 @@ TYPED_TEST(Ivf, CertifiesWhatTheBallsAllow) {
   const IvfIndex<TypeParam> index(rows, ivf_parameters(2, 1));
   Vector<TypeParam> query(2);
   query << TypeParam(1), TypeParam(0);
-  const Retrieval found = search<TypeParam>(index, query, 5);
+  const Retrieval found = search(index, query, 5);
   EXPECT_EQ(found.guarantee, Guarantee::certified());
   EXPECT_NEAR(found.residual_bound, found.scores.back(), 1e-4);
 }
@@ -149,7 +149,7 @@ TYPED_TEST(Ivf, CertifiesWhatTheBallsAllow) {
 TYPED_TEST(Ivf, ReturnsKItemsWhateverTheProbes) {
   const IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(500, 6, 736), ivf_parameters(100, 1));
   for (const std::size_t k : {1, 50, 400, 500, 900}) {
-    const Retrieval found = search<TypeParam>(index, gaussian_query<TypeParam>(6, 737), k);
+    const Retrieval found = search(index, gaussian_query<TypeParam>(6, 737), k);
     EXPECT_EQ(found.ids.size(), std::min<std::size_t>(k, 500));
     EXPECT_EQ(std::set<item_id>(found.ids.begin(), found.ids.end()).size(), found.ids.size());
   }
@@ -166,7 +166,7 @@ TYPED_TEST(Ivf, BatchesAnswerLikeSearches) {
       index.search_batch(queries, k, found, threads);
       for (std::size_t j = 0; j < 300; ++j) {
         const Retrieval one =
-            search<TypeParam>(index, queries.row(static_cast<Eigen::Index>(j)).transpose(), k);
+            search(index, queries.row(static_cast<Eigen::Index>(j)).transpose(), k);
         ASSERT_EQ(found[j].ids, one.ids) << j;
         ASSERT_EQ(found[j].scores, one.scores) << j;
         ASSERT_EQ(found[j].guarantee, one.guarantee) << j;
@@ -187,9 +187,8 @@ TYPED_TEST(Ivf, BatchesBreakTiesLikeSearches) {
   std::vector<Retrieval> found(70);
   index.search_batch(queries, 11, found, 2);
   for (std::size_t j = 0; j < 70; ++j)
-    ASSERT_EQ(
-        found[j].ids,
-        search<TypeParam>(index, queries.row(static_cast<Eigen::Index>(j)).transpose(), 11).ids);
+    ASSERT_EQ(found[j].ids,
+              search(index, queries.row(static_cast<Eigen::Index>(j)).transpose(), 11).ids);
 }
 
 TYPED_TEST(Ivf, BuildDoesNotDependOnThreads) {
@@ -200,7 +199,7 @@ TYPED_TEST(Ivf, BuildDoesNotDependOnThreads) {
   const IvfIndex<TypeParam> three(rows, p);
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
     const auto query = gaussian_query<TypeParam>(8, seed);
-    ASSERT_EQ(search<TypeParam>(one, query, 30).ids, search<TypeParam>(three, query, 30).ids);
+    ASSERT_EQ(search(one, query, 30).ids, search(three, query, 30).ids);
   }
 }
 
@@ -242,7 +241,7 @@ TYPED_TEST(Ivf, AdversarialRows) {
       index.search_with_proposals(query, 4, found, proposals);
       EXPECT_LT(proposals.log_rate(), infinity);
     }
-    EXPECT_TRUE(search<TypeParam>(index, Vector<TypeParam>::Zero(3), 2).scores.front() == 0.0);
+    EXPECT_TRUE(search(index, Vector<TypeParam>::Zero(3), 2).scores.front() == 0.0);
   }
 }
 
@@ -398,7 +397,7 @@ TYPED_TEST(Ivf, ProposalsAreUnbiasedAndBeatUniformOnes) {
     Retrieval found;
     ListProposals proposals;
     index.search_with_proposals(query, 30, found, proposals);
-    EXPECT_EQ(found.ids, search<TypeParam>(index, query, 30).ids);
+    EXPECT_EQ(found.ids, search(index, query, 30).ids);
     std::vector<item_id> sorted = found.ids;
     std::sort(sorted.begin(), sorted.end());
     const UniformTail uniform(Complement(3000, sorted), 0.0);

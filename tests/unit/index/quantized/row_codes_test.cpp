@@ -25,8 +25,7 @@ namespace lazygumbel::testing {
 namespace {
 
 using lazygumbel::detail::RowCodes;
-
-constexpr std::size_t tile_rows = lazygumbel::detail::tile_rows;
+using lazygumbel::detail::tile_rows;
 constexpr std::size_t dimensions[] = {1,  2,  3,  4,  5,   7,   8,   9,   15,  16,  17,
                                       31, 63, 64, 65, 100, 127, 128, 129, 191, 300, 2880};
 

@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <lazygumbel/privacy/lp/detail/scalar_lp_plan.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "linear_programs.hpp"
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -89,7 +89,6 @@ TEST(ScalarLpSize, Refusals) {
   const auto of = [](const ScalarLpOptions& options) {
     return refusal([&] { scalar_lp_size(store(rows_of_width_two()), plan_region, options); });
   };
-  const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(of({}), "lazygumbel: sensitivity = 0: must lie in (0, 1e300]");
   EXPECT_EQ(of({.sensitivity = -1.0}), "lazygumbel: sensitivity = -1: must lie in (0, 1e300]");
   EXPECT_EQ(of({.sensitivity = nan}), "lazygumbel: sensitivity = nan: must lie in (0, 1e300]");

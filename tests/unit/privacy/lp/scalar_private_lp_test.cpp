@@ -327,14 +327,15 @@ TEST(ScalarPrivateLp, HugeAndTinyUnits) {
 
 TEST(ScalarPrivateLp, Refusals) {
   const ScalarLpOptions good{.sensitivity = 0.1, .rounds = 2};
-  RowMatrix<double> nan = two_rows();
-  nan(1, 0) = std::nan("");
-  EXPECT_NE(
-      refusal([&] { ScalarPrivateLp<double>(nan, standard_options, good); }).find("(1, 0) = nan"),
-      std::string::npos);
+  RowMatrix<double> with_nan = two_rows();
+  with_nan(1, 0) = std::nan("");
+  EXPECT_NE(refusal([&] {
+              ScalarPrivateLp<double>(with_nan, standard_options, good);
+            }).find("(1, 0) = nan"),
+            std::string::npos);
   EXPECT_NE(refusal([&] {
               ScalarPrivateLp<double>(
-                  nan, standard_options,
+                  with_nan, standard_options,
                   {.neighbours = LpNeighbours::matrix, .sensitivity = 0.1, .width = 1.0});
             }).find("(1, 0) = nan"),
             std::string::npos);

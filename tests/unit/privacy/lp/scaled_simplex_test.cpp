@@ -39,14 +39,15 @@ TEST(ScaledSimplex, OfATotal) {
 
 TEST(ScaledSimplex, Refusals) {
   const std::vector<double> good = {1.0, 2.0}, none, zero = {1.0, 0.0}, negative = {-1.0},
-                            nan = {std::nan("")}, tiny = {1.0, 1e-300}, large = {1.0, 1e300};
+                            not_a_number = {std::nan("")}, tiny = {1.0, 1e-300},
+                            large = {1.0, 1e300};
   const auto of = [](const std::vector<double>& c, double value) {
     return refusal([&] { ScaledSimplex::of_objective(c, value); });
   };
   EXPECT_EQ(of(none, 1.0), "lazygumbel: dimension = 0: must be at least 1");
   EXPECT_EQ(of(zero, 1.0), "lazygumbel: objective[1] = 0: must lie in (0, 1e300]");
   EXPECT_EQ(of(negative, 1.0), "lazygumbel: objective[0] = -1: must lie in (0, 1e300]");
-  EXPECT_EQ(of(nan, 1.0), "lazygumbel: objective[0] = nan: must lie in (0, 1e300]");
+  EXPECT_EQ(of(not_a_number, 1.0), "lazygumbel: objective[0] = nan: must lie in (0, 1e300]");
   EXPECT_EQ(of(good, 0.0), "lazygumbel: value = 0: must lie in (0, 1e300]");
   EXPECT_EQ(of(good, -1.0), "lazygumbel: value = -1: must lie in (0, 1e300]");
   EXPECT_EQ(of(good, std::numeric_limits<double>::infinity()),

@@ -2,13 +2,13 @@
 
 #include <cmath>
 #include <lazygumbel/privacy/release/multiplicative_weights.hpp>
-#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "message_of.hpp"
+#include "non_finite.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -121,7 +121,6 @@ TEST(MultiplicativeWeights, ExtremeTotalsAndAnswers) {
 }
 
 TEST(MultiplicativeWeights, Refusals) {
-  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = HUGE_VAL;
   EXPECT_EQ(refusal([] { MultiplicativeWeights(0, 1.0); }),
             "lazygumbel: cells = 0: must be at least 1");
   EXPECT_EQ(refusal([] { MultiplicativeWeights(1, 0.0); }),
@@ -136,11 +135,11 @@ TEST(MultiplicativeWeights, Refusals) {
             }),
             "lazygumbel: answer = nan: must be finite");
   EXPECT_EQ(refusal([&] {
-              weights.add(Values{1, 0}, -inf);
+              weights.add(Values{1, 0}, -infinity);
             }),
             "lazygumbel: answer = -inf: must be finite");
   EXPECT_EQ(refusal([&] {
-              weights.add(Values{1, inf}, 1.0);
+              weights.add(Values{1, infinity}, 1.0);
             }),
             "lazygumbel: query = inf: must hold finite numbers");
   EXPECT_EQ(weights.measurements(), 0U);

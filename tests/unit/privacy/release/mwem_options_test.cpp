@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "message_of.hpp"
+#include "neighbour_relations.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -43,7 +44,6 @@ TEST(MwemOptions, RefusalsOfRounds) {
 
 // Noise of sqrt(n) / 4: T = sqrt(n) epsilon / (8 sqrt(2) D) and n rho / (16 D).
 TEST(MwemOptions, RoundsOfGroups) {
-  constexpr auto replaced = Neighbours::replace_one, added = Neighbours::add_remove;
   const double adult = 48'842;
   EXPECT_EQ(group_mwem_rounds(56, adult, Accountant::pure, 1.0, replaced), 10U);
   EXPECT_EQ(group_mwem_rounds(56, adult, Accountant::pure, 1.0, added), 20U);
