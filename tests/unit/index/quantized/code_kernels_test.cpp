@@ -23,12 +23,12 @@ namespace lazygumbel::testing {
 namespace {
 
 using lazygumbel::detail::BoundSink;
-using lazygumbel::detail::code_kernels;
 using lazygumbel::detail::CodedQuery;
 using lazygumbel::detail::CodeKernels;
 using lazygumbel::detail::fast_exp_error;
 using lazygumbel::detail::round_up;
 using lazygumbel::detail::RowCodes;
+using lazygumbel::detail::select;
 using lazygumbel::detail::tile_lanes;
 using lazygumbel::detail::tile_rows;
 using lazygumbel::detail::TileWeight;
