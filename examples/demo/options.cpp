@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
+#include <command_line.hpp>
 #include <iostream>
 #include <string>
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <lazygumbel/attention/knn/detail/sampled_backward.hpp>
 #include <lazygumbel/attention/knn/knn_attention.hpp>
 
 #include "attention_gradient_reference.hpp"

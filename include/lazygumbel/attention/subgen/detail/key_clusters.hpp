@@ -11,6 +11,7 @@
 
 #include "lazygumbel/attention/subgen/detail/row_block.hpp"
 #include "lazygumbel/attention/subgen/detail/sketch_kernels.hpp"
+#include "lazygumbel/core/storage_scalar.hpp"
 #include "lazygumbel/sampling/reservoirs/uniform_reservoir.hpp"
 
 namespace lazygumbel::detail {
