@@ -44,3 +44,7 @@ set(LAZYGUMBEL_SANITIZE "" CACHE STRING
   "Sanitizers, as -fsanitize takes them: address,undefined or thread")
 option(LAZYGUMBEL_UNITY_TESTS
   "Compile the tests' files ten at a time: a third of the time in all, more for one changed file" ON)
+# -O1 of gcc leaves out vzeroupper, without which exp and log are 20 times slower after a kernel of
+# AVX registers has run: -fexpensive-optimizations puts it back.
+set(LAZYGUMBEL_TEST_FLAGS "" CACHE STRING
+  "Further compiler flags of the tests, such as -O1, which compiles twice as fast; not of the compiled library")
