@@ -33,15 +33,15 @@
 /// `select<XKernels>(simd).scale(x, n, 2.0F)` then runs it.
 ///
 /// To add a kernel: a member of a table, its loop, its entry in `of`. To add a table: those two
-/// headers, and `select<XKernels>` in cmake/compiled/. To add an instruction set: an enumerator of
-/// Simd and its test in is_supported, one line and one case below, and specialisations of what is
-/// written for each set by hand (CodeDots, StorageLanes, ..; the primary templates are portable).
+/// headers, and `select<XKernels>` declared at the end of the first and instantiated in
+/// cmake/compiled/. To add an instruction set: an enumerator of Simd and its test in is_supported,
+/// one line and one case below, and specialisations of what is written for each set by hand
+/// (CodeDots, HalfLanes, ..; the primary templates are portable).
 
 namespace lazygumbel::detail {
 
-/// An instruction set: how many floats its registers hold, whether loops over registers are
-/// unrolled for it, and functions that carry it. A function's results and arguments are those of
-/// the pointer that it is assigned to.
+/// An instruction set: how many floats its registers hold, and functions that carry it. A
+/// function's result and arguments are those of the pointer that it is assigned to.
 #define LAZYGUMBEL_INSTRUCTION_SET(Name, enumerator, lanes, attributes) \
   struct Name {                                                         \
     static constexpr Simd simd = Simd::enumerator;                      \
