@@ -60,7 +60,4 @@ void print_all(std::uint64_t seed) {
 
 }  // namespace
 
-void print_draws(std::uint64_t seed) {
-  print_all<float>(seed);
-  print_all<double>(seed);
-}
+void print_draws(std::uint64_t seed) { print_all<float>(seed); }
