@@ -108,5 +108,12 @@ row "privacy.hpp" privacy
 row "attention.hpp" attention
 row "sampler, coded index, one draw" draw
 row "attention, append and decode" decode
-row "compiled: sampler, coded index, one draw" draw -DLAZYGUMBEL_COMPILED
-row "compiled: attention, append and decode" decode -DLAZYGUMBEL_COMPILED
+# What the target lazygumbel::compiled and its pkg-config file define: core/config.hpp.
+alignment=$(echo EIGEN_MAX_ALIGN_BYTES | "$compiler" "${flags[@]}" -x c++ -E -P -include Eigen/Core - |
+  tail -n 1)
+version=$(awk '/^#define LAZYGUMBEL_VERSION_(MAJOR|MINOR|PATCH)/ { v = 100 * v + $3 } END { print v }' \
+  "$root/include/lazygumbel/core/version.hpp")
+compiled=("-DLAZYGUMBEL_COMPILED=$version" "-DLAZYGUMBEL_COMPILED_ALIGN=$((alignment))"
+  -DLAZYGUMBEL_COMPILED_AUDIT=0)
+row "compiled: sampler, coded index, one draw" draw "${compiled[@]}"
+row "compiled: attention, append and decode" decode "${compiled[@]}"
