@@ -71,7 +71,9 @@ set(LAZYGUMBEL_COMPILED_DEFINITIONS LAZYGUMBEL_COMPILED=${version_number}
   LAZYGUMBEL_COMPILED_ALIGN=${alignment} LAZYGUMBEL_COMPILED_AUDIT=${audit})
 
 file(GLOB compiled_sources CONFIGURE_DEPENDS
-  "${PROJECT_SOURCE_DIR}/cmake/compiled/${LAZYGUMBEL_COMPILED_SOURCES}")
+  RELATIVE "${PROJECT_SOURCE_DIR}/cmake/compiled" "${PROJECT_SOURCE_DIR}/cmake/compiled/*.cpp")
+list(FILTER compiled_sources INCLUDE REGEX "${LAZYGUMBEL_COMPILED_SOURCES}")
+list(TRANSFORM compiled_sources PREPEND "${PROJECT_SOURCE_DIR}/cmake/compiled/")
 add_library(lazygumbel_compiled ${compiled_sources})
 add_library(lazygumbel::compiled ALIAS lazygumbel_compiled)
 target_link_libraries(lazygumbel_compiled PUBLIC lazygumbel_headers)

@@ -9,8 +9,8 @@ option(LAZYGUMBEL_BUILD_BENCHMARKS "Build the benchmarks" OFF)
 option(LAZYGUMBEL_BUILD_EXAMPLES   "Build the examples and the demo" OFF)
 option(LAZYGUMBEL_COMPILED
   "Component compiled (target lazygumbel::compiled): a library of the usual instantiations, static or shared as BUILD_SHARED_LIBS says" OFF)
-set(LAZYGUMBEL_COMPILED_SOURCES "*.cpp" CACHE STRING
-  "Which files of cmake/compiled go into it: all, but for tests of the build itself")
+set(LAZYGUMBEL_COMPILED_SOURCES "." CACHE STRING
+  "Which files of cmake/compiled go into it, a regular expression: all, but for tests of the build itself")
 mark_as_advanced(LAZYGUMBEL_COMPILED_SOURCES)
 
 # ON in a subproject, too: a parent that exports a library of its own which links lazygumbel can be
@@ -42,6 +42,8 @@ option(LAZYGUMBEL_AUDIT
   "Compile the costly self-checks in (a user's program gets them by defining LAZYGUMBEL_AUDIT)" OFF)
 set(LAZYGUMBEL_SANITIZE "" CACHE STRING
   "Sanitizers, as -fsanitize takes them: address,undefined or thread")
+option(LAZYGUMBEL_UNIT_TESTS
+  "With the tests: unit tests, their controls, and each header alone" ON)
 option(LAZYGUMBEL_UNITY_TESTS
   "Compile the tests' files ten at a time: a third of the time in all, more for one changed file" ON)
 # -O1 of gcc leaves out vzeroupper, without which exp and log are 20 times slower after a kernel of

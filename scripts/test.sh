@@ -3,10 +3,10 @@
 #
 # Usage: scripts/test.sh [options] [-- further ctest arguments]
 #   --preset NAME    test (default): optimised, because the laws need millions of draws, but with
-#                    assertions and self-checks compiled in; dev, asan-ubsan and tsan: see
-#                    CMakePresets.json
+#                    assertions and self-checks compiled in; ci, dev, asan-ubsan and tsan:
+#                    see CMakePresets.json
 #   --label REGEX    only tests with such a label: unit, concept, compile, law_fast, control,
-#                    integration, consumer, meta, example
+#                    law_control, integration, consumer, meta, example
 #   --target NAME    build only this, such as tests_unit, to go with --label unit (may be repeated)
 #   -D NAME=VALUE    a further CMake setting, such as LAZYGUMBEL_WARNINGS_AS_ERRORS=ON
 #   --no-install     install nothing; say what is missing
@@ -37,7 +37,7 @@ done
 required_packages+=(libgtest-dev libboost-math-dev libcli11-dev libglpk-dev)
 case $preset in
   dev) required_packages+=(libbenchmark-dev) ;;
-  tsan) required_packages+=(clang libomp-dev) ;;
+  asan-ubsan | tsan) required_packages+=(clang libomp-dev) && optional_packages+=(libclang-rt-dev) ;;
 esac
 optional_packages+=(dataset-fashion-mnist libfaiss-dev libsodium-dev)
 provide_packages

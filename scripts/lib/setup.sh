@@ -29,6 +29,7 @@ purpose_of() {
     libhnswlib-dev) echo "graph index (the library needs it)" ;;
     librandom123-dev) echo "counter-based random numbers (the library needs it)" ;;
     libomp-dev) echo "OpenMP for clang" ;;
+    libclang-rt-dev) echo "clang's sanitizers, where clang comes without them" ;;
     zlib1g-dev) echo "reads compressed data sets" ;;
     libcsv-dev) echo "reads and writes tables (CSV)" ;;
     nlohmann-json3-dev) echo "reads the domains of tables (JSON)" ;;

@@ -95,7 +95,9 @@ class Attribute {
       const auto& texts = categories_->labels;
       const auto found = std::lower_bound(
           categories_->order.begin(), categories_->order.end(), text,
-          [&](std::uint32_t code, std::string_view wanted) { return texts[code] < wanted; });
+          [&](std::uint32_t code, std::string_view wanted) {
+            return texts[code].compare(wanted) < 0;  // clang 14 cannot compile < in a template
+          });
       if (found == categories_->order.end() || texts[*found] != text) return std::nullopt;
       return *found;
     }

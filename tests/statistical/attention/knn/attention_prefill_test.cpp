@@ -34,7 +34,8 @@ TEST(AttentionPrefill, SumsAreUnbiased) {
         {"drifting", drifting(3)}}) {
     const KnnAttentionOptions options = fixed_prefill();
     const auto truth = reference_attention(problem.q(), problem.k(), problem.v());
-    for (const double z : prefill_z_scores(truth, prefill_runs, [&](std::uint64_t seed) {
+    for (const double z :
+         prefill_z_scores(truth, prefill_runs, [&, &problem = problem](std::uint64_t seed) {
            return run_prefill(problem, options, seed);
          }))
       EXPECT_LT(std::abs(z), 5.3) << name;

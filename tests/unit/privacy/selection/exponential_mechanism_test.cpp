@@ -99,8 +99,9 @@ TEST(ExponentialMechanism, Refusals) {
   NotPrivateEngine engine(1), untouched(1);
   Budget budget = Budget::pure(1.0);
   for (const auto& [epsilon, text] : {std::pair{0.0, "0"}, {-1.0, "-1"}, {std::nan(""), "nan"}})
-    EXPECT_EQ(refusal([&] { mechanism.select(epsilon_one, epsilon, budget, engine); }),
-              std::string("lazygumbel: epsilon = ") + text + ": must lie in (0, 1e300]");
+    EXPECT_EQ(
+        refusal([&, epsilon = epsilon] { mechanism.select(epsilon_one, epsilon, budget, engine); }),
+        std::string("lazygumbel: epsilon = ") + text + ": must lie in (0, 1e300]");
   EXPECT_NE(refusal([&] {
               mechanism.select(Vector<double>::Constant(1, std::nan("")), 0.1, budget, engine);
             }).find("nan"),
