@@ -108,7 +108,7 @@ LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std
   alignas(64) float lanes[2 * W] = {};
   std::memcpy(lanes, &sums[whole], sizeof(Floats));
   Floats rest;
-  std::memcpy(&rest, lanes + W * Vectors - columns, sizeof rest);
+  std::memcpy(&rest, lanes + (W * Vectors - columns), sizeof rest);
   add_columns(rest, out + W * whole, lost != nullptr ? lost + W * whole : nullptr);
 }
 
