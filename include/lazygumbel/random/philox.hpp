@@ -1,5 +1,14 @@
 #pragma once
 
+// Of the headers of x86 intrinsics, Random123 by itself asks for <x86intrin.h>, which is all of them
+// and takes as long to compile as half of Eigen. All of Random123 can do with these.
+#if defined(__x86_64__) && !defined(R123_USE_X86INTRIN_H) && !defined(R123_USE_EMMINTRIN_H) && \
+    !defined(R123_USE_SMMINTRIN_H) && !defined(R123_USE_WMMINTRIN_H)
+#define R123_USE_X86INTRIN_H 0
+#define R123_USE_EMMINTRIN_H 1
+#define R123_USE_SMMINTRIN_H 1
+#define R123_USE_WMMINTRIN_H 1
+#endif
 #include <Random123/philox.h>
 
 #include <cstdint>
