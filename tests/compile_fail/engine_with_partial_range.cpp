@@ -1,6 +1,7 @@
 // std::minstd_rand never returns 0 or values near 2^32: bits made of it would be biased.
 // expect: BitGenerator
 #include <lazygumbel/random/engine.hpp>
+#include <random>
 
 #ifdef SHOULD_FAIL
 using Engine = std::minstd_rand;

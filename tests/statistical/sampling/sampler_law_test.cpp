@@ -4,6 +4,7 @@
 #include <lazygumbel/index/hnsw/hnsw_index.hpp>
 #include <lazygumbel/sampling/exhaustive.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
+#include <random>
 
 #include "laws.hpp"
 #include "score_index.hpp"
