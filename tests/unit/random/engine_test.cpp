@@ -17,6 +17,30 @@ static_assert(!BitGenerator<std::ranlux24> && !BitGenerator<std::ranlux48>);
 static_assert(!BitGenerator<std::knuth_b>);
 static_assert(!BitGenerator<ScriptedEngine<std::uint16_t>>);
 static_assert(!BitGenerator<int> && !BitGenerator<double (*)()>);
+// <random>'s own requirement, which is written out there, and what it refuses.
+static_assert(detail::UniformRandomBitGenerator<std::minstd_rand>);
+static_assert(detail::UniformRandomBitGenerator<std::random_device>);
+
+struct SignedEngine {
+  static constexpr int min() { return 0; }
+  static constexpr int max() { return 0x7fffffff; }
+  int operator()() { return 0; }
+};
+struct EngineWithoutRange {
+  std::uint32_t operator()() { return 0; }
+};
+struct EngineOfOtherRange {
+  static constexpr std::uint64_t min() { return 0; }
+  static constexpr std::uint64_t max() { return 0xffffffff; }
+  std::uint32_t operator()() { return 0; }
+};
+template <class Engine>
+constexpr bool same_as_standard =
+    detail::UniformRandomBitGenerator<Engine> == std::uniform_random_bit_generator<Engine>;
+static_assert(same_as_standard<SignedEngine> && !BitGenerator<SignedEngine>);
+static_assert(same_as_standard<EngineWithoutRange> && !BitGenerator<EngineWithoutRange>);
+static_assert(same_as_standard<EngineOfOtherRange> && !BitGenerator<EngineOfOtherRange>);
+static_assert(same_as_standard<std::mt19937_64> && same_as_standard<std::uint32_t (*)()>);
 
 TEST(UniformBits, AreOneWordOfA64BitEngine) {
   ScriptedEngine<std::uint64_t> engine{0x0123456789abcdef, 7};
