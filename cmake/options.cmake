@@ -49,4 +49,4 @@ option(LAZYGUMBEL_UNITY_TESTS
 # -O1 of gcc leaves out vzeroupper, without which exp and log are 20 times slower after a kernel of
 # AVX registers has run: -fexpensive-optimizations puts it back.
 set(LAZYGUMBEL_TEST_FLAGS "" CACHE STRING
-  "Further compiler flags of the tests but for laws, such as -O1, which compiles twice as fast")
+  "Further compiler flags of unit tests and tools, such as -O1, which compiles twice as fast")

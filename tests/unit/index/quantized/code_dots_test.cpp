@@ -30,7 +30,7 @@ constexpr ByteKind all_kinds[] = {ByteKind::random, ByteKind::extreme, ByteKind:
 
 struct DotsCase {
   DotsCase(int bits_, std::size_t groups_, ByteKind kind, std::uint64_t seed)
-      : bits(bits_), groups(groups_), tile(groups * group_bytes) {
+      : bits(bits_), groups(groups_), tile((std::max)(groups, std::size_t{1}) * group_bytes) {
     PhiloxEngine engine(seed);
     for (std::uint8_t& byte : tile) byte = code(kind, engine);
     for (auto& query : words) {

@@ -20,7 +20,7 @@ namespace lazygumbel::detail {
 
 template <class Set>
 struct CodeDots {
-  /// out[q][row] for the queries words[0 .. Queries-1].
+  /// out[q][row] for the queries words[0 .. Queries-1]; `tile` is not null even where groups is 0.
   template <int Bits, int Queries>
   [[gnu::noinline]] static void run(const std::uint8_t* tile, std::size_t groups,
                                     const std::int32_t* const* words,
