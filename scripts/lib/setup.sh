@@ -5,7 +5,7 @@
 # The Debian packages to provide. A script adds its own to both.
 required_packages=(g++ cmake make libeigen3-dev libhnswlib-dev librandom123-dev zlib1g-dev
   libcsv-dev nlohmann-json3-dev)
-optional_packages=()
+optional_packages=(ninja-build)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 install_packages=yes  # --no-install sets it to no
@@ -25,6 +25,7 @@ purpose_of() {
     g++ | clang) echo "C++20 compiler" ;;
     cmake) echo "build system, 3.21 or newer" ;;
     make) echo "runs the compiler" ;;
+    ninja-build) echo "runs it with less waiting; without it: make" ;;
     libeigen3-dev) echo "dense algebra (the library needs it)" ;;
     libhnswlib-dev) echo "graph index (the library needs it)" ;;
     librandom123-dev) echo "counter-based random numbers (the library needs it)" ;;
@@ -52,6 +53,7 @@ is_present() {
     clang) command -v clang++ ;;
     cmake) command -v cmake ;;
     make) command -v make || command -v ninja ;;
+    ninja-build) command -v ninja ;;
     gnuplot-nox) command -v gnuplot ;;
     *) [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
   esac >/dev/null
@@ -141,6 +143,10 @@ configure_and_build() {
     esac
     shift 2
   done
+  # Ninja keeps all processors busy where make waits for whole libraries; a folder keeps what it has.
+  if [[ ! -e $build/CMakeCache.txt ]] && command -v ninja >/dev/null; then
+    settings+=(-G Ninja)
+  fi
   run_logged "configuring $preset" "$build/configure.log" \
     cmake -S "$root" --preset "$preset" "${settings[@]}"
   run_logged "building $preset" "$build/build.log" \
