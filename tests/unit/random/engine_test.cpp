@@ -18,8 +18,8 @@ static_assert(!BitGenerator<std::knuth_b>);
 static_assert(!BitGenerator<ScriptedEngine<std::uint16_t>>);
 static_assert(!BitGenerator<int> && !BitGenerator<double (*)()>);
 // <random>'s own requirement, which is written out there, and what it refuses.
-static_assert(detail::UniformRandomBitGenerator<std::minstd_rand>);
-static_assert(detail::UniformRandomBitGenerator<std::random_device>);
+static_assert(lazygumbel::detail::UniformRandomBitGenerator<std::minstd_rand>);
+static_assert(lazygumbel::detail::UniformRandomBitGenerator<std::random_device>);
 
 struct SignedEngine {
   static constexpr int min() { return 0; }
@@ -35,8 +35,8 @@ struct EngineOfOtherRange {
   std::uint32_t operator()() { return 0; }
 };
 template <class Engine>
-constexpr bool same_as_standard =
-    detail::UniformRandomBitGenerator<Engine> == std::uniform_random_bit_generator<Engine>;
+constexpr bool same_as_standard = lazygumbel::detail::UniformRandomBitGenerator<Engine> ==
+                                  std::uniform_random_bit_generator<Engine>;
 static_assert(same_as_standard<SignedEngine> && !BitGenerator<SignedEngine>);
 static_assert(same_as_standard<EngineWithoutRange> && !BitGenerator<EngineWithoutRange>);
 static_assert(same_as_standard<EngineOfOtherRange> && !BitGenerator<EngineOfOtherRange>);
