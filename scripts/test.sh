@@ -37,6 +37,7 @@ done
 required_packages+=(libgtest-dev libboost-math-dev libcli11-dev libglpk-dev)
 case $preset in
   dev) required_packages+=(libbenchmark-dev) ;;
+  ci) optional_packages+=(clang) ;;  # a consumer's test compiles with it
   asan-ubsan | tsan) required_packages+=(clang libomp-dev) && optional_packages+=(libclang-rt-dev) ;;
 esac
 optional_packages+=(dataset-fashion-mnist libfaiss-dev libsodium-dev)
