@@ -112,7 +112,7 @@ LAZYGUMBEL_INLINE void stream_values(const T* values, std::ptrdiff_t stride, std
   add_columns(rest, out + W * whole, lost != nullptr ? lost + W * whole : nullptr);
 }
 
-/// The same for at most Most registers.
+/// Calls stream_values with as few registers as `columns` fill, at most Most.
 template <class Set, int Most, class T>
 LAZYGUMBEL_INLINE void stream_few(const T* values, std::ptrdiff_t stride, std::size_t count,
                                   const float* weights, std::size_t columns, float* out,
