@@ -13,9 +13,10 @@
 /// - linking, or loading a shared library: object files compiled for a build of the library that
 ///   differs in one of these three. The symbol that is missing then is named after them.
 ///
-/// What is not: header-only object files in the same program that CMake knows nothing of. Compiled
-/// with the library's flags they hold the same functions, and nothing is wrong; compiled with
-/// others they are as dangerous as any two files that use Eigen and were not compiled alike.
+/// What is not: header-only object files in the same program that CMake knows nothing of, or has
+/// behind a library that links lazygumbel privately. Compiled with the library's flags they hold the
+/// same functions, and nothing is wrong; compiled with others they are as dangerous as any two files
+/// that use Eigen and were not compiled alike.
 
 #ifdef LAZYGUMBEL_COMPILED
 
