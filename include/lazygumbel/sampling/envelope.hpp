@@ -1,23 +1,22 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <limits>
+#include <memory>
 #include <span>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/published.hpp"
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/index/checked_search.hpp"
 #include "lazygumbel/index/detail/complement.hpp"
 #include "lazygumbel/index/gap.hpp"
 #include "lazygumbel/index/tail.hpp"
 #include "lazygumbel/random/categorical.hpp"
-#include "lazygumbel/random/poisson_race.hpp"
 #include "lazygumbel/sampling/draw.hpp"
 
 namespace lazygumbel {
@@ -48,8 +47,14 @@ struct OwnTail<Index> {
 /// The bounds are those of the index's tail where it is a TailIndex, certified then, and otherwise
 /// the retrieval's one residual bound U, gap included, for every item.
 ///
+/// All n items are scored instead, once, and later draws taken from these scores in O(log n): after
+/// a draw whose proposals went past n, where `score_all` or `assign_exhaustively` ask for it, and
+/// where scores beyond 2^32 leave a double too few digits for the noise.
+///
 /// Holds a copy of theta and a reference to the index, which must outlive it. Sampling is const:
-/// many threads may share an Envelope, each with its own engine.
+/// many threads may share an Envelope, each with its own engine. (Scores that one thread's draw had
+/// to compute then serve the others: which items are drawn depends on who was first, their law does
+/// not.) Copies do not take known scores along.
 template <MipsIndex Index>
 class Envelope {
  public:
@@ -74,6 +79,17 @@ class Envelope {
   void assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap, Retrieval& retrieval,
               own_tail_type& tail) requires TailIndex<Index>;
 
+  /// Scores all n items, and searches for none: draws rest on no bound then. O(n d). Throws
+  /// std::invalid_argument on a bad theta, index_error on a score that is NaN or +infinity.
+  void assign_exhaustively(const VectorView<scalar_type>& theta);
+
+  /// Scores all n items, for all draws from now on; nothing if that was done. Scores of the tail
+  /// above the residual bound are clipped there, and counted as violations, so that the law stays
+  /// what it was. O(n d). Throws as `sample` does.
+  void score_all(Trace& trace) const;
+  /// Whether all n scores are known.
+  bool knows_all() const noexcept { return scores_.get() != nullptr; }
+
   const Index& index() const noexcept { return *index_; }
   VectorView<scalar_type> theta() const { return theta_; }
   /// The head, best first, and the bound without the gap.
@@ -89,7 +105,8 @@ class Envelope {
   /// The trace of no draw yet.
   Trace trace() const noexcept {
     return {.head_size = retrieval_.ids.size(),
-            .rows_scored = retrieval_.ids.size(),
+            .rows_scored = exhaustive_ ? index_->size() : retrieval_.ids.size(),
+            .exhaustive_scans = exhaustive_ ? 1U : 0U,
             .residual_bound = bound_,
             .guarantee = guarantee_};
   }
@@ -108,10 +125,18 @@ class Envelope {
 
  private:
   static constexpr double infinity = std::numeric_limits<double>::infinity();
+  /// Scores of this size are 2^-20 apart.
+  static constexpr double largest_score = 4294967296.0;
 
   void take(const VectorView<scalar_type>& theta, std::size_t k, Retrieval& retrieval);
 
   void prepare(const VectorView<scalar_type>& theta, Gap gap);
+
+  void forget_scores() noexcept {
+    scores_.reset();
+    all_.reset();
+    exhaustive_ = too_large_ = false;
+  }
 
   /// The index's own tail, or a uniform one at the residual bound (without the gap).
   decltype(auto) process() const noexcept {
@@ -161,192 +186,28 @@ class Envelope {
   void finish_exhaustively(double key, const std::unordered_set<item_id>& seen, Accept&& accept,
                            Engine& engine, Trace& trace) const;
 
+  /// A draw from the scores of all items.
+  template <BitGenerator Engine>
+  Draw sample_known(const std::vector<double>& scores, Engine& engine) const;
+
+  /// Scores all items, those of the tail clipped as a proposal would be, so that a broken bound
+  /// gives one law, not a mixture. Violations by items in `seen` were counted before.
+  const std::vector<double>& scan(const std::unordered_set<item_id>& seen, Trace& trace) const;
+
   const Index* index_;
   Vector<scalar_type> theta_;
   Retrieval retrieval_;
   std::vector<item_id> sorted_;
   Categorical categorical_;
+  detail::Published<std::vector<double>> scores_;  // of all items, in the order of their ids
+  detail::Published<Categorical> all_;             // over them
+  bool exhaustive_ = false;                        // assign_exhaustively
   own_tail_type tail_;
+  bool too_large_ = false;  // for a race
   double gap_ = 0.0, bound_ = -infinity, log_tail_bound_ = -infinity;
   Guarantee guarantee_{};
 };
 
-template <MipsIndex Index>
-void Envelope<Index>::assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap,
-                             std::size_t draws) {
-  if constexpr (TailIndex<Index>)
-    search_checked(*index_, theta, k, retrieval_, sorted_, tail_, draws);
-  else
-    search_checked(*index_, theta, k, retrieval_, sorted_);
-  prepare(theta, gap);
-}
-
-template <MipsIndex Index>
-void Envelope<Index>::assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap,
-                             Retrieval& retrieval) requires(!TailIndex<Index>) {
-  take(theta, k, retrieval);
-  prepare(theta, gap);
-}
-
-template <MipsIndex Index>
-void Envelope<Index>::assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap,
-                             Retrieval& retrieval, own_tail_type& tail) requires TailIndex<Index> {
-  take(theta, k, retrieval);
-  detail::require_certified(retrieval_);
-  std::swap(tail_, tail);
-  prepare(theta, gap);
-}
-
-template <MipsIndex Index>
-template <BitGenerator Engine>
-Draw Envelope<Index>::sample(Engine& engine, Trace& trace) const {
-  Draw draw;
-  draw.perturbed = -infinity;
-  if (log_head() > -infinity) {
-    draw.perturbed = log_head() + gumbel(engine);
-    draw.id = retrieval_.ids[categorical_(engine)];
-  }
-  race_tail([&] { return draw.perturbed; },
-            [&](item_id id, double value) {
-              if (value > draw.perturbed) draw.id = id, draw.perturbed = value;
-            },
-            engine, trace);
-  if (draw.perturbed == -infinity)
-    detail::throw_invalid("theta", draw.perturbed, "every item is masked (scores -infinity)");
-  return draw;
-}
-
-template <MipsIndex Index>
-template <BitGenerator Engine>
-RankedDraws Envelope<Index>::sample_without_replacement(std::size_t K, Engine& engine) const {
-  if (K == 0 || K > index_->size())
-    detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(index_->size()));
-  // A heap of the K best so far, the worst on top.
-  std::vector<std::pair<double, item_id>> best;
-  constexpr auto better = std::greater<std::pair<double, item_id>>();
-  const auto offer = [&](item_id id, double value) {
-    if (best.size() == K && value <= best.front().first) return;
-    if (best.size() == K) {
-      std::pop_heap(best.begin(), best.end(), better);
-      best.pop_back();
-    }
-    best.emplace_back(value, id);
-    std::push_heap(best.begin(), best.end(), better);
-  };
-  for (std::size_t i = 0; i < retrieval_.ids.size(); ++i)
-    if (retrieval_.scores[i] > -infinity)
-      offer(retrieval_.ids[i], retrieval_.scores[i] + gumbel(engine));
-  RankedDraws answer;
-  answer.trace = trace();
-  race_tail([&] { return best.size() < K ? -infinity : best.front().first; }, offer, engine,
-            answer.trace);
-  if (best.size() < K)
-    detail::throw_invalid("K", K, "only " + detail::text_of(best.size()) + " items are unmasked");
-  std::sort(best.begin(), best.end(), better);
-  for (const auto& [value, id] : best) {
-    answer.ids.push_back(id);
-    answer.perturbed.push_back(value);
-  }
-  return answer;
-}
-
-template <MipsIndex Index>
-void Envelope<Index>::take(const VectorView<scalar_type>& theta, std::size_t k,
-                           Retrieval& retrieval) {
-  detail::require_query<scalar_type>("theta", theta, index_->dimension());
-  std::swap(retrieval_, retrieval);
-  detail::require_retrieval(*index_, theta, k, retrieval_, sorted_);
-}
-
-template <MipsIndex Index>
-void Envelope<Index>::prepare(const VectorView<scalar_type>& theta, Gap gap) {
-  theta_ = theta;
-  categorical_.assign(retrieval_.scores);
-  gap_ = gap.value;
-  bound_ = retrieval_.residual_bound + gap.value;
-  guarantee_ = guarantee_of_sum(retrieval_.guarantee, gap);
-  const bool empty = index_->size() == sorted_.size();
-  if (empty) bound_ = -infinity;
-  log_tail_bound_ = empty ? -infinity : process().log_rate() + gap_;
-}
-
-template <MipsIndex Index>
-template <class Threshold, class Accept, BitGenerator Engine>
-void Envelope<Index>::race_tail(Threshold&& threshold, Accept&& accept, Engine& engine,
-                                Trace& trace) const {
-  if (log_tail_bound_ == -infinity) return;
-  // Bounds of the index's own are near the scores: a proposal or two will do.
-  constexpr std::size_t first_block = TailIndex<Index> ? 1 : 4, largest_block = 32;
-  std::array<Pending, largest_block> pending;
-  std::array<double, largest_block> keys, scores;
-  std::array<item_id, largest_block> ids;
-  std::unordered_set<item_id> seen;  // accepted so far
-  PoissonRace race(log_tail_bound_);
-  const auto& proposals = process();
-  double key = race.next(engine);
-  std::size_t proposed = 0;
-  for (std::size_t block = first_block; key > threshold();
-       block = (std::min)(2 * block, largest_block)) {
-    const bool last = proposed >= index_->size();
-    if (last) block = 1;
-    std::size_t drawn = 0, count = 0;
-    for (; drawn < block && key > threshold(); key = race.next(engine)) {
-      keys[drawn++] = key;
-      const Proposal proposal = proposals.propose(engine);
-      const double bound = proposal.log_intensity + gap_;
-      pending[count] = {key, bound, bound + std::log(open_uniform(engine)), proposal.id};
-      if (may_win(proposals, pending[count])) ids[count++] = proposal.id;
-    }
-    score_many(*index_, theta_, std::span<const item_id>(ids.data(), count),
-               std::span<double>(scores.data(), count));
-    proposed += drawn;
-    trace.rows_scored += count;
-    for (std::size_t i = 0; i < count && pending[i].key > threshold(); ++i)
-      if (accepted(pending[i], scores[i], trace) && seen.insert(ids[i]).second)
-        accept(ids[i], pending[i].key);
-    while (drawn > 0 && keys[drawn - 1] < threshold()) --drawn;  // made for nothing
-    trace.proposals += drawn;
-    if (last) return finish_exhaustively(keys[0], seen, accept, engine, trace);
-  }
-}
-
-template <MipsIndex Index>
-void Envelope<Index>::note_violation(item_id id, double score, double bound, Trace& trace) const {
-  if (!(score < infinity))
-    detail::throw_index_error("score(theta, " + detail::text_of(id) + ") is " +
-                              detail::text_of(score));
-  if (retrieval_.guarantee.kind == Guarantee::Kind::certified)
-    detail::throw_index_error("the index certified the bound " + detail::text_of(bound) +
-                              ", item " + detail::text_of(id) + " scores " +
-                              detail::text_of(score));
-  ++trace.violations;
-}
-
-template <MipsIndex Index>
-template <class Accept, BitGenerator Engine>
-void Envelope<Index>::finish_exhaustively(double key, const std::unordered_set<item_id>& seen,
-                                          Accept&& accept, Engine& engine, Trace& trace) const {
-  ++trace.exhaustive_scans;
-  trace.rows_scored += index_->size();
-  std::vector<item_id> skip(sorted_);
-  skip.insert(skip.end(), seen.begin(), seen.end());
-  std::sort(skip.begin(), skip.end());
-  auto next_skip = skip.begin();
-  for_each_score(*index_, theta_, [&](item_id first, std::span<const double> scores) {
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      const auto id = first + static_cast<item_id>(i);
-      if (next_skip != skip.end() && *next_skip == id) {
-        ++next_skip;
-        continue;
-      }
-      if (scores[i] == -infinity) continue;
-      if (!(scores[i] <= bound_)) note_violation(id, scores[i], bound_, trace);
-      // Clipped as a proposal would be, so that a broken bound gives one law, not a mixture.
-      const double score = (std::min)(scores[i], bound_);
-      const double log_delay = std::log(standard_exponential(engine)) - score;
-      accept(id, -log_add_exp(-key, log_delay));
-    }
-  });
-}
-
 }  // namespace lazygumbel
+
+#include "lazygumbel/sampling/detail/envelope_impl.hpp"

@@ -16,16 +16,30 @@
 
 /// \file
 /// The reference: every score gets its Gumbel. Scores may be -inf (masked items, never drawn); NaN
-/// and +inf are refused. O(n), no allocation but the answer. Source: the Gumbel-max trick [Gumbel
+/// and +inf are refused. Noise is added to distances from the largest score, so that it is not lost
+/// in scores of any size. O(n), no allocation but the answer. Source: the Gumbel-max trick [Gumbel
 /// 1954; Maddison, Tarlow, Minka, "A* Sampling", NIPS 2014], and for K items Vieira (2014).
 
 namespace lazygumbel {
 
 namespace detail {
 
-/// Calls visit(i, scores[i] + G_i) for all i in order, the G of a block drawn together.
+/// The largest score; -infinity when all are. Throws std::invalid_argument on NaN and +infinity.
+template <class Scalar>
+double largest_score(std::span<const Scalar> scores) {
+  double high = -std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (!(scores[i] < std::numeric_limits<Scalar>::infinity()))
+      throw_invalid("scores[" + text_of(i) + "]", scores[i], "must be finite or -infinity");
+    high = (std::max)(high, static_cast<double>(scores[i]));
+  }
+  return high;
+}
+
+/// Calls visit(i, scores[i] - origin + G_i) for all i in order, the G of a block drawn together.
 template <class Scalar, BitGenerator Engine, class Visit>
-void for_each_perturbed(std::span<const Scalar> scores, Engine& engine, Visit&& visit) {
+void for_each_perturbed(std::span<const Scalar> scores, double origin, Engine& engine,
+                        Visit&& visit) {
   constexpr std::size_t block = 256;
   Eigen::Array<Later<double, Scalar>, Eigen::Dynamic, 1, 0, block> noise;
   for (std::size_t first = 0; first < scores.size(); first += block) {
@@ -34,9 +48,7 @@ void for_each_perturbed(std::span<const Scalar> scores, Engine& engine, Visit&& 
     noise = -noise.log();
     for (Eigen::Index j = 0; j < noise.size(); ++j) {
       const std::size_t i = first + static_cast<std::size_t>(j);
-      if (!(scores[i] < std::numeric_limits<Scalar>::infinity()))
-        throw_invalid("scores[" + text_of(i) + "]", scores[i], "must be finite or -infinity");
-      visit(static_cast<item_id>(i), static_cast<double>(scores[i]) + noise[j]);
+      visit(static_cast<item_id>(i), (static_cast<double>(scores[i]) - origin) + noise[j]);
     }
   }
 }
@@ -54,13 +66,15 @@ inline void require_item_count(std::size_t count) {
 template <class Scalar, BitGenerator Engine>
 Draw gumbel_max(std::span<const Scalar> scores, Engine& engine) {
   detail::require_item_count(scores.size());
+  const double high = detail::largest_score(scores);
+  if (high == -std::numeric_limits<double>::infinity())
+    detail::throw_invalid("scores", high, "every item is masked");
   Draw best;
   best.perturbed = -std::numeric_limits<double>::infinity();
-  detail::for_each_perturbed(scores, engine, [&](item_id id, double value) {
+  detail::for_each_perturbed(scores, high, engine, [&](item_id id, double value) {
     if (value > best.perturbed) best.id = id, best.perturbed = value;
   });
-  if (best.perturbed == -std::numeric_limits<double>::infinity())
-    detail::throw_invalid("scores", best.perturbed, "every item is masked");
+  best.perturbed += high;
   best.trace.head_size = scores.size();
   best.trace.guarantee = Guarantee::certified();
   return best;
@@ -119,15 +133,18 @@ RankedDraws gumbel_top_k(std::span<const Scalar> scores, std::size_t K, Engine& 
   detail::require_item_count(scores.size());
   if (K == 0 || K > scores.size())
     detail::throw_invalid("K", K, "must lie in 1 .. n = " + detail::text_of(scores.size()));
+  const double high = detail::largest_score(scores);
+  if (high == -std::numeric_limits<double>::infinity())
+    detail::throw_invalid("scores", high, "every item is masked");
   TopK<double> best(K);
-  detail::for_each_perturbed(scores, engine, [&](item_id id, double value) {
+  detail::for_each_perturbed(scores, high, engine, [&](item_id id, double value) {
     if (value >= best.threshold() && value > -std::numeric_limits<double>::infinity())
       best.push(value, id);
   });
   RankedDraws answer;
   for (const auto& [value, id] : best.finish()) {
     answer.ids.push_back(id);
-    answer.perturbed.push_back(value);
+    answer.perturbed.push_back(value + high);
   }
   if (answer.ids.size() < K)
     detail::throw_invalid("K", K,

@@ -10,6 +10,7 @@
 #include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
 #include "lazygumbel/random/philox.hpp"
+#include "lazygumbel/sampling/detail/draw_costs.hpp"
 #include "lazygumbel/sampling/envelope.hpp"
 
 namespace lazygumbel {
@@ -53,7 +54,8 @@ class LazySampler {
   template <BitGenerator Engine>
   Draw sample(const VectorView<scalar_type>& theta, Engine& engine) const;
 
-  /// `count` independent items ~ p after one retrieval.
+  /// `count` independent items ~ p after one retrieval. Scores all n items where that costs less
+  /// than so many races: from the start, or when the first races looked at many rows.
   template <BitGenerator Engine>
   Draws sample(const VectorView<scalar_type>& theta, std::size_t count, Engine& engine) const;
 
@@ -146,13 +148,24 @@ template <BitGenerator Engine>
 Draws LazySampler<Index>::sample(const VectorView<scalar_type>& theta, std::size_t count,
                                  Engine& engine) const {
   return with_work([&](Work& work) {
-    work.envelope.assign(theta, options_.k, options_.gap, count);
+    Envelope<Index>& envelope = work.envelope;
+    const detail::DrawCosts costs(index_->size(), index_->dimension() * sizeof(scalar_type));
+    if (costs.scan_at_once(count))
+      envelope.assign_exhaustively(theta);
+    else
+      envelope.assign(theta, options_.k, options_.gap, count);
     Draws draws;
-    draws.trace = work.envelope.trace();
+    draws.trace = envelope.trace();
     draws.ids.reserve(count);
     draws.perturbed.reserve(count);
+    const std::size_t before = draws.trace.rows_scored;
     for (std::size_t i = 0; i < count; ++i) {
-      const Draw draw = work.envelope.sample(engine, draws.trace);
+      if (i > 0 && !envelope.knows_all()) {
+        const double looked = static_cast<double>(draws.trace.rows_scored - before);
+        if (costs.scan_pays(count - i, looked / static_cast<double>(i)))
+          envelope.score_all(draws.trace);
+      }
+      const Draw draw = envelope.sample(engine, draws.trace);
       draws.ids.push_back(draw.id);
       draws.perturbed.push_back(draw.perturbed);
     }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <lazygumbel/index/flat_index.hpp>
+#include <lazygumbel/random/philox.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 
 #include "laws.hpp"
@@ -19,12 +20,30 @@ TEST(FallbackLaw, SmallestDefect) {
   EXPECT_LT(smallest_defect(fallback_items, fallback_draws), 0.018);
 }
 
+/// Every draw by a race of its own, from one retrieval: copies of an envelope forget the scores of
+/// a scan.
+template <MipsIndex Index>
+Draws draws_by_race(const Index& index, const LazySamplerOptions& options,
+                    const VectorView<double>& theta, std::size_t count, PhiloxEngine& engine) {
+  const LazySampler<Index> sampler(index, options);
+  const Envelope<Index> envelope = sampler.prepare(theta);
+  Draws draws;
+  draws.trace = envelope.trace();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Envelope<Index> fresh(envelope);
+    const Draw draw = fresh.sample(engine, draws.trace);
+    draws.ids.push_back(draw.id);
+    draws.perturbed.push_back(draw.perturbed);
+  }
+  return draws;
+}
+
 // `least_scans`: the share of draws that must have taken the scan, so that the test is about it.
 void check_fallback(const ScoreIndex& index, const std::vector<double>& scores, std::size_t k,
                     double gap, double least_scans, std::uint64_t seed) {
   PhiloxEngine engine(seed);
   const Draws answer =
-      LazySampler(index, {.k = k, .gap = gap}).sample(unit_query(), fallback_draws, engine);
+      draws_by_race(index, {.k = k, .gap = gap}, unit_query(), fallback_draws, engine);
   Counter counter(fallback_items);
   counter.add_all(answer.ids);
   expect_law(counter, softmax(scores), "gap " + std::to_string(gap));
@@ -35,6 +54,29 @@ void check_fallback(const ScoreIndex& index, const std::vector<double>& scores, 
   EXPECT_GE(
       kolmogorov_smirnov_p_value(answer.perturbed, [&](double x) { return gumbel_cdf(x - log_z); }),
       law_threshold);
+}
+
+// The same from one envelope, whose first scan serves all later draws.
+TEST(FallbackLaw, OneScanServesAllDraws) {
+  const auto scores = normal_scores(fallback_items, 1.0);
+  const ScoreIndex index(scores);
+  const LazySampler sampler(index, {.k = 2, .gap = 12.0});
+  const auto envelope = sampler.prepare(unit_query());
+  PhiloxEngine engine(7);
+  Trace trace = envelope.trace();
+  Counter counter(fallback_items);
+  std::vector<double> perturbed;
+  for (std::size_t i = 0; i < fallback_draws; ++i) {
+    const Draw draw = envelope.sample(engine, trace);
+    counter.add(draw.id);
+    perturbed.push_back(draw.perturbed);
+  }
+  expect_law(counter, softmax(scores), "known scores");
+  const double log_z = log_sum_exp(std::span<const double>(scores));
+  EXPECT_GE(kolmogorov_smirnov_p_value(perturbed, [&](double x) { return gumbel_cdf(x - log_z); }),
+            law_threshold);
+  EXPECT_EQ(trace.exhaustive_scans, 1U);
+  EXPECT_LT(trace.rows_scored, 10 * fallback_items);
 }
 
 TEST(FallbackLaw, GapOfThree) {
@@ -72,7 +114,7 @@ TEST(FallbackLaw, FlatIndexScansInBlocks) {
   const FlatIndex<double> index(gaussian_rows<double>(bands * band, 2, 7));
   const Vector<double> theta = gaussian_query(2, 8);
   PhiloxEngine engine(9);
-  const Draws answer = LazySampler(index, {.k = 4, .gap = 60.0}).sample(theta, count, engine);
+  const Draws answer = draws_by_race(index, {.k = 4, .gap = 60.0}, theta, count, engine);
   EXPECT_GT(answer.trace.exhaustive_scans, count * 9 / 10);
   Counter counter(bands);
   for (const item_id id : answer.ids) counter.add(id / band);

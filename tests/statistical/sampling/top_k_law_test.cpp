@@ -79,7 +79,8 @@ void check_small_head(std::size_t n, std::size_t K, std::size_t head, double off
   PhiloxEngine engine(seed);
   std::size_t scans = 0, violations = 0;
   const auto counter = count_tuples(n, K, count, [&] {
-    RankedDraws answer = envelope.sample_without_replacement(K, engine);
+    const Envelope fresh(envelope);  // copies forget the scores of a scan
+    RankedDraws answer = fresh.sample_without_replacement(K, engine);
     scans += answer.trace.exhaustive_scans;
     violations += answer.trace.violations;
     return answer.ids;
@@ -90,6 +91,22 @@ void check_small_head(std::size_t n, std::size_t K, std::size_t head, double off
   if (K == n || offset > 1.0) {
     EXPECT_GT(scans, count / 10);
   }
+}
+
+// All draws but the first from the scores of a scan that found the bound too low or too high.
+TEST(TopKLaw, PairsFromKnownScores) {
+  const std::vector<double> scores = ramp(14, 0.25);
+  ScoreIndex index(scores);
+  index.limit(1).state_bound(3.0, Guarantee::certified());
+  Envelope envelope(index);
+  envelope.assign(unit_query(), 1);
+  PhiloxEngine engine(15);
+  Trace trace = envelope.trace();
+  envelope.score_all(trace);
+  EXPECT_TRUE(envelope.knows_all());
+  const auto counter = count_tuples(
+      14, 2, top_k_draws, [&] { return envelope.sample_without_replacement(2, engine).ids; });
+  expect_law(counter, ordered_law(softmax(scores), 2), "known scores");
 }
 
 TEST(TopKLaw, PairsWithAHeadOfOne) { check_small_head(14, 2, 1, 0.0, top_k_draws, 5); }
@@ -141,7 +158,8 @@ TEST(TopKLaw, RankingsUnderABoundTooLowAreThoseOfClippedScores) {
   PhiloxEngine engine(14);
   std::size_t scans = 0, violations = 0;
   const auto counter = count_draws(12, top_k_draws / 5, [&] {
-    const RankedDraws answer = envelope.sample_without_replacement(12, engine);
+    const Envelope fresh(envelope);
+    const RankedDraws answer = fresh.sample_without_replacement(12, engine);
     scans += answer.trace.exhaustive_scans;
     violations += answer.trace.violations;
     return answer.ids.back();

@@ -52,13 +52,65 @@ TEST(Envelope, CountsAddUpInTheTrace) {
   envelope.assign(unit_query(), 1, 0.0);
   PhiloxEngine engine(2);
   Trace trace = envelope.trace();
-  for (int i = 0; i < 2000; ++i) envelope.sample(engine, trace);
+  // Copies, since one race past six proposals would leave no further one to count.
+  for (int i = 0; i < 2000; ++i) Envelope(envelope).sample(engine, trace);
   // Proposals before the head's arrival: at most L / Z_S = 5 a draw on average, at least one in
   // ten.
   EXPECT_GT(trace.proposals, 200U);
   EXPECT_LT(trace.proposals, 2000U * 6U);
   EXPECT_GE(trace.rows_scored, trace.proposals);
   EXPECT_EQ(trace.violations, 0U);
+}
+
+TEST(Envelope, ScoresAllItemsOnceAProposalWentPastThem) {
+  const ScoreIndex index(envelope_scores);
+  Envelope envelope(index);
+  envelope.assign(unit_query(), 1, 30.0);
+  PhiloxEngine engine(3);
+  Trace trace = envelope.trace();
+  EXPECT_FALSE(envelope.knows_all());
+  envelope.sample(engine, trace);
+  EXPECT_TRUE(envelope.knows_all());
+  EXPECT_EQ(trace.exhaustive_scans, 1U);
+  const std::size_t rows = trace.rows_scored;
+  for (int i = 0; i < 1000; ++i) envelope.sample(engine, trace);
+  EXPECT_EQ(trace.rows_scored, rows);
+  envelope.score_all(trace);
+  EXPECT_EQ(trace.rows_scored, rows);
+  const Envelope copy(envelope);  // forgets them
+  EXPECT_FALSE(copy.knows_all());
+  envelope.assign(unit_query(), 1);
+  EXPECT_FALSE(envelope.knows_all());
+}
+
+TEST(Envelope, ScoresAllItemsWhereAsked) {
+  const ScoreIndex index(envelope_scores);
+  Envelope envelope(index);
+  envelope.assign_exhaustively(unit_query());
+  EXPECT_TRUE(envelope.knows_all());
+  Trace trace = envelope.trace();
+  EXPECT_EQ(trace.rows_scored, 6U);
+  EXPECT_EQ(trace.exhaustive_scans, 1U);
+  EXPECT_EQ(trace.guarantee, Guarantee::certified());
+  EXPECT_EQ(trace.residual_bound, -infinity);
+  PhiloxEngine engine(4);
+  for (int i = 0; i < 100; ++i) EXPECT_LT(envelope.sample(engine, trace).id, 6U);
+  EXPECT_EQ(envelope.sample_without_replacement(6, engine).ids.size(), 6U);
+  EXPECT_EQ(trace.rows_scored, 6U);
+  const Vector<double> long_query = Vector<double>::Ones(2);
+  expect_throws<std::invalid_argument>([&] { envelope.assign_exhaustively(long_query); },
+                                       {".size() = 2", "dimension 1"});
+}
+
+TEST(Envelope, KnownScoresAreClippedAtABrokenBound) {
+  ScoreIndex index(envelope_scores);
+  index.state_bound(-1.5, Guarantee::assumed());  // head 3, bound .5: items of 2 and 1 above
+  Envelope envelope(index);
+  envelope.assign(unit_query(), 1);
+  Trace trace = envelope.trace();
+  envelope.score_all(trace);
+  EXPECT_EQ(trace.violations, 2U);
+  EXPECT_EQ(trace.guarantee, Guarantee::assumed());
 }
 
 TEST(Envelope, TakesOverARetrievalAndGivesBackMemory) {
@@ -173,6 +225,9 @@ TEST(Envelope, TailScoresThatAreNotNumbersAreTheIndexsError) {
                                {"score(theta, "});
     envelope.assign(unit_query(), 1, 600.0);  // the scan, too
     expect_throws<index_error>(many, {"score(theta, "});
+    expect_throws<index_error>([&] { envelope.score_all(trace); }, {"score(theta, "});
+    expect_throws<index_error>([&] { envelope.assign_exhaustively(unit_query()); },
+                               {"score(theta, "});
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <lazygumbel/index/flat_index.hpp>
 #include <lazygumbel/index/hnsw/hnsw_index.hpp>
+#include <lazygumbel/index/quantized/scalar_quantized_index.hpp>
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <thread>
 
@@ -141,6 +142,34 @@ void check_threads(const Index& index) {
   }
 }
 
+// 5,000 rows that a temperature of .003 spreads so far that codes prove nothing: each race went
+// past n proposals, and scanned.
+TEST(LazySampler, ManyDrawsScanOnce) {
+  const ScalarQuantizedIndex<float> index(gaussian_rows<float>(5000, 16, 1));
+  const LazySampler sampler(index);
+  const Vector<float> theta = gaussian_query(16, 2).cast<float>() / 0.003F;
+  PhiloxEngine engine(3);
+  const Draws few = sampler.sample(theta, 50, engine);
+  EXPECT_LE(few.trace.exhaustive_scans, 1U);
+  EXPECT_LT(few.trace.rows_scored, 3U * 5000U);
+  const auto envelope = sampler.prepare(theta);
+  Trace trace = envelope.trace();
+  for (int i = 0; i < 50; ++i) envelope.sample(engine, trace);
+  EXPECT_LE(trace.exhaustive_scans, 1U);
+  EXPECT_LT(trace.rows_scored, 3U * 5000U);
+}
+
+TEST(LazySampler, VeryManyDrawsNeedNoSearch) {
+  const FlatIndex<float> index(gaussian_rows<float>(1000, 4, 1));
+  const LazySampler sampler(index);
+  PhiloxEngine engine(3);
+  const Draws draws = sampler.sample(gaussian_query(4, 2).cast<float>(), 100'000, engine);
+  EXPECT_EQ(draws.trace.rows_scored, 1000U);
+  EXPECT_EQ(draws.trace.exhaustive_scans, 1U);
+  EXPECT_EQ(draws.trace.proposals, 0U);
+  EXPECT_EQ(draws.trace.guarantee, Guarantee::certified());
+}
+
 TEST(LazySampler, BatchDoesNotDependOnThreads) {
   check_threads(flat());
   HnswParameters parameters;
@@ -212,7 +241,8 @@ TEST(LazySampler, HostileIndexesAreFoundOut) {
     const LazySampler sampler(index, {.k = 6});
     PhiloxEngine engine(1);
     const int number = static_cast<int>(fault);
-    EXPECT_THROW(sampler.sample(theta, 2000, engine), index_error) << number;
+    EXPECT_THROW(for (int i = 0; i < 2000; ++i) sampler.sample(theta, engine), index_error)
+        << number;
     EXPECT_THROW(
         for (int i = 0; i < 1000; ++i) sampler.sample_without_replacement(theta, 6, engine),
         index_error)
@@ -230,9 +260,11 @@ TEST(LazySampler, OddButLegalIndexesAreServed) {
                             Fault::empty_with_bound, Fault::low_assumed_bound}) {
     const HostileIndex index(gaussian_rows<double>(50, 4, 3), fault);
     PhiloxEngine engine(1);
-    const Draws draws = LazySampler(index, {.k = 6}).sample(theta, 2000, engine);
-    EXPECT_EQ(draws.ids.size(), 2000U);
-    EXPECT_EQ(draws.trace.violations > 0, fault == Fault::low_assumed_bound);
+    const LazySampler sampler(index, {.k = 6});
+    std::size_t violations = 0;
+    for (int i = 0; i < 2000; ++i) violations += sampler.sample(theta, engine).trace.violations;
+    EXPECT_EQ(violations > 0, fault == Fault::low_assumed_bound);
+    EXPECT_EQ(sampler.sample(theta, 2000, engine).ids.size(), 2000U);
   }
   const HostileIndex throwing(gaussian_rows<double>(50, 4, 3), Fault::throws);
   PhiloxEngine engine(1);
