@@ -103,6 +103,21 @@ void search_checked(const Index& index, const VectorView<typename Index::scalar_
   detail::require_retrieval(index, query, k, found, sorted);
 }
 
+/// The same with all n scores, of an index that has `search_scored`.
+template <MipsIndex Index>
+void search_checked(const Index& index, const VectorView<typename Index::scalar_type>& query,
+                    std::size_t k, Retrieval& found, std::vector<item_id>& sorted,
+                    std::vector<double>& scores) {
+  detail::require_query<typename Index::scalar_type>("query", query, index.dimension());
+  if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
+  found.clear();
+  index.search_scored(query, k, found, scores);
+  if (scores.size() != index.size())
+    detail::throw_index_error("search_scored left " + detail::text_of(scores.size()) +
+                              " scores of " + detail::text_of(index.size()) + " items");
+  detail::require_retrieval(index, query, k, found, sorted);
+}
+
 /// The same with the index's own account of the tail, for about `draws` draws: a bound for every
 /// item, which the index has to certify.
 template <TailIndex Index>

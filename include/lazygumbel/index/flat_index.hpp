@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/fwd.hpp"
@@ -57,6 +58,10 @@ class FlatIndex {
   /// wrong dimension, with NaN or infinity, or so long that scores overflow, and on k == 0.
   void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const;
 
+  /// The same search, which leaves all n scores too, in the order of their ids.
+  void search_scored(const VectorView<Scalar>& query, std::size_t k, Retrieval& found,
+                     std::vector<double>& scores) const;
+
   /// One search per row of `queries` (m x d) into retrievals[0 .. m-1], scores by GEMM.
   void search_batch(const MatrixView<Scalar>& queries, std::size_t k,
                     std::span<Retrieval> retrievals, std::size_t threads = 1) const;
@@ -65,6 +70,9 @@ class FlatIndex {
   static constexpr std::size_t block_rows = 1024;  // x 64 queries of float: 256 KiB of scores
 
   explicit FlatIndex(RowStore<Scalar> rows) : rows_(std::move(rows)) {}
+
+  template <class Visit>
+  void scan(const VectorView<Scalar>& query, std::size_t k, Retrieval& found, Visit&& visit) const;
 
   static void collect(const Eigen::Ref<const Vector<Scalar>>& scores, std::size_t first,
                       TopK<Scalar>& best);

@@ -22,7 +22,9 @@ namespace lazygumbel {
 ///
 /// Optional members, found and used when present:
 /// - `score_many(query, ids, scores)`: scores[i] = score(query, ids[i]); worth it with prefetching;
-/// - `search_batch(queries, k, retrievals)`: one search per row of `queries`.
+/// - `search_batch(queries, k, retrievals)`: one search per row of `queries`;
+/// - `search_scored(query, k, retrieval, scores)`: a search that looks at all n scores and leaves
+///   them too, for many draws of one query.
 template <class Index>
 concept MipsIndex = std::floating_point<typename Index::scalar_type> &&
     requires(const Index& index, const VectorView<typename Index::scalar_type>& query,

@@ -87,7 +87,9 @@ class Envelope {
   /// above the residual bound are clipped there, and counted as violations, so that the law stays
   /// what it was. O(n d). Throws as `sample` does.
   void score_all(Trace& trace) const;
-  /// Whether all n scores are known.
+  /// Whether the search left all n scores, so that `score_all` need not compute them.
+  bool has_scores() const noexcept { return !searched_.empty(); }
+  /// Whether draws come from all n scores by now.
   bool knows_all() const noexcept { return scores_.get() != nullptr; }
 
   const Index& index() const noexcept { return *index_; }
@@ -135,6 +137,7 @@ class Envelope {
   void forget_scores() noexcept {
     scores_.reset();
     all_.reset();
+    searched_.clear();
     exhaustive_ = too_large_ = false;
   }
 
@@ -199,6 +202,7 @@ class Envelope {
   Retrieval retrieval_;
   std::vector<item_id> sorted_;
   Categorical categorical_;
+  std::vector<double> searched_;                   // all scores, where the search left them
   detail::Published<std::vector<double>> scores_;  // of all items, in the order of their ids
   detail::Published<Categorical> all_;             // over them
   bool exhaustive_ = false;                        // assign_exhaustively

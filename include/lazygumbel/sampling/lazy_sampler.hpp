@@ -149,7 +149,7 @@ Draws LazySampler<Index>::sample(const VectorView<scalar_type>& theta, std::size
                                  Engine& engine) const {
   return with_work([&](Work& work) {
     Envelope<Index>& envelope = work.envelope;
-    const detail::DrawCosts costs(index_->size(), index_->dimension() * sizeof(scalar_type));
+    const detail::DrawCosts<Index> costs(*index_);
     if (costs.scan_at_once(count))
       envelope.assign_exhaustively(theta);
     else
@@ -158,11 +158,12 @@ Draws LazySampler<Index>::sample(const VectorView<scalar_type>& theta, std::size
     draws.trace = envelope.trace();
     draws.ids.reserve(count);
     draws.perturbed.reserve(count);
-    const std::size_t before = draws.trace.rows_scored;
+    const std::size_t head = draws.trace.rows_scored;
     for (std::size_t i = 0; i < count; ++i) {
       if (i > 0 && !envelope.knows_all()) {
-        const double looked = static_cast<double>(draws.trace.rows_scored - before);
-        if (costs.scan_pays(count - i, looked / static_cast<double>(i)))
+        const double rows =
+            static_cast<double>(draws.trace.rows_scored - head) / static_cast<double>(i);
+        if (costs.scan_pays(count - i, rows, envelope.has_scores()))
           envelope.score_all(draws.trace);
       }
       const Draw draw = envelope.sample(engine, draws.trace);

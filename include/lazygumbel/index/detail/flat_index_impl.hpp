@@ -16,15 +16,31 @@
 namespace lazygumbel {
 
 template <class Scalar>
-void FlatIndex<Scalar>::search(const VectorView<Scalar>& query, std::size_t k,
-                               Retrieval& found) const {
+template <class Visit>
+void FlatIndex<Scalar>::scan(const VectorView<Scalar>& query, std::size_t k, Retrieval& found,
+                             Visit&& visit) const {
   const double slack = rows_.require_query("query", query, k);
   TopK<Scalar> best((std::min)(k, size()));
   for (std::size_t i = 0; i < size(); ++i) {
     const Scalar value = rows_.row(static_cast<item_id>(i)).dot(query);
+    visit(i, value);
     if (value >= best.threshold()) best.push(value, static_cast<item_id>(i));
   }
   report(query, best, slack, found);
+}
+
+template <class Scalar>
+void FlatIndex<Scalar>::search(const VectorView<Scalar>& query, std::size_t k,
+                               Retrieval& found) const {
+  scan(query, k, found, [](std::size_t, Scalar) {});
+}
+
+template <class Scalar>
+void FlatIndex<Scalar>::search_scored(const VectorView<Scalar>& query, std::size_t k,
+                                      Retrieval& found, std::vector<double>& scores) const {
+  scores.resize(size());
+  scan(query, k, found,
+       [&](std::size_t i, Scalar score) { scores[i] = static_cast<double>(score); });
 }
 
 template <class Scalar>

@@ -3,38 +3,41 @@
 #include <cmath>
 #include <cstddef>
 
+#include "lazygumbel/index/tail.hpp"
+
 namespace lazygumbel::detail {
 
 /// When many draws for one theta are better taken from the scores of all n items than from a race
-/// for each. Rough times, of which only ratios count, in the time that a scan takes for one row of
-/// 100 floats (bench/results/README.md, draw_many); nothing is measured at run time, so that the
-/// same seed gives the same draws.
+/// for each. In nanoseconds of the processors of bench/results/README.md (draw_many), of which only
+/// ratios count; nothing is measured at run time, so that the same seed gives the same draws.
+template <MipsIndex Index>
 class DrawCosts {
  public:
-  /// Rows of `row_bytes` bytes.
-  DrawCosts(std::size_t n, std::size_t row_bytes) noexcept
-      : n_(static_cast<double>(n)), row_(static_cast<double>(row_bytes) / 400.0) {}
+  explicit DrawCosts(const Index& index)
+      : n_(static_cast<double>(index.size())),
+        row_bytes_(static_cast<double>(index.dimension() * sizeof(typename Index::scalar_type))) {}
 
-  /// All scores, and the sums to draw from.
-  double scan() const noexcept { return n_ * (row_ + sum_an_item); }
-  double known_draw() const noexcept { return 1.0 + 0.15 * std::log2(n_); }
-  /// A race in which `proposals` rows are looked at.
-  double race(double proposals) const noexcept {
-    return race_start + proposals * (proposal + random_row * row_);
-  }
+  /// Whether `draws` draws cost less from all scores than by races, though each race should look at
+  /// nothing.
+  bool scan_at_once(std::size_t draws) const noexcept { return scan_pays(draws, 0.0, false); }
 
-  /// Whether `count` draws cost less by a scan, though each race should look at one row.
-  bool scan_at_once(std::size_t count) const noexcept { return scan_pays(count, 1.0); }
-
-  /// The same for draws that look at `proposals` rows.
-  bool scan_pays(std::size_t count, double proposals) const noexcept {
-    return static_cast<double>(count) * (race(proposals) - known_draw()) > scan();
+  /// The same for races that look at `rows` rows each, and scores that have to be computed or are
+  /// there.
+  bool scan_pays(std::size_t draws, double rows, bool has_scores) const noexcept {
+    const double a_row = sum + (has_scores ? 0.0 : byte * row_bytes_);
+    const double saved = race + rows * (row + random_byte * row_bytes_) - step * std::log2(n_);
+    return static_cast<double>(draws) * saved > n_ * a_row;
   }
 
  private:
-  static constexpr double sum_an_item = 0.3, race_start = 3.0, proposal = 3.0, random_row = 3.0;
+  static constexpr double byte = 0.15;        // streamed
+  static constexpr double sum = 8.0;          // exp and sum of one score
+  static constexpr double step = 9.0;         // of a binary search in the sums
+  static constexpr double race = 250.0;       // that looks at no row
+  static constexpr double random_byte = 0.2;  // of a row looked at
+  static constexpr double row = TailIndex<Index> ? 520.0 : 100.0;
 
-  double n_, row_;
+  double n_, row_bytes_;
 };
 
 }  // namespace lazygumbel::detail

@@ -23,8 +23,14 @@ namespace lazygumbel {
 template <MipsIndex Index>
 void Envelope<Index>::assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap,
                              std::size_t draws) {
+  forget_scores();
   if constexpr (TailIndex<Index>)
     search_checked(*index_, theta, k, retrieval_, sorted_, tail_, draws);
+  else if constexpr (requires { index_->search_scored(theta, k, retrieval_, searched_); })
+    if (draws > 1)
+      search_checked(*index_, theta, k, retrieval_, sorted_, searched_);
+    else
+      search_checked(*index_, theta, k, retrieval_, sorted_);
   else
     search_checked(*index_, theta, k, retrieval_, sorted_);
   prepare(theta, gap);
@@ -71,12 +77,15 @@ void Envelope<Index>::score_all(Trace& trace) const {
 template <MipsIndex Index>
 const std::vector<double>& Envelope<Index>::scan(const std::unordered_set<item_id>& seen,
                                                  Trace& trace) const {
-  ++trace.exhaustive_scans;
-  trace.rows_scored += index_->size();
-  auto all = std::make_unique<std::vector<double>>(index_->size());
-  for_each_score(*index_, theta_, [&](item_id first, std::span<const double> scores) {
-    std::copy(scores.begin(), scores.end(), all->begin() + first);
-  });
+  auto all = std::make_unique<std::vector<double>>(searched_);
+  if (!has_scores()) {
+    ++trace.exhaustive_scans;
+    trace.rows_scored += index_->size();
+    all->resize(index_->size());
+    for_each_score(*index_, theta_, [&](item_id first, std::span<const double> scores) {
+      std::copy(scores.begin(), scores.end(), all->begin() + first);
+    });
+  }
   auto head = sorted_.begin();
   for (std::size_t i = 0; i < all->size(); ++i) {
     double& score = (*all)[i];
@@ -179,6 +188,7 @@ template <MipsIndex Index>
 void Envelope<Index>::take(const VectorView<scalar_type>& theta, std::size_t k,
                            Retrieval& retrieval) {
   detail::require_query<scalar_type>("theta", theta, index_->dimension());
+  forget_scores();
   std::swap(retrieval_, retrieval);
   detail::require_retrieval(*index_, theta, k, retrieval_, sorted_);
 }
@@ -186,7 +196,6 @@ void Envelope<Index>::take(const VectorView<scalar_type>& theta, std::size_t k,
 template <MipsIndex Index>
 void Envelope<Index>::prepare(const VectorView<scalar_type>& theta, Gap gap) {
   theta_ = theta;
-  forget_scores();
   categorical_.assign(retrieval_.scores);
   gap_ = gap.value;
   bound_ = retrieval_.residual_bound + gap.value;
