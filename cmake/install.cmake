@@ -8,6 +8,16 @@ include(GNUInstallDirs)
 set(package_folder "${CMAKE_INSTALL_DATADIR}/cmake/lazygumbel")
 set(compiled_package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/lazygumbel")
 
+# An exported target may link only what is imported or exported. CMake's own complaint comes later and
+# does not know of the option.
+foreach(target IN LISTS LAZYGUMBEL_LINKS)
+  get_target_property(imported ${target} IMPORTED)
+  if(NOT imported)
+    message(STATUS "lazygumbel: ${target} is built by this project. If CMake finds it in no export set,"
+      " put it into one, or set LAZYGUMBEL_INSTALL=OFF where only programs link lazygumbel")
+  endif()
+endforeach()
+
 # INCLUDES: a user's CMake before 3.23 ignores the header set in the installed target.
 if(CMAKE_VERSION VERSION_GREATER_EQUAL 3.23)
   install(TARGETS lazygumbel lazygumbel_headers EXPORT lazygumbelTargets

@@ -12,13 +12,13 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib/setup.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/setup.sh"
 
-compiler=${CXX:-g++}
+read -ra compiler <<<"${CXX:-g++}"
 repetitions=3
 while (($#)); do
   case $1 in
-    --compiler) compiler=${2:?--compiler needs a name} && shift ;;
+    --compiler) read -ra compiler <<<"${2:?--compiler needs a name}" && shift ;;
     --quick) repetitions=1 ;;
     --no-install) install_packages=no ;;
     --help | -h) print_help "${BASH_SOURCE[0]}" && exit ;;
@@ -30,7 +30,7 @@ done
 
 required_packages=(libeigen3-dev libhnswlib-dev librandom123-dev)
 provide_packages
-command -v "$compiler" >/dev/null || die "there is no compiler '$compiler'"
+command -v "${compiler[0]}" >/dev/null || die "there is no compiler '${compiler[0]}'"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -77,7 +77,7 @@ flags+=("$@")
 seconds_of() {
   local program=$1 TIMEFORMAT='%U %S' taken
   shift
-  taken=$({ time "$compiler" "${flags[@]}" "$@" -c "$work/$program.cpp" -o "$work/$program.o" \
+  taken=$({ time "${compiler[@]}" "${flags[@]}" "$@" -c "$work/$program.cpp" -o "$work/$program.o" \
     2>"$work/errors"; } 2>&1) || { cat "$work/errors" >&2 && die "$program.cpp does not compile"; }
   awk '{ print $1 + $2 }' <<<"$taken"
 }
@@ -98,7 +98,7 @@ row() {
     'BEGIN { printf "| %-45s | %6.2f | %6.2f |\n", name, seconds, seconds / eigen }'
 }
 
-say "$("$compiler" --version | head -n 1), ${flags[*]}, median of $repetitions"
+say "$("${compiler[@]}" --version | head -n 1), ${flags[*]}, median of $repetitions"
 printf '| %-45s | %6s | %6s |\n|%s|%s|%s|\n' "file" "s" "/Eigen" \
   "$(printf -- '-%.0s' {1..47})" "-------:" "-------:"
 row "Eigen/Dense" eigen
@@ -109,7 +109,7 @@ row "attention.hpp" attention
 row "sampler, coded index, one draw" draw
 row "attention, append and decode" decode
 # What the target lazygumbel::compiled and its pkg-config file define: core/config.hpp.
-alignment=$(echo EIGEN_MAX_ALIGN_BYTES | "$compiler" "${flags[@]}" -x c++ -E -P -include Eigen/Core - |
+alignment=$(echo EIGEN_MAX_ALIGN_BYTES | "${compiler[@]}" "${flags[@]}" -x c++ -E -P -include Eigen/Core - |
   tail -n 1)
 version=$(awk '/^#define LAZYGUMBEL_VERSION_(MAJOR|MINOR|PATCH)/ { v = 100 * v + $3 } END { print v }' \
   "$root/include/lazygumbel/core/version.hpp")

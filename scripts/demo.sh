@@ -12,7 +12,7 @@
 
 set -euo pipefail
 # shellcheck source=scripts/lib/setup.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib/setup.sh"
 
 out=$root/build/demo
 use_own_vectors=no
@@ -47,7 +47,7 @@ if ! command -v gnuplot >/dev/null; then
   exit
 fi
 for term in png svg; do
-  gnuplot -e "dir='$out'; term='$term'" "$root/scripts/plot_demo.gp" ||
+  gnuplot -e "dir='${out//\'/\'\'}'; term='$term'" "$root/scripts/plot_demo.gp" ||
     die "gnuplot could not draw the $term pictures; the numbers are in $out"
 done
 say "pictures:"

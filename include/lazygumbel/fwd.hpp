@@ -84,6 +84,8 @@ class UniformReservoir;
 class WeightedReservoir;
 
 // estimation: template <MipsIndex Index> class LogPartition, SoftmaxExpectation.
+template <class F>
+class BoundedFunction;
 struct Estimate;
 struct EstimateTrace;
 struct VectorEstimate;

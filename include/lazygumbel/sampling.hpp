@@ -18,6 +18,7 @@
 #include "lazygumbel/core/storage_scalar.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/core/version.hpp"
+#include "lazygumbel/estimation/bounded_function.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
 #include "lazygumbel/estimation/from_draws.hpp"
 #include "lazygumbel/estimation/log_partition.hpp"

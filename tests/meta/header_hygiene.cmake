@@ -3,14 +3,20 @@
 include("${CMAKE_CURRENT_LIST_DIR}/rule.cmake")
 
 set(forbidden
-  "std::(cout|cerr|clog)"
-  "std::(abort|exit|quick_exit|terminate)"
+  "std::w?(cout|cerr|clog)"
+  "(^|[^A-Za-z0-9_.:])w?(cout|cerr|clog) *<<"
+  "std::terminate"
+  "__builtin_(trap|abort|unreachable)"
   "std::[a-z_]+_distribution"
-  "std::(s?rand|time) *\\("
-  "(^|[^A-Za-z0-9_.:>])(f?printf|f?puts|abort|exit|time|s?rand) *\\(")
+  "system_clock|high_resolution_clock"
+  "random_device"
+  "(^|[^A-Za-z0-9_.:>])(std::|::)?(v?f?w?printf|f?puts|f?putw?char|f?putw?c|perror|abort|_?exit|_Exit|quick_exit|time|clock|s?rand) *\\("
+  "# *include_next"
+  "# *include *[<\"][^>\"]*\\.\\./")
 
 foreach(header IN LISTS headers)
   file(READ "${ROOT}/include/${header}" code)
+  string(REGEX REPLACE "([^'\\])\"([^\"\n\\]|\\\\.)*://" "\\1\"" code "${code}")  # no comment
   string(REGEX REPLACE "//[^\n]*" "" code "${code}")
   string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/" "" code "${code}")
   foreach(pattern IN LISTS forbidden)
@@ -19,5 +25,11 @@ foreach(header IN LISTS headers)
       complain("${header} uses ${found}")
     endif()
   endforeach()
+endforeach()
+# What is not a header is neither installed nor looked at by any rule.
+file(GLOB_RECURSE others RELATIVE "${ROOT}/include" "${ROOT}/include/*")
+list(FILTER others EXCLUDE REGEX "\\.hpp$")
+foreach(other IN LISTS others)
+  complain("${other} is not a header, *.hpp")
 endforeach()
 finish()

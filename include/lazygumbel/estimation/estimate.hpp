@@ -15,8 +15,12 @@ struct EstimateTrace {
   std::size_t samples = 0;    ///< tail items, or draws, that were sampled
   bool exhaustive = false;    ///< all n items were summed: the value is exact up to rounding
   bool target_met = true;     ///< false when an (epsilon, delta) target was not reached
-  /// Of the retrieval's bound. Head + tail estimates are unbiased sums whatever it is worth: it
-  /// only bounds their variance (and is the range in Interval::empirical_bernstein).
+  /// Whether the error allows for items that no draw met, as far as the guarantee below holds.
+  /// false: it is the central limit theorem's for what the draws met; a few heavy items or large
+  /// values among the others may be missing in it.
+  bool covers_unseen = false;
+  /// Of the retrieval's bound. Head + tail estimates are unbiased sums whatever it is worth; it
+  /// bounds what a weight can be, in errors that cover the unseen.
   Guarantee guarantee{};
 };
 

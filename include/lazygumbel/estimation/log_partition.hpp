@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "lazygumbel/core/log_sum_exp.hpp"
 #include "lazygumbel/estimation/detail/head_tail.hpp"
@@ -105,15 +106,26 @@ class LogPartition {
 
     double standard_error() const { return count == 0 ? 0.0 : std::sqrt(variance() / l()); }
 
-    /// Half the width of the interval for Z. Empirical Bernstein: Audibert, Munos, Szepesvari,
-    /// "Exploration-exploitation tradeoff using variance estimates in multi-armed bandits", TCS
-    /// 2009, Theorem 1, for weights in [0, largest].
+    /// Half the width of the interval for Z: by the central limit theorem for what the sample
+    /// met, and for what it may have missed as much as the index's bounds leave room for. (Of rare
+    /// weights R with share p the sample meets about Poisson(l p) = k: z R sqrt(k) / l + R log(1 /
+    /// delta) / l covers |k / l - p| R for every p.) Empirical Bernstein: Audibert, Munos,
+    /// Szepesvari, "Exploration-exploitation tradeoff using variance estimates in multi-armed
+    /// bandits", TCS 2009, Theorem 1, for weights in [0, largest].
     double half_width(const HeadTail<Index>& parts, Interval interval, double delta) const {
-      if (count == 0) return 0.0;
+      const auto [root, linear] = half_widths(parts, interval, delta);
+      return root + linear;
+    }
+
+    /// Its parts that fall as 1 / sqrt(l) and as 1 / l.
+    std::pair<double, double> half_widths(const HeadTail<Index>& parts, Interval interval,
+                                          double delta) const {
+      if (count == 0) return {0.0, 0.0};
       if (interval == Interval::normal)
-        return normal_quantile(1.0 - delta / 2.0) * standard_error();
+        return {normal_quantile(1.0 - delta / 2.0) * standard_error(),
+                parts.hidden_weight(std::log(1.0 / delta) / l(), unit, sum / l())};
       const double x = std::log(3.0 / delta) / l();
-      return std::sqrt(2.0 * variance() * x) + 3.0 * weight(parts.log_largest_weight()) * x;
+      return {std::sqrt(2.0 * variance() * x), 3.0 * weight(parts.log_largest_weight()) * x};
     }
 
     Estimate report(const HeadTail<Index>& parts, double confidence, Interval interval,
@@ -133,6 +145,7 @@ class LogPartition {
       estimate.lower = std::clamp(estimate.lower, least, most);
       estimate.upper = std::clamp(estimate.upper, least, most);
       estimate.trace.samples = count;
+      estimate.trace.covers_unseen = true;
       return estimate;
     }
 
@@ -161,10 +174,11 @@ class LogPartition {
       const double delta = options_.interval == Interval::normal
                                ? target.delta()
                                : target.delta() / (look * (look + 1.0));
-      const double ratio = sums.half_width(parts, options_.interval, delta) * (1.0 + epsilon) /
-                           (epsilon * sums.total());
-      if (ratio <= 1.0) return sums.report(parts, confidence, options_.interval, delta);
-      const auto next = size.next(sums.count, ratio);
+      const auto [root, linear] = sums.half_widths(parts, options_.interval, delta);
+      const double scale = (1.0 + epsilon) / (epsilon * sums.total());
+      if ((root + linear) * scale <= 1.0)
+        return sums.report(parts, confidence, options_.interval, delta);
+      const auto next = size.next(sums.count, root * scale, linear * scale);
       if (!next) return std::nullopt;
       sums.extend(parts, *next - sums.count, engine);
     }
@@ -180,7 +194,7 @@ class LogPartition {
                       .certified_lower = sum.value(),
                       .certified_upper = sum.value(),
                       .trace = parts.trace()};
-    estimate.trace.exhaustive = true;
+    estimate.trace.exhaustive = estimate.trace.covers_unseen = true;
     return estimate;
   }
 

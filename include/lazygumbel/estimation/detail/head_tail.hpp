@@ -93,6 +93,18 @@ class HeadTail {
     }
   }
 
+  /// The most that items which no draw met may add to the tail's sum beyond `mean` times their
+  /// share of the draws, if the bound holds; sum and mean in units of exp(unit). The share is
+  /// log(1 / delta) / l: that of what l draws miss altogether but with probability delta.
+  double hidden_weight(double share, double unit, double mean) const {
+    if (share <= 0.0) return 0.0;
+    const double rate = std::exp(process().log_rate() - unit);
+    if constexpr (requires { process().hidden_excess(share, mean); })
+      return rate > 0.0 ? rate * process().hidden_excess((std::min)(share, 1.0), mean / rate) : 0.0;
+    else
+      return (std::min)(share, 1.0) * (std::max)(0.0, std::exp(log_largest_weight() - unit) - mean);
+  }
+
   /// Whether `log_sum_bounds` says anything.
   static constexpr bool knows_sum = requires(const detail::OwnProposals<Index>& proposals) {
     proposals.log_sum_lower();

@@ -66,7 +66,10 @@ class RatioSums {
     return variance > 0.0 ? std::sqrt(variance / l) / total() : 0.0;
   }
 
-  /// Zhat in units of exp(largest score seen); 0 when every item was masked.
+  /// Log of the unit of `total` and of the sums, the largest log weight seen.
+  double unit() const noexcept { return unit_; }
+
+  /// Zhat in units of exp(unit()); 0 when every item was masked.
   double total() const {
     return head_z_ + (count_ > 0 ? sum_w_ / static_cast<double>(count_) : 0.0);
   }

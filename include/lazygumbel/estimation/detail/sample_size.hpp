@@ -52,11 +52,13 @@ class SampleSize {
   /// The k of the next stage; 0 when that is the exhaustive sum.
   std::size_t larger_head() const noexcept { return larger_head_; }
 
-  /// The total number of rows to go on with, after `now` rows gave a half-width `ratio` times the
-  /// target (> 1); nothing when that passes the limit. Below 4,096 rows, where one heavy row can
-  /// inflate the variance, only when it passes four times the limit.
-  std::optional<std::size_t> next(std::size_t now, double ratio) const noexcept {
+  /// The total number of rows to go on with, after `now` rows gave a half-width of which one part,
+  /// `root` times the target, falls as 1 / sqrt(rows) and another, `linear` times, as 1 / rows;
+  /// nothing when that passes the limit. Below 4,096 rows, where one heavy row can inflate the
+  /// variance, only when it passes four times the limit.
+  std::optional<std::size_t> next(std::size_t now, double root, double linear) const noexcept {
     const double current = static_cast<double>(now), limit = static_cast<double>(limit_);
+    const double ratio = 0.5 * (root + std::sqrt(root * root + 4.0 * linear));
     const double wanted = 1.05 * current * ratio * ratio;
     if (!(wanted <= (now < 4096 ? 4.0 * limit : limit))) return std::nullopt;
     const double total = std::ceil(std::clamp(wanted, 1.25 * current, 4.0 * current));

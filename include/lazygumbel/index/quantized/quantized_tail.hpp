@@ -121,6 +121,12 @@ class QuantizedProposals {
   /// Certain, whatever the residual bound: the codes' largest error.
   double log_largest_weight(double) const noexcept { return weights_.largest_error(); }
 
+  /// The most by which the weights of items with `share` of all intensity may exceed `mean` on
+  /// average, times that share: certain, each tile by its own error. O(tiles).
+  double hidden_excess(double share, double mean) const {
+    return weights_.hidden_excess(share, mean);
+  }
+
   /// The tail's log sum of exp(score) is certain to lie between these.
   double log_sum_lower() const { return weights_.log_sum_bound(-1.0); }
   double log_sum_upper() const { return weights_.log_sum_bound(+1.0); }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "lazygumbel/index/quantized/detail/code_kernels.hpp"
@@ -95,6 +96,32 @@ class WeightedCodes {
     float largest = 0.0F;
     for (const TileWeight& tile : tiles_) largest = (std::max)(largest, tile.error);
     return static_cast<double>(largest) + slack;
+  }
+
+  /// The most by which items with `share` of all intensity may exceed `mean` times it, their
+  /// weights exp(score - log intensity) being anything that the codes allow; in units of the rate.
+  /// O(tiles).
+  double hidden_excess(double share, double mean) const {
+    const double total = cumulative_.size() > 0 ? cumulative_[cumulative_.size() - 1] : 0.0;
+    if (!(total > 0.0)) return 0.0;
+    std::vector<std::pair<float, double>> worst;  // error, mass
+    for (std::size_t t = 0; t < tiles_.size(); ++t) {
+      const auto at = static_cast<Eigen::Index>(t);
+      const double mass = cumulative_[at] - (t == 0 ? 0.0 : cumulative_[at - 1]);
+      if (mass > 0.0) worst.emplace_back(tiles_[t].error, mass / total);
+    }
+    std::make_heap(worst.begin(), worst.end());
+    double excess = 0.0;
+    while (share > 0.0 && !worst.empty()) {
+      const auto [error, mass] = worst.front();
+      const double above = std::exp(static_cast<double>(error) + slack) - mean;
+      if (above <= 0.0) break;
+      excess += (std::min)(share, mass) * above;
+      share -= mass;
+      std::pop_heap(worst.begin(), worst.end());
+      worst.pop_back();
+    }
+    return excess;
   }
 
   /// log sum over the tail of exp(score) is at least (sign -1) or at most (+1) this: certain.
