@@ -5,6 +5,7 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "score_index.hpp"
 
 // Estimates from exact draws of the lazy sampler. 20,000 repetitions; z-tests and Binomial tests
@@ -40,7 +41,7 @@ TEST(FromDrawsLaw, MeanIsUnbiasedAndItsIntervalHolds) {
   std::uint64_t misses = 0;
   for (std::size_t j = 0; j < drawn_repetitions; ++j) {
     PhiloxEngine engine(2, j);
-    const auto ids = sampler.sample(unit_query(), 200, engine).ids;
+    const auto ids = draws_by_race(sampler, unit_query(), 200, engine).ids;
     const Estimate e = mean_from_draws([&](item_id id) { return p.f[id]; }, ids);
     values.push_back(e.value);
     mean_square += e.standard_error * e.standard_error / drawn_repetitions;
@@ -61,7 +62,7 @@ TEST(FromDrawsLaw, MedianOfMeansNeverMissesMoreThanDelta) {
     std::uint64_t misses = 0;
     for (std::size_t j = 0; j < drawn_repetitions / 4; ++j) {
       PhiloxEngine engine(3, j);
-      const auto ids = sampler.sample(unit_query(), 200, engine).ids;
+      const auto ids = draws_by_race(sampler, unit_query(), 200, engine).ids;
       // A heavy tail: exp(2 f).
       const auto f = [&](item_id id) { return std::exp(2.0 * p.f[id]); };
       double truth = 0.0;
@@ -84,7 +85,8 @@ TEST(FromDrawsLaw, RaceTimesGiveAnUnbiasedZ) {
     std::uint64_t misses = 0;
     for (std::size_t j = 0; j < drawn_repetitions; ++j) {
       PhiloxEngine engine(4 + r, j);
-      const Estimate e = log_partition_from_race(sampler.sample(unit_query(), r, engine).perturbed);
+      const Estimate e =
+          log_partition_from_race(draws_by_race(sampler, unit_query(), r, engine).perturbed);
       ratios.push_back(std::exp(e.value - p.log_z));
       misses += !(e.lower <= p.log_z && p.log_z <= e.upper);
     }

@@ -5,6 +5,7 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 
 // Draws through projections. With a bound that holds (a gap that covers what the projection missed,
 // or a head of all items) the law is the softmax; without the gap it is the softmax of the clipped
@@ -48,7 +49,8 @@ void check_projection(ProjectionKind kind) {
   const auto law = softmax_of(missing.index, missing.theta);
   const auto sample = [&](LazySamplerOptions options) {
     PhiloxEngine engine(3);
-    return LazySampler(missing.index, options).sample(missing.theta, projected_draws, engine);
+    return draws_by_race(LazySampler(missing.index, options), missing.theta, projected_draws,
+                         engine);
   };
   Counter covered(projected_items), whole(projected_items), clipped(projected_items);
   const Draws with_gap = sample({.k = 14, .gap = missing.gap + 1e-9});

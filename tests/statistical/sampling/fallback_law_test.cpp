@@ -5,6 +5,7 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "score_index.hpp"
 
 // The bound is far too high, so that races go past n proposals and the rest of the tail is scored
@@ -20,30 +21,12 @@ TEST(FallbackLaw, SmallestDefect) {
   EXPECT_LT(smallest_defect(fallback_items, fallback_draws), 0.018);
 }
 
-/// Every draw by a race of its own, from one retrieval: copies of an envelope forget the scores of
-/// a scan.
-template <MipsIndex Index>
-Draws draws_by_race(const Index& index, const LazySamplerOptions& options,
-                    const VectorView<double>& theta, std::size_t count, PhiloxEngine& engine) {
-  const LazySampler<Index> sampler(index, options);
-  const Envelope<Index> envelope = sampler.prepare(theta);
-  Draws draws;
-  draws.trace = envelope.trace();
-  for (std::size_t i = 0; i < count; ++i) {
-    const Envelope<Index> fresh(envelope);
-    const Draw draw = fresh.sample(engine, draws.trace);
-    draws.ids.push_back(draw.id);
-    draws.perturbed.push_back(draw.perturbed);
-  }
-  return draws;
-}
-
 // `least_scans`: the share of draws that must have taken the scan, so that the test is about it.
 void check_fallback(const ScoreIndex& index, const std::vector<double>& scores, std::size_t k,
                     double gap, double least_scans, std::uint64_t seed) {
   PhiloxEngine engine(seed);
   const Draws answer =
-      draws_by_race(index, {.k = k, .gap = gap}, unit_query(), fallback_draws, engine);
+      draws_by_race(LazySampler(index, {.k = k, .gap = gap}), unit_query(), fallback_draws, engine);
   Counter counter(fallback_items);
   counter.add_all(answer.ids);
   expect_law(counter, softmax(scores), "gap " + std::to_string(gap));
@@ -114,7 +97,8 @@ TEST(FallbackLaw, FlatIndexScansInBlocks) {
   const FlatIndex<double> index(gaussian_rows<double>(bands * band, 2, 7));
   const Vector<double> theta = gaussian_query(2, 8);
   PhiloxEngine engine(9);
-  const Draws answer = draws_by_race(index, {.k = 4, .gap = 60.0}, theta, count, engine);
+  const Draws answer =
+      draws_by_race(LazySampler(index, {.k = 4, .gap = 60.0}), theta, count, engine, 1);
   EXPECT_GT(answer.trace.exhaustive_scans, count * 9 / 10);
   Counter counter(bands);
   for (const item_id id : answer.ids) counter.add(id / band);

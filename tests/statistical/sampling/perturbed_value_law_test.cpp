@@ -5,6 +5,7 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "score_index.hpp"
 
 // The perturbed values. 200,000 draws a law, Kolmogorov-Smirnov, refused (and false alarm) at p <
@@ -37,8 +38,8 @@ TEST(PerturbedLaw, MaximumIsLogZPlusGumbel) {
     PhiloxEngine engine(2);
     for (const auto& [k, gap] :
          {std::pair<std::size_t, double>{1, 0.0}, {8, 0.0}, {8, 1.0}, {200, 0.0}})
-      expect_gumbel(LazySampler(index, {.k = k, .gap = gap})
-                        .sample(unit_query(), perturbed_draws, engine)
+      expect_gumbel(draws_by_race(LazySampler(index, {.k = k, .gap = gap}), unit_query(),
+                                  perturbed_draws, engine)
                         .perturbed,
                     log_z, "k = " + std::to_string(k) + ", gap = " + std::to_string(gap));
   }
@@ -60,9 +61,9 @@ TEST(PerturbedLaw, HugeScoresKeepTheGumbelLaw) {
     for (double& y : scores) y += shift;
     const FlatIndex<double> index(rows_with_scores(scores));
     PhiloxEngine engine(4);
-    expect_gumbel(
-        LazySampler(index, {.k = 5}).sample(unit_query(), perturbed_draws, engine).perturbed,
-        log_sum_exp(std::span<const double>(scores)), "shift " + std::to_string(shift));
+    expect_gumbel(draws_by_race(LazySampler(index, {.k = 5}), unit_query(), perturbed_draws, engine)
+                      .perturbed,
+                  log_sum_exp(std::span<const double>(scores)), "shift " + std::to_string(shift));
   }
 }
 

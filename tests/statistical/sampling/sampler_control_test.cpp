@@ -6,6 +6,7 @@
 
 #include "broken_samplers.hpp"
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "score_index.hpp"
 
 // Negative controls: wrong samplers that the tests of sampler_law_test.cpp, top_k_law_test.cpp and
@@ -58,8 +59,10 @@ TEST(SamplerControl, WrongBoundOfTheIndex) {
   wrong.state_bound(-0.2, Guarantee::assumed());
   PhiloxEngine engine(2);
   Counter of_right(40), of_wrong(40);
-  of_right.add_all(LazySampler(right, {.k = 5}).sample(unit_query(), sampler_draws, engine).ids);
-  of_wrong.add_all(LazySampler(wrong, {.k = 5}).sample(unit_query(), sampler_draws, engine).ids);
+  of_right.add_all(
+      draws_by_race(LazySampler(right, {.k = 5}), unit_query(), sampler_draws, engine).ids);
+  of_wrong.add_all(
+      draws_by_race(LazySampler(wrong, {.k = 5}), unit_query(), sampler_draws, engine).ids);
   expect_law(of_right, softmax(scores), "right bound");
   EXPECT_GT(chi_square_power(sampler_draws, softmax(scores),
                              clipped_softmax(scores, first_items(5), scores[5] - 0.2)),
@@ -107,8 +110,10 @@ TEST(SamplerControl, BiasedUniform) {
   for (const std::size_t k : {std::size_t{40}, std::size_t{5}}) {
     TiltedEngine wrong(PhiloxEngine(3), 1.02), right(PhiloxEngine(3), 1.0);
     Counter of_wrong(40), of_right(40);
-    of_wrong.add_all(LazySampler(index, {.k = k}).sample(unit_query(), sampler_draws, wrong).ids);
-    of_right.add_all(LazySampler(index, {.k = k}).sample(unit_query(), sampler_draws, right).ids);
+    of_wrong.add_all(
+        draws_by_race(LazySampler(index, {.k = k}), unit_query(), sampler_draws, wrong).ids);
+    of_right.add_all(
+        draws_by_race(LazySampler(index, {.k = k}), unit_query(), sampler_draws, right).ids);
     expect_rejected(of_wrong, softmax(scores), "u^1.02, k = " + std::to_string(k));
     expect_law(of_right, softmax(scores), "u^1, k = " + std::to_string(k));
   }
@@ -170,7 +175,7 @@ TEST(SamplerControl, LogZMissesOneItem) {
   const FlatIndex<double> index(rows_with_scores(scores));
   PhiloxEngine engine(6);
   const auto values =
-      LazySampler(index, {.k = 5}).sample(unit_query(), sampler_draws, engine).perturbed;
+      draws_by_race(LazySampler(index, {.k = 5}), unit_query(), sampler_draws, engine).perturbed;
   const auto p_value = [&](double log_z) {
     return kolmogorov_smirnov_p_value(values, [&](double x) { return gumbel_cdf(x - log_z); });
   };

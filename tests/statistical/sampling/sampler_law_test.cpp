@@ -7,6 +7,7 @@
 #include <random>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "score_index.hpp"
 
 // Every sampler with every index against the exact softmax. Unless a test says otherwise:
@@ -99,7 +100,7 @@ void check_many(const Index& index, std::size_t k, double gap, std::uint64_t see
   for (const auto& [name, spread] : temperatures) {
     const auto theta = query_of_spread(index, spread);
     PhiloxEngine engine(seed);
-    const Draws answer = sampler.sample(theta, count, engine);
+    const Draws answer = draws_by_race(sampler, theta, count, engine);
     ASSERT_EQ(answer.ids.size(), count);
     EXPECT_EQ(answer.trace.violations, 0U);
     Counter counter(sampler_items);
@@ -167,7 +168,7 @@ TEST(SamplerLaw, FewerThanKItemsWithABound) {
     index.limit(returned).state_bound(0.0, Guarantee::certified());
     PhiloxEngine engine(600 + returned);
     const Draws answer =
-        LazySampler(index, {.k = 15}).sample(unit_query(), sampler_draws / 2, engine);
+        draws_by_race(LazySampler(index, {.k = 15}), unit_query(), sampler_draws / 2, engine);
     Counter counter(sampler_items);
     counter.add_all(answer.ids);
     expect_law(counter, softmax(scores), std::to_string(returned) + " returned");
@@ -183,7 +184,7 @@ TEST(SamplerLaw, MaskedItemsAreNeverDrawn) {
   for (const std::size_t k : {std::size_t{4}, sampler_items}) {
     PhiloxEngine engine(700 + k);
     Counter counter(sampler_items);
-    counter.add_all(LazySampler(index, {.k = k}).sample(theta, sampler_draws, engine).ids);
+    counter.add_all(draws_by_race(LazySampler(index, {.k = k}), theta, sampler_draws, engine).ids);
     expect_law(counter, softmax_of(index, theta), "k = " + std::to_string(k));
     for (std::size_t i = 0; i < sampler_items; i += 3) EXPECT_EQ(counter.counts()[i], 0U);
   }
@@ -227,7 +228,7 @@ TEST(SamplerLaw, SingleDrawsFromABiasFreeEngineOf32Bits) {
   const Vector<float> theta = query_of_spread(index, 1.5);
   std::mt19937 engine(903);
   Counter counter(sampler_items);
-  counter.add_all(LazySampler(index, {.k = 8}).sample(theta, sampler_draws, engine).ids);
+  counter.add_all(draws_by_race(LazySampler(index, {.k = 8}), theta, sampler_draws, engine).ids);
   expect_law(counter, softmax_of(index, theta), "std::mt19937");
 }
 

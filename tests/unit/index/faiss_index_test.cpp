@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "non_finite.hpp"
+#include "race_draws.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -372,7 +373,7 @@ TEST(FaissIndex, DrawsFollowTheSoftmax) {
     const double miss = *std::max_element(scores.begin(), scores.end()) - head.residual_bound;
     const LazySampler sampler(index, {.k = k, .gap = std::max(0.0, miss + 1e-9)});
     PhiloxEngine engine(22);
-    const Draws answer = sampler.sample(theta, draws, engine);
+    const Draws answer = draws_by_race(sampler, theta, draws, engine);
     Counter singles(n), batch(n);
     singles.add_all(answer.ids);
     expect_law(singles, law, name);

@@ -101,6 +101,21 @@ TYPED_TEST(Flat, FindsTheLargestInnerProducts) {
     }
 }
 
+TYPED_TEST(Flat, LeavesAllScoresWhereAsked) {
+  const FlatIndex<TypeParam> index(gaussian_rows<TypeParam>(300, 5, 4));
+  const Vector<TypeParam> query = gaussian_query<TypeParam>(5, 5);
+  Retrieval found, same;
+  std::vector<double> scores(7, 1.0);
+  index.search_scored(query, 10, found, scores);
+  index.search(query, 10, same);
+  EXPECT_EQ(found.ids, same.ids);
+  EXPECT_EQ(found.scores, same.scores);
+  EXPECT_EQ(found.residual_bound, same.residual_bound);
+  ASSERT_EQ(scores.size(), 300U);
+  for (item_id id = 0; id < 300; ++id) EXPECT_EQ(scores[id], index.score(query, id));
+  EXPECT_THROW(index.search_scored(query, 0, found, scores), std::invalid_argument);
+}
+
 TYPED_TEST(Flat, BreaksTiesByTheSmallerId) {
   const auto index = this->index_over(RowMatrix<TypeParam>::Ones(100, 4));
   const Vector<TypeParam> query = Vector<TypeParam>::Ones(4);

@@ -5,6 +5,7 @@
 #include <lazygumbel/sampling/lazy_sampler.hpp>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "score_index.hpp"
 
 // Approximate indexes. With a gap that covers what the index missed the draw is exact; with a
@@ -67,7 +68,7 @@ void check_graph(HnswGeometry geometry, std::uint64_t seed) {
   for (const double gap : {0.0, 0.5 * miss.excess, miss.excess + 1e-6, miss.excess + 1.0}) {
     PhiloxEngine engine(seed);
     const Draws answer =
-        LazySampler(index, {.k = k, .gap = gap}).sample(miss.theta, graph_draws, engine);
+        draws_by_race(LazySampler(index, {.k = k, .gap = gap}), miss.theta, graph_draws, engine);
     Counter counter(graph_items);
     counter.add_all(answer.ids);
     const double bound = miss.found.residual_bound + gap;
@@ -109,8 +110,8 @@ KnownMiss missing_by(double c) {
 TEST(HnswLaw, AMissWithinTheGapIsExact) {
   const KnownMiss missing = missing_by(0.6);
   PhiloxEngine engine(3);
-  const Draws answer = LazySampler(missing.index, {.k = 14, .gap = 0.6 + 1e-12})
-                           .sample(unit_query(), graph_draws, engine);
+  const Draws answer = draws_by_race(LazySampler(missing.index, {.k = 14, .gap = 0.6 + 1e-12}),
+                                     unit_query(), graph_draws, engine);
   Counter counter(100);
   counter.add_all(answer.ids);
   expect_law(counter, softmax(missing.scores), "gap = c");
@@ -121,8 +122,8 @@ TEST(HnswLaw, AMissBeyondTheGapIsClippedAndCounted) {
   const KnownMiss missing = missing_by(0.6);
   for (const double gap : {0.0, 0.2}) {
     PhiloxEngine engine(4);
-    const Draws answer =
-        LazySampler(missing.index, {.k = 14, .gap = gap}).sample(unit_query(), graph_draws, engine);
+    const Draws answer = draws_by_race(LazySampler(missing.index, {.k = 14, .gap = gap}),
+                                       unit_query(), graph_draws, engine);
     Counter counter(100);
     counter.add_all(answer.ids);
     std::vector<item_id> head(14);

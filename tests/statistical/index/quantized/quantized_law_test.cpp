@@ -6,6 +6,7 @@
 
 #include "grouped_index.hpp"
 #include "laws.hpp"
+#include "race_draws.hpp"
 
 // Draws over indexes that know more of the tail than one bound. Items against the exact softmax of
 // the index's scores by chi-square, perturbed values against log Z + Gumbel by Kolmogorov-Smirnov,
@@ -132,7 +133,7 @@ TEST_P(QuantizedLaw, CountsFromOneSearch) {
        {std::size_t{3}, std::size_t{15}, std::size_t{16}, std::size_t{50}}) {
     Sample sample(150);
     for (std::size_t i = 0; i < quantized_draws / 3; i += count) {
-      const Draws answer = sampler.sample(theta, count, engine);
+      const Draws answer = draws_by_race(sampler, theta, count, engine);
       for (std::size_t j = 0; j < count; ++j) sample.add(answer.ids[j], answer.perturbed[j]);
     }
     expect_exact(std::move(sample), scores_of(index, theta), "count " + std::to_string(count));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "sampled_clipping.hpp"
 
 // Wrong forms of lazy selection at a sampled level that the test of sampled_selection_law_test.cpp
@@ -73,7 +74,7 @@ std::size_t refused(double scale, const SampledConstraintOptions& sampled_option
     index.prepare(theta);
     plain.prepare(theta);
     Counter counter(sampled_constraints);
-    counter.add_all(sampler.sample(theta, sampled_selection_draws, engine).ids);
+    counter.add_all(draws_by_race(sampler, theta, sampled_selection_draws, engine).ids);
     count += counter.p_value(softmax(plain.clipped())) < law_threshold;
   }
   return count;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "laws.hpp"
+#include "race_draws.hpp"
 #include "sampled_clipping.hpp"
 
 // LazySampled against the softmax of clipped scores,
@@ -69,7 +70,7 @@ std::size_t expect_laws(double scale, const SampledConstraintOptions& options, s
     index.prepare(theta);
     plain.prepare(theta);
     Counter counter(sampled_constraints);
-    counter.add_all(sampler.sample(theta, sampled_selection_draws, engine).ids);
+    counter.add_all(draws_by_race(sampler, theta, sampled_selection_draws, engine).ids);
     const std::string what = "s = " + std::to_string(scale) + ", k = " + std::to_string(k) +
                              ", step " + std::to_string(++step);
     expect_law(counter, softmax(plain.clipped()), what);

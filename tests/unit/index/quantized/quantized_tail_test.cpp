@@ -84,6 +84,35 @@ TEST(QuantizedProposals, KeepTheContractOfProposals) {
         }
 }
 
+// No set of items exceeds what is said of sets of its share: the worst take the largest weights.
+TEST(QuantizedProposals, NothingHiddenExceedsItsBound) {
+  constexpr std::size_t n = 400;
+  const QuantizedIndex index = make_index(n, 9, 4, best_simd(), 5);
+  const Vector<float> query = query_of_length(9, 3.0, 6);
+  Retrieval found;
+  QuantizedProposals proposals;
+  index.search_with_proposals(query, 8, found, proposals);
+  Counter counter(n);
+  const auto stated = stated_intensities(proposals, n, 200'000, 7, counter);
+  std::vector<std::pair<double, double>> worst;  // weight, share
+  for (item_id id = 0; id < n; ++id)
+    if (stated[id] > -infinity)
+      worst.emplace_back(std::exp(index.score(query, id) - stated[id]),
+                         std::exp(stated[id] - proposals.log_rate()));
+  std::sort(worst.begin(), worst.end(), std::greater<>());
+  for (const double mean : {0.0, 0.5, 1.0}) {
+    double share = 0.0, excess = 0.0;
+    for (const auto& [weight, part] : worst) {
+      share += part;
+      excess += part * (std::max)(0.0, weight - mean);
+      ASSERT_GE(proposals.hidden_excess(share, mean) + 1e-12, excess) << share;
+    }
+    EXPECT_GE(proposals.hidden_excess(1.0, mean), proposals.hidden_excess(0.5, mean));
+    EXPECT_EQ(proposals.hidden_excess(0.0, mean), 0.0);
+  }
+  EXPECT_EQ(proposals.hidden_excess(1.0, 1e9), 0.0);
+}
+
 TEST(QuantizedProposals, ManyAtATimeFollowTheSameLaw) {
   const QuantizedIndex index = make_index(200, 9, 4, best_simd(), 3);
   Retrieval found;
