@@ -41,6 +41,9 @@ struct AttentionRow {
   float error = 0.0F;
   AttentionPath path = AttentionPath::exact;
   bool target_met = true;  ///< false: an (epsilon, delta) target was not reached
+  /// |log Z^ - log Z| <= log_z_error with about the stated confidence; 0 when exact, infinite where
+  /// nothing is known of it.
+  float log_z_error = 0.0F;
 };
 
 /// The outputs of m queries of H heads.
@@ -64,12 +67,56 @@ inline float relative_error(double absolute, double norm) {
   return absolute == 0.0 ? 0.0F : static_cast<float>(absolute / norm);
 }
 
+/// The error of log Z^ where Z^ is within `relative` Z^ of Z; infinite from 1 on.
+inline float log_error(double relative) {
+  return static_cast<float>(relative < 1.0 ? -std::log1p(-relative)
+                                           : std::numeric_limits<double>::infinity());
+}
+
+/// One of two parts of an output: its share of Z^, the error of the logarithm of its own Z^.
+struct MergedPart {
+  double share, log_error;
+};
+
+/// How far the shares, w and 1 - w, may be off: their odds are off by a factor of at most e^e,
+/// e = e_a + e_b, hence w by w (1 - w) (1 - e^-e) / (w e^-e + 1 - w) or with both shares exchanged;
+/// to first order w (1 - w) e. With an infinite error nothing is known of the shares.
+inline double share_error(const MergedPart& a, const MergedPart& b) {
+  const double e = a.log_error + b.log_error, most = (std::max)(a.share, b.share);
+  if (std::isinf(e)) return most;
+  const double kept = std::exp(-e), least = (std::min)(a.share, b.share);
+  return least * most * -std::expm1(-e) / (most * kept + least);
+}
+
+/// |log Z^ - log Z| of the sum of both: at most log(w e^e_a + (1 - w) e^e_b), and less below.
+inline float merged_log_error(const MergedPart& a, const MergedPart& b) {
+  if (a.log_error == 0.0 && b.log_error == 0.0) return 0.0F;
+  const double high = (std::max)(a.log_error, b.log_error);
+  if (std::isinf(high)) return std::numeric_limits<float>::infinity();
+  return static_cast<float>(high + std::log(a.share * std::exp(a.log_error - high) +
+                                            b.share * std::exp(b.log_error - high)));
+}
+
+/// Whether targets that the parts met are met by the sum as well: its error must be no larger than
+/// the larger of theirs, both relative to the outputs and not, since nobody knows here what they
+/// were. `of_parts`: the larger absolute error; `relative`: the larger relative one.
+inline bool stays_met(double error, double norm, double of_parts, float relative) {
+  constexpr double rounding = 1.0 + 1e-6;
+  return error <= of_parts * rounding && error <= absolute_error(rounding, relative, norm);
+}
+
 }  // namespace detail
 
 /// Attention over the union of two disjoint sets of keys from the outputs over each, for the same
-/// queries: o = (e^a o_a + e^b o_b) / (e^a + e^b). Sink logits belong to one of the two. Errors
-/// are combined as if they added up; one that is infinite makes the sum's infinite. Throws
+/// queries: o = (e^a o_a + e^b o_b) / (e^a + e^b). Sink logits belong to one of the two. Throws
 /// std::invalid_argument on outputs of different shapes. O(m H dv).
+///
+/// Errors are combined as if they added up. With shares w_a + w_b = 1 of Z^ = Z^_a + Z^_b and e_a
+/// for |o^_a - o_a|,
+///   |o^ - o| <= w_a e_a + w_b e_b + s (|o^_a - o^_b| + e_a + e_b),
+/// s = w_a w_b (log_z_error_a + log_z_error_b) to first order, by which the shares may be off. An
+/// error that is infinite makes the sum's infinite. `target_met` stays true where both met theirs
+/// and the sum's error is no larger than the larger of theirs.
 template <std::same_as<double> Real = double>
 AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b) {
   if (a.values.rows() != b.values.rows() || a.values.cols() != b.values.cols() ||
@@ -97,15 +144,25 @@ AttentionOutput merge(const AttentionOutput& a, const AttentionOutput& b) {
       row.target_met = ra.target_met && rb.target_met;
       if (high == -std::numeric_limits<double>::infinity()) {
         row.error = (std::max)(ra.error, rb.error);
+        row.log_z_error = (std::max)(ra.log_z_error, rb.log_z_error);
         continue;
       }
       const double wa = std::exp(la - high), wb = std::exp(lb - high), sum = wa + wb;
       const auto out_a = values_a.row(i).segment(h * width, width).template cast<Real>();
       const auto out_b = values_b.row(i).segment(h * width, width).template cast<Real>();
       const Eigen::RowVectorX<Real> out = (wa * out_a + wb * out_b) / sum;
-      const double error = detail::absolute_error(wa, ra.error, out_a.norm()) +
-                           detail::absolute_error(wb, rb.error, out_b.norm());
-      row.error = detail::relative_error(error / sum, out.norm());
+      const detail::MergedPart a_part{wa / sum, static_cast<double>(ra.log_z_error)},
+          b_part{wb / sum, static_cast<double>(rb.log_z_error)};
+      const double ea = detail::absolute_error(1.0, ra.error, out_a.norm()),
+                   eb = detail::absolute_error(1.0, rb.error, out_b.norm());
+      double error = detail::absolute_error(a_part.share, ra.error, out_a.norm()) +
+                     detail::absolute_error(b_part.share, rb.error, out_b.norm());
+      if (const double off = detail::share_error(a_part, b_part); off > 0.0)
+        error += off * ((out_a - out_b).norm() + ea + eb);
+      row.error = detail::relative_error(error, out.norm());
+      row.log_z_error = detail::merged_log_error(a_part, b_part);
+      row.target_met = row.target_met && detail::stays_met(error, out.norm(), (std::max)(ea, eb),
+                                                           (std::max)(ra.error, rb.error));
       values.row(i).segment(h * width, width) = out.template cast<float>();
       merged.log_sum_exp(i, h) = high + std::log(sum);
     }

@@ -67,8 +67,8 @@ inline void require_residual(const ResidualMass& mass, std::size_t dv) {
 ///   o' = (Z o + e^logit value_sum) / Z',  Z' = Z + count e^logit,
 /// in double, relative to the larger of both exponents, so that nothing overflows whatever they
 /// are. A row that saw no key gets the mean value_sum / count. Count 0 or logit -infinity change
-/// nothing. A reported error shrinks with the part of the output that it belongs to; an infinite
-/// one stays.
+/// nothing. The mass is exact: reported errors change as when an exact output of log Z
+/// log(count) + logit is merged, and so does target_met; an infinite error stays.
 ///
 /// Throws std::invalid_argument, leaving `out` as it was, when the row is not there or the mass is
 /// none. O(dv). Different rows may be changed at the same time.
@@ -85,14 +85,23 @@ void add_residual(const ResidualMass& mass, std::size_t query, std::size_t head,
   detail::require_residual(mass, static_cast<std::size_t>(dv));
   detail::Later<RowMatrix<float>, Real>& all = out.values;
   auto values = all.row(i).segment(h * dv, dv);
-  const double norm = values.template cast<Real>().norm();
+  const Eigen::RowVectorX<Real> before = values.template cast<Real>();
   const double kept = detail::add_residual_row(
       mass.logit, mass.count, mass.value_sum.size() > 0 ? mass.value_sum.data() : nullptr,
       static_cast<std::size_t>(dv), values.data(), out.log_sum_exp(i, h));
   AttentionRow& row = out.rows[query * heads + head];
-  if (row.error > 0.0F && kept < 1.0)
-    row.error = detail::relative_error(detail::absolute_error(kept, row.error, norm),
-                                       values.template cast<Real>().norm());
+  if (!(kept < 1.0) || (row.error == 0.0F && row.log_z_error == 0.0F)) return;
+  Eigen::RowVectorX<Real> apart = before;  // o less the mean of the mass
+  if (mass.value_sum.size() > 0) apart -= mass.value_sum.transpose() / mass.count;
+  const detail::MergedPart keys{kept, static_cast<double>(row.log_z_error)}, added{1.0 - kept, 0.0};
+  const double own = detail::absolute_error(1.0, row.error, before.norm());
+  double error = detail::absolute_error(kept, row.error, before.norm());
+  if (const double off = detail::share_error(keys, added); off > 0.0)
+    error += off * (apart.norm() + own);
+  const double norm = values.template cast<Real>().norm();
+  row.target_met = row.target_met && detail::stays_met(error, norm, own, row.error);
+  row.error = detail::relative_error(error, norm);
+  row.log_z_error = detail::merged_log_error(keys, added);
 }
 
 }  // namespace lazygumbel

@@ -97,6 +97,74 @@ TEST(AttentionOutput, MergeReportsNoErrorThatIsNaN) {
   EXPECT_EQ(error_of(exact, row(-3.0F, -4.0F, 0.0)), 0.0F);
 }
 
+// o = w_a o_a + w_b o_b with (3, 0) and (0, 4) at weights 1/2, whose distance is 5 and norm 2.5.
+TEST(AttentionOutput, MergeCountsWhatSharesMayBeOff) {
+  const auto with = [](float log_z_error, float error = 0.0F) {
+    return AttentionRow{.error = error, .log_z_error = log_z_error};
+  };
+  const auto merged = [](const AttentionRow& a, const AttentionRow& b) {
+    const AttentionOutput one = merge(row(3.0F, 0.0F, 0.0, a), row(0.0F, 4.0F, 0.0, b)),
+                          other = merge(row(0.0F, 4.0F, 0.0, b), row(3.0F, 0.0F, 0.0, a));
+    EXPECT_FLOAT_EQ(one.rows[0].error, other.rows[0].error);
+    EXPECT_FLOAT_EQ(one.rows[0].log_z_error, other.rows[0].log_z_error);
+    return one.rows[0];
+  };
+  const float endless = std::numeric_limits<float>::infinity();
+  // To first order w_a w_b |o_a - o_b| (e_a + e_b) = 1.25 (e_a + e_b).
+  EXPECT_NEAR(merged(with(0.001F), with(0.0F)).error, 0.0005, 1e-6);
+  EXPECT_NEAR(merged(with(0.001F), with(0.002F)).error, 0.0015, 1e-5);
+  EXPECT_NEAR(merged(with(0.001F), with(0.002F)).log_z_error, 0.0015, 1e-5);
+  // Exactly: the odds are e^-e or e^e instead of 1.
+  const double off = 1.0 / (1.0 + std::exp(-1.5)) - 0.5;
+  EXPECT_NEAR(merged(with(0.5F), with(1.0F)).error, off * 5.0 / 2.5, 1e-6);
+  EXPECT_NEAR(merged(with(0.5F), with(1.0F)).log_z_error,
+              std::log(0.5 * std::exp(0.5) + 0.5 * std::exp(1.0)), 1e-6);
+  // Errors of the parts: theirs, and what they add to the distance.
+  EXPECT_NEAR(merged(with(0.5F, 0.1F), with(1.0F)).error, (0.5 * 0.3 + off * 5.3) / 2.5, 1e-6);
+  // Unknown shares: anything between the two outputs.
+  EXPECT_NEAR(merged(with(endless), with(0.0F)).error, 0.5 * 5.0 / 2.5, 1e-6);
+  EXPECT_EQ(merged(with(endless), with(0.1F)).log_z_error, endless);
+  EXPECT_EQ(merged(with(endless, endless), with(0.1F)).error, endless);
+  EXPECT_EQ(merged(with(0.0F), with(0.0F)).error, 0.0F);
+  EXPECT_EQ(merged(with(0.0F), with(0.0F)).log_z_error, 0.0F);
+  // Equal outputs do not depend on shares.
+  const AttentionRow half = with(0.5F);
+  EXPECT_EQ(merge(row(3.0F, 4.0F, 0.0, half), row(3.0F, 4.0F, 1.0, half)).rows[0].error, 0.0F);
+}
+
+TEST(AttentionOutput, MergeWithSharesOfNothing) {
+  const float endless = std::numeric_limits<float>::infinity();
+  const AttentionRow unsure{.log_z_error = 0.5F}, unknown{.log_z_error = endless};
+  const AttentionOutput some = row(3.0F, 4.0F, 0.0, unsure);
+  for (const double none : {-1e5, -infinity}) {
+    // What has no weight has none after a factor either, unless nothing is known of it.
+    AttentionOutput out = merge(some, row(0.0F, 0.0F, none, unsure));
+    EXPECT_EQ(out.rows[0].error, 0.0F);
+    EXPECT_FLOAT_EQ(out.rows[0].log_z_error, 0.5F);
+    out = merge(some, row(0.0F, 0.0F, none, unknown));
+    EXPECT_FLOAT_EQ(out.rows[0].error, 1.0F);
+    EXPECT_EQ(out.rows[0].log_z_error, endless);
+  }
+  const AttentionOutput nothing = row(0.0F, 0.0F, -infinity, unsure);
+  EXPECT_EQ(merge(nothing, nothing).rows[0].log_z_error, 0.5F);
+}
+
+TEST(AttentionOutput, ASumMeetsWhatItsPartsMet) {
+  const auto met = [](const AttentionOutput& a, const AttentionOutput& b) {
+    EXPECT_EQ(merge(a, b).rows[0].target_met, merge(b, a).rows[0].target_met);
+    return merge(a, b).rows[0].target_met;
+  };
+  const AttentionRow exact{}, sampled{.error = 0.1F}, unsure{.error = 0.1F, .log_z_error = 0.1F},
+      missed{.target_met = false};
+  EXPECT_TRUE(met(row(3.0F, 4.0F, 0.0, exact), row(-2.0F, 1.0F, 1.0, exact)));
+  EXPECT_TRUE(met(row(3.0F, 4.0F, 0.0, sampled), row(3.0F, 4.0F, 1.0, exact)));
+  EXPECT_TRUE(met(row(3.0F, 4.0F, 0.0, sampled), row(3.0F, 4.0F, 1.0, sampled)));
+  EXPECT_TRUE(met(row(3.0F, 4.0F, 0.0, unsure), row(0.0F, 0.0F, -infinity, exact)));
+  EXPECT_FALSE(met(row(3.0F, 4.0F, 0.0, sampled), row(-2.5F, -4.0F, 0.0, sampled)));
+  EXPECT_FALSE(met(row(3.0F, 4.0F, 0.0, unsure), row(-4.0F, 3.0F, 0.0, unsure)));
+  EXPECT_FALSE(met(row(3.0F, 4.0F, 0.0, exact), row(3.0F, 4.0F, 0.0, missed)));
+}
+
 TEST(AttentionOutput, MergeOfNoQueries) {
   AttentionOutput empty;
   empty.values.resize(0, 6);

@@ -121,6 +121,26 @@ TEST(ResidualMass, DilutesAReportedError) {
   EXPECT_FLOAT_EQ(out.rows[0].error, 0.025F);  // 0.25 of 10
 }
 
+// As an exact output of the same log Z, merged.
+TEST(ResidualMass, CountsWhatTheShareOfTheKeysMayBeOff) {
+  for (const float error : {0.0F, 0.1F})
+    for (const float log_z_error : {0.0F, 0.3F, std::numeric_limits<float>::infinity()}) {
+      AttentionOutput out = output_row({3.0F, 4.0F}, 0.2),
+                      mass = output_row({2.0F, -6.0F}, 0.7 + std::log(4.0));
+      out.rows[0].error = error;
+      out.rows[0].log_z_error = log_z_error;
+      const AttentionOutput merged = merge(out, mass);
+      add_residual(mass_of(0.7, 4.0, {8.0, -24.0}), 0, 0, out);
+      EXPECT_NEAR(out.log_sum_exp(0, 0), merged.log_sum_exp(0, 0), 1e-12);
+      EXPECT_FLOAT_EQ(out.rows[0].error, merged.rows[0].error);
+      EXPECT_FLOAT_EQ(out.rows[0].log_z_error, merged.rows[0].log_z_error);
+      EXPECT_EQ(out.rows[0].target_met, merged.rows[0].target_met);
+    }
+  AttentionOutput alone = output_row({0.0F, 0.0F}, -infinity);
+  add_residual(mass_of(0.7, 4.0, {8.0, -24.0}), 0, 0, alone);
+  EXPECT_EQ(alone.rows[0].log_z_error, 0.0F);
+}
+
 TEST(ResidualMass, ReportsNoErrorThatIsNaN) {
   const float endless = std::numeric_limits<float>::infinity();
   const auto error_of = [](std::initializer_list<float> values, double log_z, float error,

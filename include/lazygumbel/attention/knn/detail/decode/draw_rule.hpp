@@ -23,10 +23,12 @@ class DrawRule {
   bool strict() const noexcept { return strict_; }
 
   /// What |o^ - o| stays within, with the confidence asked for or, of a fixed budget, 95%.
+  /// `of_sum`: the same of |Z^ - Z| / Z^.
   double half_width(RowEstimate& row, std::size_t stage, const ProvedRange& range,
-                    const GatherKernels<float>& kernels) const {
-    return strict_ ? row.proved_half_width(delta_, stage, range)
-                   : row.half_width(delta_, quantile_, kernels);
+                    const GatherKernels<float>& kernels, double& of_sum) const {
+    if (strict_) return row.proved_half_width(delta_, stage, range, of_sum);
+    of_sum = row.sum_half_width(delta_, quantile_);
+    return row.half_width(delta_, quantile_, kernels);
   }
 
   /// That over what is allowed; Z^ has to be known to about a tenth.

@@ -45,7 +45,8 @@ class HeadDecoder {
   struct Outcome {
     bool good = false;  ///< false: exact attention costs less, or sums overflowed
     std::size_t certain = 0, drawn = 0;
-    double half_width = 0.0;
+    double half_width = 0.0;  ///< of o^
+    double of_sum = 0.0;      ///< of Z^, over Z^
   };
 
   const RowEstimate& estimate() const noexcept { return row_; }
@@ -65,7 +66,7 @@ class HeadDecoder {
     if (!options.sample_tail) {
       start(0, options.top_k > 0 ? options.top_k : 64);
       row_.settle();
-      outcome.half_width = RowEstimate::infinity;
+      outcome.half_width = outcome.of_sum = RowEstimate::infinity;
       outcome.good = row_.is_finite();
       return outcome;
     }
@@ -78,7 +79,8 @@ class HeadDecoder {
       outcome.drawn += draw(task, wanted - row_.count(), !rule.strict(), source, stream);
       row_.settle();
       const ProvedRange range{source.largest_error(), task.largest_value + row_.centre_norm()};
-      outcome.half_width = rule.half_width(row_, stage, range, select<GatherKernels<float>>(simd_));
+      outcome.half_width =
+          rule.half_width(row_, stage, range, select<GatherKernels<float>>(simd_), outcome.of_sum);
       if (!row_.is_finite() || std::isnan(outcome.half_width)) return outcome;
       if (!rule.sequential()) break;
       const double ratio = rule.ratio(row_, outcome.half_width);
@@ -89,7 +91,7 @@ class HeadDecoder {
         // So many draws would meet many a key often: those keys are better taken once. Draws start
         // afresh, as before.
         start(static_cast<std::size_t>(all), 0);
-        outcome.half_width = 0.0;
+        outcome.half_width = outcome.of_sum = 0.0;
         wanted = options.tail_samples;
         stage = 2;
       } else {

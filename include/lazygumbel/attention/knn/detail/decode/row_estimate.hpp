@@ -129,6 +129,14 @@ class RowEstimate {
     return factor * total_ * std::sqrt(variance_ / static_cast<double>(count_)) / z_;
   }
 
+  /// Z^ is within this times Z^ of Z with probability about 1 - delta: `half_width`'s reasoning for
+  /// the mean of om.
+  double sum_half_width(double delta, double quantile) const noexcept {
+    const double factor =
+        count_ < 64 ? 1.0 + std::sqrt(2.0 * std::log(1.0 / delta)) : norm_quantile(1.0, quantile);
+    return factor * relative_error_of_sum();
+  }
+
   /// The same for certain, for independent draws: with Y = om (v - centre), |Y| <= b, Bernstein's
   /// inequality in a Hilbert space (Pinelis 1994),
   ///   P(|sum (Y - E Y)| >= t) <= 2 exp(-t^2 / (2 (l s^2 + 2 b t / 3))),   s^2 = E |Y|^2,
@@ -140,7 +148,10 @@ class RowEstimate {
   /// Source: Pinelis, "Optimum Bounds for the Distributions of Martingales in Banach Spaces", Ann.
   /// Probab. 22(4), 1994; Maurer, "A Bound on the Deviation Probability for Sums of Non-negative
   /// Random Variables", JIPAM 4(1), 2003.
-  double proved_half_width(double delta, std::size_t stage, const ProvedRange& range) const {
+  /// `of_sum`: t_Z / Z^.
+  double proved_half_width(double delta, std::size_t stage, const ProvedRange& range,
+                           double& of_sum) const {
+    of_sum = 0.0;
     if (count_ == 0 || total_ == 0.0) return 0.0;
     const auto step = static_cast<double>(stage);
     const double each = delta / (4.0 * step * (step + 1.0));
@@ -156,6 +167,7 @@ class RowEstimate {
         (std::max)(0.0, weight_squares_ - 2.0 * weight_ + l) / l;  // mean (om - 1)^2
     const double n = total_ * deviation(square_ / l, weight * range.radius),
                  z = total_ * deviation(above_one, (std::max)(weight - 1.0, 1.0 - 1.0 / weight));
+    of_sum = z / z_;
     return z < z_ ? (n + offset_norm_ * z) / (z_ - z) : infinity;
   }
 

@@ -319,6 +319,7 @@ class SampledDecoder {
     row.error =
         outcome.half_width == 0.0 ? 0.0F : static_cast<float>(outcome.half_width / estimate.norm());
     row.target_met = options_.sample_tail || !rule_.sequential();
+    row.log_z_error = log_error(outcome.of_sum);
   }
 
   /// Chooses the probes of the lists that cost least on the queries that were remembered.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lazygumbel/attention/exact/attention_output.hpp"
+#include "lazygumbel/attention/exact/detail/draw_error.hpp"
 #include "lazygumbel/attention/exact/heads_view.hpp"
 #include "lazygumbel/attention/knn/knn_attention_options.hpp"
 
@@ -38,23 +39,29 @@ struct PrefillRow {
   std::uint32_t touched = 0;  ///< keys met with certainty
   std::uint32_t draws = 0;
   double log_sum = 0.0, error = 0.0;
-  double factor = 0.0;  ///< norm_quantile
-  double wanted = 0.0;  ///< draws
+  double of_sum = 0.0;                    ///< |Z^ - Z| / Z^
+  double factor = 0.0, sum_factor = 0.0;  ///< norm_quantile, of o^ and of Z^
+  double wanted = 0.0;                    ///< draws
   bool exact = false, met = true;
   std::vector<std::uint32_t> lists;
+
+  void set_factors(double degrees, double quantile) {
+    factor = norm_quantile(degrees, quantile);
+    sum_factor = norm_quantile(1.0, quantile);
+  }
 
   /// The row has met these keys, all that it sees.
   void set_exact(std::size_t seen) {
     touched = static_cast<std::uint32_t>(seen);
     draws = 0;
-    error = 0.0;
+    error = of_sum = 0.0;
     met = true;
   }
 
   /// No tail is drawn: nothing is known of the error.
   void promise_nothing(std::size_t seen, bool with_target) {
     if (exact || touched == seen) return;
-    error = std::numeric_limits<double>::infinity();
+    error = of_sum = std::numeric_limits<double>::infinity();
     met = !with_target;
   }
 
@@ -66,7 +73,8 @@ struct PrefillRow {
         .path = touched == seen ? AttentionPath::exact
                 : sample_tail   ? AttentionPath::sampled
                                 : AttentionPath::top_only,
-        .target_met = met};
+        .target_met = met,
+        .log_z_error = log_error(of_sum)};
   }
 };
 

@@ -11,7 +11,6 @@
 
 #include "lazygumbel/attention/exact/attention_output.hpp"
 #include "lazygumbel/attention/exact/detail/attention_plan.hpp"
-#include "lazygumbel/attention/exact/detail/draw_error.hpp"
 #include "lazygumbel/attention/exact/exact_attention.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/list_choice.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/prefill_problem.hpp"
@@ -274,7 +273,7 @@ class PrefillSegment {
           degrees = (std::min)(degrees, degrees_of(block, at));
           next = (place / step + 1) * step;
         }
-        all_[rows[at]].factor = norm_quantile(degrees, quantile);
+        all_[rows[at]].set_factors(degrees, quantile);
         judge(rows[at]);
       }
     }
@@ -285,6 +284,7 @@ class PrefillSegment {
     finish(r);
     const double size = states_.result_norm();
     row.error = row.factor * states_.deviation(r, row.draws, row.log_sum);
+    row.of_sum = row.sum_factor * states_.deviation_of_sum(r, row.draws, row.log_sum);
     if (options_->accuracy) {
       const double epsilon = options_->accuracy->epsilon();
       const double allowed =

@@ -87,6 +87,20 @@ class RowStates {
                     log_z);
   }
 
+  /// The standard deviation of Z^ over Z^, in the same way.
+  double deviation_of_sum(std::size_t r, std::size_t draws, double log_z) const {
+    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity()))
+      return std::numeric_limits<double>::infinity();
+    const auto l = static_cast<double>(draws);
+    const auto squares = static_cast<double>(moments.row(r)[dv_ + 1]);
+    const double sum = tail.sums[r], heavy = 1.0 + 8.0 * squares / (sum * sum);
+    const double variance =
+        ((std::max)(0.0, squares - sum * sum / l) + 0x1p-20 * squares) * l / (l - 1.0);
+    return heavy * std::sqrt(variance) *
+           std::exp(static_cast<double>(tail.largest[r]) + static_cast<double>(log_weights[r]) -
+                    log_z);
+  }
+
   SoftmaxState certain, tail;
   DrawMoments moments;
   std::vector<float> log_weights;  ///< log W
