@@ -72,6 +72,10 @@ class IvfIndex {
   /// std::invalid_argument, leaving the index as it was, as the constructor does.
   void add(const MatrixView<Scalar>& rows, std::size_t threads = 1);
 
+  /// Splits lists whose radius exceeds `widest` times the median, such as those of two clusters in
+  /// one, into at most twice as many lists: their bounds become tighter. Of `add`, not thread-safe.
+  void split_wide_lists(double widest);
+
   /// The stored row of item `id`, d numbers.
   Eigen::Map<const Vector<Scalar>> row(item_id id) const noexcept { return lists_.row(id); }
 

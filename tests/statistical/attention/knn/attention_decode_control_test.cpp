@@ -80,7 +80,7 @@ class Step {
   }
   double half_width(double delta) {
     const double level = defect_ == Defect::one_sided ? 2.0 * delta : delta;
-    return row_.half_width(level, normal_quantile(1.0 - level), kernels());
+    return row_.met_half_width(level, normal_quantile(1.0 - level), kernels());
   }
 
  private:

@@ -40,6 +40,21 @@ void split_long_lists(InvertedLists<Scalar>& lists, std::uint64_t seed) {
     while (too_long(g)) lists.split(g, seed);
 }
 
+/// Splits lists whose radius exceeds `widest` times the median of all until there are none, or twice
+/// as many lists.
+template <class Scalar>
+void split_wide_lists(InvertedLists<Scalar>& lists, double widest, std::uint64_t seed) {
+  const auto before = lists.radii();
+  std::vector<double> radii(before.data(), before.data() + before.size());
+  const auto middle = radii.begin() + static_cast<std::ptrdiff_t>(radii.size() / 2);
+  std::nth_element(radii.begin(), middle, radii.end());
+  const std::size_t most = 2 * lists.lists();
+  for (std::size_t g = 0; g < lists.lists(); ++g)  // new lists come last: their turn comes, too
+    while (lists.lists() < most && lists.directory().items(g).size() > 1 &&
+           lists.radii()[static_cast<Eigen::Index>(g)] > widest * *middle)
+      lists.split(g, seed);
+}
+
 template <class Scalar>
 void append_rows(InvertedLists<Scalar>& lists, const MatrixView<Scalar>& rows, std::uint64_t seed,
                  std::size_t threads) {

@@ -148,6 +148,11 @@ void IvfIndex<Scalar>::search_group(const MatrixView<Scalar>& queries, std::size
 }
 
 template <class Scalar>
+void IvfIndex<Scalar>::split_wide_lists(double widest) {
+  detail::split_wide_lists(lists_, widest, parameters_.seed);
+}
+
+template <class Scalar>
 void IvfIndex<Scalar>::search_with_proposals(const VectorView<Scalar>& query, std::size_t k,
                                              Retrieval& found, ListProposals& proposals) const {
   const QueryScale scale = lists_.require_query("query", query, k);
@@ -177,9 +182,11 @@ void IvfIndex<Scalar>::search_with_proposals(const VectorView<Scalar>& query, st
 
   const Eigen::ArrayXd spreads = (scale.norm * lists_.deviations()).square();
   Eigen::ArrayXd tilts = to_centroids.template cast<double>().array() + spreads;
-  tilts = (tilts.min)(lists_.bounds(scale, to_centroids));
+  Eigen::ArrayXd bounds = lists_.bounds(scale, to_centroids);
+  tilts = (tilts.min)(bounds);
   for (const std::uint32_t g : plan.scanned) tilts[g] = -std::numeric_limits<double>::infinity();
-  proposals.assign(lists_.directory(), std::move(tilts), std::move(ids), std::move(scores));
+  proposals.assign(lists_.directory(), std::move(tilts), std::move(ids), std::move(scores),
+                   std::move(bounds));
 }
 
 template <class Scalar>

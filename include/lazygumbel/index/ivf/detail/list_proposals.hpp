@@ -36,9 +36,13 @@ class BasicListProposals {
   BasicListProposals() = default;
 
   /// `tilts[g]` = t_g, or -inf for a scanned list; `ids` and `scores`: the scanned items that are
-  /// not in the head, no score above that of `scores`. O(lists + ids).
+  /// not in the head, no score above that of `scores`; `bounds`: on the scores in each list,
+  /// for `largest_share`. O(lists + ids).
   void assign(const detail::ListDirectory& directory, Eigen::ArrayX<Real> tilts,
-              std::vector<item_id> ids, std::vector<double> scores) {
+              std::vector<item_id> ids, std::vector<double> scores,
+              Eigen::ArrayX<Real> bounds = {}) {
+    directory_ = &directory;
+    bounds_ = std::move(bounds);
     assign_scanned(std::move(ids), std::move(scores));
     std::size_t unscanned = 0;
     LogSumExp tilted;
@@ -77,6 +81,36 @@ class BasicListProposals {
     return {ids_[i], log_intensities_[i]};
   }
 
+  /// The largest sum of exp(score) over items that are proposed with probability `mass` in all, over
+  /// exp(log_rate()): of whole lists first that may weigh most for how often they are proposed. In
+  /// list g exp(score - log intensity) is at most exp(U_g - t_g), with U_g the list's bound, in
+  /// scanned lists 1. Precondition: bounds were given. Scores are cap tanh(score / cap) where cap > 0. inf where that overflows.
+  /// O(lists).
+  double largest_share(double mass, double cap = 0.0) const {
+    const auto capped = [&](double score) {
+      return cap > 0.0 ? cap * std::tanh(score / cap) : score;
+    };
+    std::vector<std::pair<double, double>> parts;  // log of the largest weight, mass
+    for (Eigen::Index g = 0; g < unscanned_.bounds().size(); ++g) {
+      const double intensity = unscanned_.bounds()[g];
+      if (intensity == none) continue;
+      parts.emplace_back(
+          capped(bounds_[g]) - intensity,
+          std::exp(directory_->log_count(static_cast<std::size_t>(g)) + intensity - log_rate_));
+    }
+    if (!ids_.empty())
+      parts.emplace_back((std::max)(0.0, capped(least_scanned_) - least_scanned_), scanned_share_);
+    std::make_heap(parts.begin(), parts.end());
+    double sum = 0.0;
+    for (auto end = parts.end(); end != parts.begin() && mass > 0.0; --end) {
+      std::pop_heap(parts.begin(), end);
+      const double taken = (std::min)(mass, (end - 1)->second);
+      sum += taken * std::exp((end - 1)->first);
+      mass -= taken;
+    }
+    return sum;
+  }
+
   /// Scanned items have weight at most 1; the others at most exp(U) over their intensity.
   double log_largest_weight(double bound) const noexcept {
     const double unscanned = smallest_ == -none ? none : bound - smallest_;
@@ -96,6 +130,7 @@ class BasicListProposals {
     Eigen::Map<Eigen::ArrayX<Real>> logs(log_intensities_.data(), count);
     Eigen::Map<Eigen::ArrayX<Real>> weights(cumulative_.data(), count);
     const double high = logs.maxCoeff();
+    least_scanned_ = logs.minCoeff();
     logs = (logs.max)(high - 700.0);  // no weight may underflow to zero
     weights = (logs - high).exp();
     std::partial_sum(cumulative_.begin(), cumulative_.end(), cumulative_.begin());
@@ -106,6 +141,9 @@ class BasicListProposals {
   std::vector<double> log_intensities_;  // of ids_
   std::vector<double> cumulative_;       // of their weights
   BasicGroupedTail<Real> unscanned_;
+  const detail::ListDirectory* directory_ = nullptr;
+  Eigen::ArrayX<Real> bounds_;
+  double least_scanned_ = none;
   double smallest_ = -none;  // log intensity outside the scanned lists
   double log_scanned_ = none, log_rate_ = none, scanned_share_ = 0.0;
 };

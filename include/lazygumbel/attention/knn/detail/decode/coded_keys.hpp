@@ -34,6 +34,8 @@ class CodedScores {
   void start(const RowCodes& codes, const EstimateKernels& kernels, const VectorView<float>& query,
              float cap, double largest_key_norm) {
     kernels_ = &kernels;
+    dimension_ = static_cast<double>(codes.dimension());
+    along_ = codes.bits() == 4 ? 0x1p-3 : 0x1p-7;
     cap_ = cap;
     tiles_ = codes.tiles();
     query_.assign<Real>(query, codes.bits(), codes.residual_unit(),
@@ -56,6 +58,24 @@ class CodedScores {
   /// |log of a draw's weight| is at most this, in exact arithmetic and with floats.
   double largest_error() const noexcept {
     return static_cast<double>(error_) + 2.0 * fast_exp_error;
+  }
+
+  /// At most what keys of the share `mass` of the total weigh, over the total, when these are too
+  /// rare to be met: mass = rarity / draws. Of keys that were rotated at random before they were
+  /// coded (KeyRotation), log weights x have Gaussian tails with V = error^2 / (d - 1) for
+  /// variance, but for what codes take from a key along itself, about the residual's share of its
+  /// length. Keys that weigh as much as R e^s draws, R = rarity, are missed with probability
+  ///   E exp(-R e^(s - x)) <= e^-R
+  /// for s = sqrt(V R / 2) where V <= 1 (R up to 8), s = sqrt(2 V R) beyond (computed for Gaussian
+  /// x): many keys by Jensen's inequality, whatever their x have to do with each other. Never more
+  /// than what is proved, mass e^largest_error().
+  double unseen_weight(double mass, double rarity, float) const noexcept {
+    const double error = largest_error();
+    if (!(dimension_ > 1.0)) return mass * std::exp(error);
+    const double variance = error * error / (dimension_ - 1.0),
+                 spread =
+                     std::sqrt(variance * rarity * (variance <= 1.0 && rarity <= 8.0 ? 0.5 : 2.0));
+    return mass * std::exp((std::min)(error, spread + along_ * error));
   }
 
   /// Takes keys first .. last - 1 out.
@@ -173,6 +193,7 @@ class CodedScores {
   const EstimateKernels* kernels_ = nullptr;
   CodedQuery query_;
   float cap_ = 0.0F, error_ = 0.0F, unit_ = -infinity;
+  double dimension_ = 1.0, along_ = 0.0;
   std::size_t tiles_ = 0;
   double total_ = 0.0;
   std::vector<float, CacheLineAllocator<float>> estimates_, largest_, sums_, masses_;

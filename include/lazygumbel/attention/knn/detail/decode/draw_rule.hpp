@@ -17,18 +17,23 @@ class DrawRule {
       : accuracy_(options.accuracy),
         delta_(accuracy_ ? accuracy_->delta() : 0.05),
         quantile_(normal_quantile(1.0 - delta_)),
+        rarity_(std::log(2.0 / delta_)),
         strict_(options.interval == Interval::empirical_bernstein) {}
 
   bool sequential() const noexcept { return accuracy_.has_value(); }
   bool strict() const noexcept { return strict_; }
+  /// L: keys that l draws meet L times or more on average are missed by all of them with
+  /// probability at most e^-L = delta / 2.
+  double rarity() const noexcept { return rarity_; }
 
   /// What |o^ - o| stays within, with the confidence asked for or, of a fixed budget, 95%.
   /// `of_sum`: the same of |Z^ - Z| / Z^.
   double half_width(RowEstimate& row, std::size_t stage, const ProvedRange& range,
-                    const GatherKernels<float>& kernels, double& of_sum) const {
+                    const UnseenKeys& unseen, const GatherKernels<float>& kernels,
+                    double& of_sum) const {
     if (strict_) return row.proved_half_width(delta_, stage, range, of_sum);
-    of_sum = row.sum_half_width(delta_, quantile_);
-    return row.half_width(delta_, quantile_, kernels);
+    of_sum = row.sum_half_width(delta_, quantile_, unseen);
+    return row.half_width(delta_, quantile_, kernels, unseen);
   }
 
   /// That over what is allowed; Z^ has to be known to about a tenth.
@@ -52,7 +57,7 @@ class DrawRule {
 
  private:
   std::optional<Accuracy> accuracy_;
-  double delta_, quantile_;
+  double delta_, quantile_, rarity_;
   bool strict_;
 };
 

@@ -28,9 +28,10 @@ struct HeadTask {
   double* sum;
   float* certain;  ///< `room` floats
   std::size_t room;
-  double sink;           ///< logit; -inf: none
-  double largest_value;  ///< max |v|
-  std::size_t limit;     ///< rows that cost as much as exact attention
+  double sink;            ///< logit; -inf: none
+  double largest_value;   ///< max |v|
+  const ValueBall& ball;  ///< of the values that may be drawn
+  std::size_t limit;      ///< rows that cost as much as exact attention
 };
 
 /// Attends to the keys that a source of scores gives with certainty, and draws from the others
@@ -38,6 +39,9 @@ struct HeadTask {
 ///   take_largest(draws, most, ids): takes out the keys that so many draws would meet once or more,
 ///     at most `most` unless 0 (draws 0: the `most` largest); `takes_again`: may be called twice,
 ///   scores(): those of the keys taken out, where they are known, or nothing,
+///   unseen_weight(mass, rarity, cap): over total(), at most what keys weigh that make up this
+///   share
+///     of the total, `rarity` over the number of draws,
 ///   unit(), total(), draw(..), largest_error(): as CodedScores.
 template <StorageScalar T>
 class HeadDecoder {
@@ -61,7 +65,8 @@ class HeadDecoder {
       outcome.certain += ids_.size();
       add_certain(task, source.scores());
       row_.start(task.dv, task.room, static_cast<double>(*task.largest), *task.sum, task.certain,
-                 task.sink, source.unit(), options.sample_tail ? source.total() : 0.0);
+                 task.sink, source.unit(), options.sample_tail ? source.total() : 0.0,
+                 task.ball.centre().data());
     };
     if (!options.sample_tail) {
       start(0, options.top_k > 0 ? options.top_k : 64);
@@ -79,8 +84,12 @@ class HeadDecoder {
       outcome.drawn += draw(task, wanted - row_.count(), !rule.strict(), source, stream);
       row_.settle();
       const ProvedRange range{source.largest_error(), task.largest_value + row_.centre_norm()};
-      outcome.half_width =
-          rule.half_width(row_, stage, range, select<GatherKernels<float>>(simd_), outcome.of_sum);
+      const double rarity = rule.rarity(), mass = rarity / static_cast<double>(row_.count());
+      const UnseenKeys unseen{
+          rule.strict() ? 0.0 : source.unseen_weight((std::min)(mass, 1.0), rarity, task.softcap),
+          task.ball};
+      outcome.half_width = rule.half_width(row_, stage, range, unseen,
+                                           select<GatherKernels<float>>(simd_), outcome.of_sum);
       if (!row_.is_finite() || std::isnan(outcome.half_width)) return outcome;
       if (!rule.sequential()) break;
       const double ratio = rule.ratio(row_, outcome.half_width);

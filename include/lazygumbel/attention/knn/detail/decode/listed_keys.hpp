@@ -53,6 +53,9 @@ class ListedScores {
     return proposals_.log_rate() > -std::numeric_limits<double>::infinity() ? 1.0 : 0.0;
   }
   double largest_error() const noexcept { return std::numeric_limits<double>::infinity(); }
+  double unseen_weight(double mass, double, float cap) const {
+    return proposals_.largest_share(mass, static_cast<double>(cap));
+  }
 
   template <BitGenerator Engine>
   void draw(std::size_t count, bool, Engine& engine, item_id* ids, double* intensities) const {
@@ -94,6 +97,7 @@ class ListedKeys {
       with_rows(keys, kv, first_, end, simd, [&](const MatrixView<float>& rows) {
         index_.emplace(rows, IvfParameters{.lists = lists});
       });
+      index_->split_wide_lists(1.5);  // the weight of what is not met is bounded by radii
       decodes_ = 0;
       next_tuning_ = 4;
     } else if (end >= this->end() + batch) {

@@ -11,6 +11,7 @@
 
 #include "lazygumbel/attention/exact/detail/draw_error.hpp"
 #include "lazygumbel/attention/knn/detail/decode/gather_kernels.hpp"
+#include "lazygumbel/attention/knn/detail/decode/value_ball.hpp"
 #include "lazygumbel/core/detail/cache_line.hpp"
 #include "lazygumbel/estimation/normal_quantile.hpp"
 
@@ -21,21 +22,30 @@ struct ProvedRange {
   double log_weight = 0.0, radius = 0.0;
 };
 
+/// What is known of the keys that no draw met: but with probability delta / 2, they weigh at most
+/// `weight` times the intensities' total, and their values are in the ball.
+struct UnseenKeys {
+  double weight = 0.0;
+  const ValueBall& values;
+};
+
 /// One row of output from keys taken with certainty and draws from the others. With w_j = e^(s_j)
 /// and draws j_1 .. j_l of intensities I_j (row j with probability I_j / total) and weights
 /// om = w_j / I_j,
 ///   Z^ = Z_S + total mean(om),   N^ = N_S + total mean(om v),   o^ = N^ / Z^,
-/// the first two unbiased. Values are taken relative to `centre` = N_S / Z_S, so that little
-/// cancels where they hardly differ. Work memory, to be reused.
+/// the first two unbiased. Values are taken relative to a `centre`, what o would be if the values
+/// of the others were `mean`, so that little cancels where they hardly differ. Work memory, to be
+/// reused.
 class RowEstimate {
  public:
   static constexpr double infinity = std::numeric_limits<double>::infinity();
 
   /// Starts with the certain keys: sum_S e^(s - largest) and sum_S e^(s - largest) v, the latter dv
   /// floats; a sink of value 0 and logit `sink` (-inf: none); and a tail of which intensities come
-  /// in units of e^unit and sum to `total`. `room`: dv, padded to whole lanes.
+  /// in units of e^unit and sum to `total`. `room`: dv, padded to whole lanes. `mean`: dv floats,
+  /// about the mean of the values; nullptr: that of the certain ones.
   void start(std::size_t dv, std::size_t room, double largest, double sum, const float* certain,
-             double sink, double unit, double total) {
+             double sink, double unit, double total, const float* mean = nullptr) {
     dv_ = dv;
     room_ = room;
     shift_ = (std::max)({sum > 0.0 ? largest : -infinity, sink, total > 0.0 ? unit : -infinity});
@@ -44,8 +54,15 @@ class RowEstimate {
     sink_ = sink > -infinity ? std::exp(sink - shift_) : 0.0;
     total_ = total > 0.0 ? total * std::exp(unit - shift_) : 0.0;
     centre_.assign(room, 0.0F);
-    for (std::size_t c = 0; c < dv && sum > 0.0; ++c)
-      centre_[c] = static_cast<float>(static_cast<double>(certain[c]) / sum);
+    away_.assign(dv, 0.0);
+    const double left = mean == nullptr ? 0.0 : total_, all = certain_ + left;
+    for (std::size_t c = 0; c < dv && all > 0.0; ++c) {
+      const double own = sum > 0.0 ? certain_ / all * (static_cast<double>(certain[c]) / sum) : 0.0;
+      centre_[c] =
+          static_cast<float>(own + (left > 0.0 ? left / all * static_cast<double>(mean[c]) : 0.0));
+      away_[c] =
+          sum > 0.0 ? static_cast<double>(certain[c]) / sum - static_cast<double>(centre_[c]) : 0.0;
+    }
     sums_.assign(draw_batches * room, 0.0F);
     squares_.assign(room, 0.0F);
     batch_weights_.fill(0.0);
@@ -90,7 +107,8 @@ class RowEstimate {
       for (std::size_t b = 0; b < draw_batches; ++b)
         sum += static_cast<double>(sums_[b * room_ + c]);
       const double centre = static_cast<double>(centre_[c]);
-      const double o = (share * sum - centre * sink_) * inverse;  // relative to the centre
+      // Relative to the centre:
+      const double o = (certain_ * away_[c] + share * sum - centre * sink_) * inverse;
       offset_[c] = o;
       cross += o * static_cast<double>(squares_[c]);
       rest += (sum - o * weight_) * (sum - o * weight_);
@@ -98,11 +116,22 @@ class RowEstimate {
       norm_ += (centre + o) * (centre + o);
     }
     const double l = static_cast<double>(count_);
-    variance_ = weight_variance_ = 0.0;
+    variance_ = weight_variance_ = rounding_ = 0.0;
     if (count_ > 1) {
+      // Float loses at most u (l + 64) of what the squares are made of, where sums over draws are
+      // float, and what is too small for it; of o^, u (l / 16 + 64) of the sums of a batch.
+      constexpr double u = 0x1p-24;
+      constexpr auto smallest = static_cast<double>((std::numeric_limits<float>::min)());
+      const double root = std::sqrt(square_) + std::sqrt(offset_norm_ * weight_squares_);
+      const double lost = u * (l + 64.0) * root * root +
+                          smallest * static_cast<double>(dv_) * (l + weight_squares_);
       variance_ =
-          (std::max)(0.0, square_ - 2.0 * cross + offset_norm_ * weight_squares_ - rest / l) /
+          ((std::max)(0.0, square_ - 2.0 * cross + offset_norm_ * weight_squares_ - rest / l) +
+           lost) /
           (l - 1.0);
+      rounding_ = u * ((l / static_cast<double>(draw_batches) + 64.0) * total_ *
+                           std::sqrt(square_ / l) * inverse +
+                       2.0 * std::sqrt(norm_));
       weight_variance_ = (std::max)(0.0, weight_squares_ - weight_ * weight_ / l) / (l - 1.0);
     }
     offset_norm_ = std::sqrt(offset_norm_);
@@ -112,7 +141,11 @@ class RowEstimate {
   std::size_t count() const noexcept { return count_; }
   double norm() const noexcept { return norm_; }
   double log_sum() const noexcept { return z_ > 0.0 ? shift_ + std::log(z_) : -infinity; }
-  bool is_finite() const noexcept { return std::isfinite(norm_ + variance_ + z_); }
+  /// False, too, where the weights' squares are too small for float.
+  bool is_finite() const noexcept {
+    return std::isfinite(norm_ + variance_ + z_) &&
+           (count_ == 0 || weight_squares_ > 1e-30 * static_cast<double>(count_));
+  }
   /// The estimated standard deviation of Z^ over Z^.
   double relative_error_of_sum() const noexcept {
     return count_ > 0 ? total_ * std::sqrt(weight_variance_ / static_cast<double>(count_)) / z_
@@ -120,9 +153,21 @@ class RowEstimate {
   }
 
   /// |o^ - o| stays within this with probability about 1 - delta, by the central limit theorem for
-  /// N^ - o Z^, of which the draws give the trace of the covariance. Of stratified draws, whose
-  /// variance is smaller, this is above. `quantile`: the normal one of 1 - delta.
-  double half_width(double delta, double quantile, const GatherKernels<float>& kernels) {
+  /// N^ - o Z^, of which the draws give the trace of the covariance, and what it knows nothing of:
+  /// keys of weight U that no draw met are missing from o^, which are U |mean of theirs - o^| /
+  /// (Z^ + U) away. The squares of both are added: where the draws are spread over many directions
+  /// because they are orthogonal, in one because to miss keys and to err by much besides is rarer
+  /// than either. Of stratified draws, whose variance is smaller, this is above. `quantile`: the
+  /// normal one of 1 - delta.
+  double half_width(double delta, double quantile, const GatherKernels<float>& kernels,
+                    const UnseenKeys& unseen) {
+    if (count_ == 0) return 0.0;
+    const double met = met_half_width(delta, quantile, kernels), missed = unseen_error(unseen);
+    return std::sqrt(met * met + missed * missed) + rounding_;
+  }
+
+  /// The first part alone: of what the draws met.
+  double met_half_width(double delta, double quantile, const GatherKernels<float>& kernels) {
     if (count_ == 0 || variance_ == 0.0) return 0.0;
     const double factor = count_ < 64 ? 1.0 + std::sqrt(2.0 * std::log(1.0 / delta))
                                       : norm_quantile(degrees(kernels), quantile);
@@ -130,11 +175,19 @@ class RowEstimate {
   }
 
   /// Z^ is within this times Z^ of Z with probability about 1 - delta: `half_width`'s reasoning for
-  /// the mean of om.
-  double sum_half_width(double delta, double quantile) const noexcept {
+  /// the mean of om, and what the unseen keys may add.
+  double sum_half_width(double delta, double quantile, const UnseenKeys& unseen) const noexcept {
+    if (count_ == 0) return 0.0;
     const double factor =
         count_ < 64 ? 1.0 + std::sqrt(2.0 * std::log(1.0 / delta)) : norm_quantile(1.0, quantile);
-    return factor * relative_error_of_sum();
+    return factor * relative_error_of_sum() + total_ * unseen.weight / z_;
+  }
+
+  /// How far from o^ the unseen keys may be.
+  double unseen_error(const UnseenKeys& unseen) const noexcept {
+    const double radius = unseen.values.radius_about(centre_.data(), offset_);
+    const double share = total_ * unseen.weight / z_;
+    return share < infinity ? share / (1.0 + share) * radius : radius;
   }
 
   /// The same for certain, for independent draws: with Y = om (v - centre), |Y| <= b, Bernstein's
@@ -168,7 +221,7 @@ class RowEstimate {
     const double n = total_ * deviation(square_ / l, weight * range.radius),
                  z = total_ * deviation(above_one, (std::max)(weight - 1.0, 1.0 - 1.0 / weight));
     of_sum = z / z_;
-    return z < z_ ? (n + offset_norm_ * z) / (z_ - z) : infinity;
+    return z < z_ ? (n + offset_norm_ * z) / (z_ - z) + rounding_ : infinity;
   }
 
   double centre_norm() const noexcept {
@@ -211,6 +264,8 @@ class RowEstimate {
   std::vector<float, CacheLineAllocator<float>> centre_, sums_, squares_, residuals_;
   // Of `settle`.
   double z_ = 0.0, norm_ = 0.0, offset_norm_ = 0.0, variance_ = 0.0, weight_variance_ = 0.0;
+  double rounding_ = 0.0;       // of o^
+  std::vector<double> away_;    // N_S / Z_S - centre
   std::vector<double> offset_;  // o^ - centre
 };
 

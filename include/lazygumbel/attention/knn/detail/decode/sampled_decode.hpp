@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -15,8 +16,10 @@
 #include "lazygumbel/attention/knn/detail/decode/draw_rule.hpp"
 #include "lazygumbel/attention/knn/detail/decode/exact_heads.hpp"
 #include "lazygumbel/attention/knn/detail/decode/head_decoder.hpp"
+#include "lazygumbel/attention/knn/detail/decode/key_rotation.hpp"
 #include "lazygumbel/attention/knn/detail/decode/listed_keys.hpp"
 #include "lazygumbel/attention/knn/detail/decode/row_estimate.hpp"
+#include "lazygumbel/attention/knn/detail/decode/value_ball.hpp"
 #include "lazygumbel/attention/knn/knn_attention_options.hpp"
 #include "lazygumbel/core/detail/pool.hpp"
 #include "lazygumbel/core/parallel.hpp"
@@ -50,7 +53,7 @@ class SampledDecoder {
     options_.attention.sink_logits = sink_logits_;
     states_.reserve(kv_heads);
     for (std::size_t kv = 0; kv < kv_heads; ++kv)
-      states_.push_back(State{RowCodes(options.bits, d), ListedKeys<T>(options.sinks, d), {}});
+      states_.push_back(State{RowCodes(options.bits, d), ListedKeys<T>(options.sinks, d), {}, {}});
   }
   SampledDecoder(const SampledDecoder&) = delete;
   SampledDecoder& operator=(const SampledDecoder&) = delete;
@@ -66,14 +69,18 @@ class SampledDecoder {
       if (cache.tokens_seen() < options_.minimum_keys) return;
       parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
         states_[kv].listed.update(cache.keys(), kv, cache.tokens_seen() - window, simd_);
+        states_[kv].ball.update(cache.values(), kv, states_[kv].listed.end(), simd_);
       });
       return;
     }
     const std::size_t end = (cache.tokens_seen() - window) / tile_rows * tile_rows;
     if (states_.front().codes.size() >= end) return;
     const HeadsView<T> keys = cache.keys();
-    parallel_for(states_.size(), options_.attention.threads,
-                 [&](std::size_t kv) { code(keys, kv, end, states_[kv].codes); });
+    if (!rule_.strict() && !rotation_) rotation_.emplace(keys.dimension(), rotation_seed);
+    parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
+      code(keys, kv, end, states_[kv].codes);
+      states_[kv].ball.update(cache.values(), kv, end, simd_);
+    });
   }
 
   /// Throws std::invalid_argument unless `decode` can answer these queries.
@@ -145,34 +152,46 @@ class SampledDecoder {
   struct State {
     RowCodes codes;
     ListedKeys<T> listed;
+    ValueBall ball;
     Patience patience;
   };
   struct Work {
     SoftmaxState certain;
     std::vector<float> padded, checks;
+    Vector<float> rotated;
     std::vector<CodedScores> scores;  // one a head of the group
     ListedScores<float> listed;
     HeadDecoder<T> head;
   };
   static constexpr std::size_t scan_together = 32;  // tiles that stay in cache for all heads
+  static constexpr std::uint64_t rotation_seed = 0x6c7a672d636f6465;
 
   void code(const HeadsView<T>& keys, std::size_t kv, std::size_t end, RowCodes& codes) const {
     const auto d = static_cast<Eigen::Index>(keys.dimension());
-    if constexpr (std::same_as<T, float>) {
-      codes.append<float>(
-          Eigen::Map<const RowMatrix<float>>(keys.row(codes.size(), kv),
-                                             static_cast<Eigen::Index>(end - codes.size()), d),
-          1, simd_);
-    } else {
-      constexpr std::size_t together = 4096;
-      RowMatrix<float> rows;
-      while (codes.size() < end) {
-        const std::size_t count = (std::min)(together, end - codes.size());
+    constexpr std::size_t together = 1024;
+    RowMatrix<float> rows, rotated;
+    const auto append = [&](const MatrixView<float>& some) {
+      if (!rotation_) {
+        codes.append<float>(some, 1, simd_);
+        return;
+      }
+      rotated.resize(some.rows(), d);
+      for (Eigen::Index i = 0; i < some.rows(); ++i)
+        rotation_->rotate(some.row(i).data(), rotated.row(i).data(), simd_);
+      codes.append<float>(rotated, 1, simd_);
+    };
+    while (codes.size() < end) {
+      const std::size_t count = (std::min)(together, end - codes.size());
+      if constexpr (std::same_as<T, float>) {
+        append(Eigen::Map<const RowMatrix<float>, 0, Eigen::OuterStride<>>(
+            keys.row(codes.size(), kv), static_cast<Eigen::Index>(count), d,
+            Eigen::OuterStride<>(keys.token_stride())));
+      } else {
         rows.resize(static_cast<Eigen::Index>(count), d);
         select<StorageKernels<T>>(simd_).widen(keys.row(codes.size(), kv), keys.token_stride(),
                                                count, keys.dimension(), rows.data(),
                                                keys.dimension());
-        codes.append<float>(rows, 1, simd_);
+        append(rows);
       }
     }
   }
@@ -188,12 +207,17 @@ class SampledDecoder {
     work.scores.resize((std::max)(work.scores.size(), group));
     const EstimateKernels& kernels = select<EstimateKernels>(simd_);
     const std::size_t room = query_room(shape.dimension, select<SoftmaxKernels>(simd_).width);
-    for (std::size_t g = 0; g < group; ++g)
-      work.scores[g].start(
-          codes, kernels,
-          Eigen::Map<const Vector<float>>(work.padded.data() + g * room,
-                                          static_cast<Eigen::Index>(shape.dimension)),
-          cap, cache.largest_key_norm(kv));
+    for (std::size_t g = 0; g < group; ++g) {
+      const Eigen::Map<const Vector<float>> query(work.padded.data() + g * room,
+                                                  static_cast<Eigen::Index>(shape.dimension));
+      work.rotated.resize(query.size());
+      if (rotation_)
+        rotation_->rotate(query.data(), work.rotated.data(), simd_);
+      else
+        work.rotated = query;
+      work.scores[g].start(codes, kernels, work.rotated, cap,
+                           cache.largest_key_norm(kv) * (1.0 + 1e-4));
+    }
     for (std::size_t t = 0; t < codes.tiles(); t += scan_together)
       for (std::size_t g = 0; g < group; ++g)
         work.scores[g].scan(codes, t, (std::min)(codes.tiles(), t + scan_together));
@@ -297,6 +321,7 @@ class SampledDecoder {
                              .room = static_cast<std::size_t>(work.certain.stride()),
                              .sink = sink,
                              .largest_value = cache.largest_value_norm(kv),
+                             .ball = states_[kv].ball,
                              .limit = row_limit(shape)},
                             options_, rule_, source, stream);
   }
@@ -345,6 +370,7 @@ class SampledDecoder {
   std::size_t heads_;
   DrawRule rule_;
   Simd simd_;
+  std::optional<KeyRotation> rotation_;  // of keys before they are coded
   std::vector<State> states_;
   std::vector<unsigned char> failed_;
   Pool<Work> works_;
