@@ -11,12 +11,13 @@
 
 #include "lazygumbel/attention/exact/attention_output.hpp"
 #include "lazygumbel/attention/exact/detail/attention_plan.hpp"
+#include "lazygumbel/attention/exact/detail/draw_error.hpp"
 #include "lazygumbel/attention/exact/exact_attention.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/list_choice.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/prefill_problem.hpp"
+#include "lazygumbel/attention/knn/detail/prefill/row_promises.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/row_states.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/tail_draws.hpp"
-#include "lazygumbel/estimation/normal_quantile.hpp"
 #include "lazygumbel/random/philox.hpp"
 
 namespace lazygumbel::detail {
@@ -45,15 +46,17 @@ class PrefillSegment {
         dv_(problem.shape.value_dimension),
         runner_(*kernels_, d_, dv_, static_cast<float>(problem.options->attention.softcap)),
         choice_(*kernels_, options_->accuracy ? 0.5 * options_->accuracy->epsilon() : 0.01,
-                options_->top_k, problem.options->attention.softcap) {}
+                options_->top_k, problem.options->attention.softcap),
+        promises_(*options_) {}
 
   /// Attends to `count` queries from position `first` of the order, which see enough keys. Returns
-  /// the share of rows that had to be done exactly. `stream` numbers the draws. The plan is left in
-  /// plan().
+  /// about what share of the work of exact attention that was. `stream` numbers the draws. The plan
+  /// is left in plan().
   double run(std::size_t kv, std::size_t first, std::size_t count, const TimedLists<float>& lists,
              std::uint64_t stream, AttentionOutput& out) {
     start(kv, first, count);
     stream_ = stream;
+    lists_ = &lists;
     add_windows();
     execute(0);
     choose_lists(lists);
@@ -68,9 +71,13 @@ class PrefillSegment {
       for (std::size_t r = 0; r < rows_; ++r)
         all_[r].promise_nothing(seen(r), options_->accuracy.has_value());
     }
-    const std::size_t exact = make_exact();
-    for (std::size_t r = 0; r < rows_; ++r) write(r, out);
-    return static_cast<double>(exact) / static_cast<double>(rows_);
+    make_exact();
+    double work = 0.0;
+    for (std::size_t r = 0; r < rows_; ++r) {
+      write(r, out);
+      work += all_[r].work(seen(r));
+    }
+    return work / static_cast<double>(rows_);
   }
 
   /// All keys that they see, for `count` queries.
@@ -164,6 +171,8 @@ class PrefillSegment {
     for (Block& block : blocks_) {
       if (!block.has_tail) continue;
       lists.count(options_->sinks, block.window, block.counts);
+      lists.reaches(block.window, block.key_reaches, block.value_reaches);
+      promises_.set_starts(tail_size(block), block);
       for (std::size_t r = block.first; r < block.first + block.count; r += tile) {
         const std::size_t some = (std::min)(tile, block.first + block.count - r);
         lists.score(queries_.data() + r * d_, static_cast<std::ptrdiff_t>(d_), some,
@@ -180,12 +189,15 @@ class PrefillSegment {
         static_cast<double>((std::min)(options_->tail_samples, std::size_t{256}));
     finish(r);
     Row& row = all_[r];
-    const std::size_t keys =
-        choice_.choose({block.counts, tail_size(block), choice_draws, all_[r].log_sum}, scores,
-                       half, spreads_, row.lists);
+    const auto start = promises_.start(block, states_, lists_->center());
+    const std::size_t keys = choice_.choose(
+        {block.counts, tail_size(block), choice_draws, all_[r].log_sum, block.key_reaches,
+         block.value_reaches},
+        scores, half, spreads_, start ? &*start : nullptr, row.lists, row.unseen, row.first_look);
     row.touched += static_cast<std::uint32_t>(keys);
     // Where that is most of them, exact attention is the shorter way.
-    if (2 * keys > block.window) row.exact = options_->accuracy.has_value();
+    if (2 * (keys + (start ? promises_.total_of(row.first_look) : 0)) > block.window)
+      row.exact = options_->accuracy.has_value();
   }
 
   void add_lists(const TimedLists<float>& lists) {
@@ -217,23 +229,27 @@ class PrefillSegment {
     }
   }
 
-  /// Batch `batch` of the draws of block `b` of queries, for `rows`, which then have `total` each.
-  void add_tail(const TimedLists<float>& lists, std::size_t b, std::size_t batch, std::size_t draws,
-                std::size_t total, std::vector<std::uint32_t> rows) {
-    const Block& block = blocks_[b];
+  /// Batch `batch` of the draws of block `b` of queries, for `rows`.
+  void add_tail(const TimedLists<float>& lists, std::size_t b, std::size_t batch,
+                std::vector<std::uint32_t> rows) {
+    Block& block = blocks_[b];
+    const std::size_t total = promises_.total_of(batch),
+                      draws = batch == 0 ? total : total - promises_.total_of(batch - 1);
     const auto met = [&](std::uint32_t r) -> const auto& { return all_[r].lists; };
     PhiloxEngine engine(problem_->seed, stream_ << 32 | b << 8 | batch);
     for (const std::uint32_t r : rows) {
       states_.log_weights[r] =
           static_cast<float>(std::log(tail_size(block) / static_cast<double>(total)));
       all_[r].draws = static_cast<std::uint32_t>(total);
+      all_[r].look = batch;
     }
     plan_.blocks.push_back(
         draw_tail(lists, options_->sinks, block.window, draws, std::move(rows), met, engine));
+    block.note_reach(batch, lists.reach_of(plan_.blocks.back().keys));
   }
 
   void add_tails(const TimedLists<float>& lists) {
-    const std::size_t from = plan_.blocks.size(), draws = options_->tail_samples;
+    const std::size_t from = plan_.blocks.size();
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       Block& block = blocks_[b];
       if (!block.has_tail) continue;
@@ -242,9 +258,11 @@ class PrefillSegment {
         if (!all_[r].exact && all_[r].touched < seen(r))
           rows.push_back(static_cast<std::uint32_t>(r));
       block.has_tail = !rows.empty();
-      if (rows.empty()) continue;
       block.tail = plan_.blocks.size();
-      add_tail(lists, b, 0, draws, draws, std::move(rows));
+      for (std::size_t batch = 0; !rows.empty(); ++batch) {
+        add_tail(lists, b, batch, rows);
+        std::erase_if(rows, [&](std::uint32_t r) { return all_[r].first_look <= batch; });
+      }
     }
     execute(from);
   }
@@ -261,8 +279,6 @@ class PrefillSegment {
   /// little on the row: the draws of a few rows are taken apart, for the rows behind them too.
   void judge() {
     constexpr std::size_t probes = 4;
-    const double quantile =
-        normal_quantile(1.0 - (options_->accuracy ? options_->accuracy->delta() : 0.05));
     for (const Block& block : blocks_) {
       if (!block.has_tail) continue;
       const std::vector<std::uint32_t>& rows = plan_.blocks[block.tail].rows;
@@ -273,27 +289,15 @@ class PrefillSegment {
           degrees = (std::min)(degrees, degrees_of(block, at));
           next = (place / step + 1) * step;
         }
-        all_[rows[at]].set_factors(degrees, quantile);
-        judge(rows[at]);
+        all_[rows[at]].degrees = degrees;
+        judge(block, rows[at]);
       }
     }
   }
 
-  void judge(std::size_t r) {
-    Row& row = all_[r];
+  void judge(const Block& block, std::size_t r) {
     finish(r);
-    const double size = states_.result_norm();
-    row.error = row.factor * states_.deviation(r, row.draws, row.log_sum);
-    row.of_sum = row.sum_factor * states_.deviation_of_sum(r, row.draws, row.log_sum);
-    if (options_->accuracy) {
-      const double epsilon = options_->accuracy->epsilon();
-      const double allowed =
-          options_->accuracy->scale() == ErrorScale::relative ? epsilon * size : epsilon;
-      row.met = row.error <= allowed;
-      const double ratio = row.error / allowed;
-      row.wanted = 1.3 * static_cast<double>(row.draws) * ratio * ratio;
-    }
-    row.error = row.error == 0.0 ? 0.0 : row.error / size;
+    promises_.judge(block, tail_size(block), *lists_, seen(r), states_, r, all_[r]);
   }
 
   /// Of the errors of a row with draws, that at place `at` of the block's first.
@@ -306,45 +310,45 @@ class PrefillSegment {
                           options_->attention.softcap);
   }
 
-  /// More draws for the rows that missed the target, in batches that each make half as many more;
-  /// rows that would want too many are given up, to be done exactly.
+  /// More draws for the rows that missed the target; rows that would want too many are given up, to
+  /// be done exactly.
   void extend_tails(const TimedLists<float>& lists) {
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       const Block& block = blocks_[b];
       if (!block.has_tail) continue;
       std::vector<std::uint32_t> rows;
+      std::size_t last = 0;
       for (const std::uint32_t r : plan_.blocks[block.tail].rows) {
-        if (all_[r].met) continue;
-        if (all_[r].wanted <= static_cast<double>(block.window) / 8.0)
-          rows.push_back(r);
-        else
-          all_[r].exact = true;
+        Row& row = all_[r];
+        if (row.met) continue;
+        const std::size_t later = promises_.later_look(row, block.window);
+        row.exact = later == 0;
+        if (row.exact) continue;
+        row.last_look = row.first_look + later;
+        last = (std::max)(last, row.last_look);
+        rows.push_back(r);
       }
-      const std::vector<std::uint32_t> extended = rows;
       const std::size_t from = plan_.blocks.size();
-      std::size_t total = options_->tail_samples;
-      for (std::size_t batch = 1; !rows.empty(); ++batch) {
-        const std::size_t more = total / 2;
-        total += more;
-        add_tail(lists, b, batch, more, total, rows);
-        std::erase_if(
-            rows, [&](std::uint32_t r) { return all_[r].wanted <= static_cast<double>(total); });
+      for (std::size_t batch = 1; batch <= last; ++batch) {
+        std::vector<std::uint32_t> some;
+        for (const std::uint32_t r : rows)
+          if (all_[r].first_look < batch && batch <= all_[r].last_look) some.push_back(r);
+        if (!some.empty()) add_tail(lists, b, batch, std::move(some));
       }
       execute(from);
-      for (const std::uint32_t r : extended) {
-        judge(r);
+      for (const std::uint32_t r : rows) {
+        judge(block, r);
         all_[r].exact = !all_[r].met;
       }
     }
   }
 
-  /// Attends to all keys for the rows that are to be exact; returns how many they are.
-  std::size_t make_exact() {
+  /// Attends to all keys for the rows that are to be exact.
+  void make_exact() {
     PlanBlock block;
     for (std::size_t r = 0; r < rows_; ++r)
       if (all_[r].exact) block.rows.push_back(static_cast<std::uint32_t>(r));
-    const std::size_t exact = block.rows.size();
-    if (exact == 0) return 0;
+    if (block.rows.empty()) return;
     for (PlanBlock& other : plan_.blocks)
       leave_out(other, [&](std::uint32_t r) { return all_[r].exact; });
     std::erase_if(plan_.blocks, [](const PlanBlock& other) { return other.rows.empty(); });
@@ -359,7 +363,6 @@ class PrefillSegment {
     for (std::size_t j = 0; j < most; ++j) block.keys[j] = static_cast<item_id>(j);
     plan_.blocks.push_back(std::move(block));
     execute(plan_.blocks.size() - 1);
-    return exact;
   }
 
   void write(std::size_t r, AttentionOutput& out) {
@@ -388,6 +391,8 @@ class PrefillSegment {
   std::uint64_t stream_ = 0;
   PlanRunner<T> runner_;
   ListChoice<> choice_;
+  RowPromises promises_;
+  const TimedLists<float>* lists_ = nullptr;
   PlanSegment plan_;
   std::vector<Block> blocks_;
   std::vector<Row> all_;

@@ -4,9 +4,12 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <utility>
 #include <vector>
 
+#include "lazygumbel/attention/exact/detail/draw_error.hpp"
 #include "lazygumbel/attention/knn/detail/prefill/plan_runner.hpp"
+#include "lazygumbel/attention/knn/detail/prefill/unseen_bound.hpp"
 
 namespace lazygumbel::detail {
 
@@ -56,13 +59,65 @@ class RowStates {
     return std::sqrt(sum);
   }
 
-  /// The standard deviation of the row's o^, |.|_2, after `finish`, from its l draws: that of the
-  /// sum of y = W w (v - o^) / Z^. What float lost of the squares - 2^-20 of what they are made of,
-  /// and what is too small for it - is added, so that it is never too small where they cancel;
-  /// infinite where they overflow, and where no draw counts, which tells nothing of what is left.
-  double deviation(std::size_t r, std::size_t draws, double log_z) const {
-    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity()))
-      return std::numeric_limits<double>::infinity();
+  /// |o^ - c|.
+  double distance(const std::vector<double>& center) const {
+    double sum = 0.0;
+    for (std::size_t c = 0; c < dv_; ++c)
+      sum += (result_[c] - center[c]) * (result_[c] - center[c]);
+    return std::sqrt(sum);
+  }
+
+  /// The row's draws, and what bounds the keys that they did not meet.
+  struct Draws {
+    double count;      ///< l
+    double size;       ///< N
+    double reach;      ///< max |v - c| over the draws
+    double most;       ///< max |v - c| over all keys that the row sees
+    double degrees;    ///< error_degrees
+    double log_delta;  ///< ln(1 / delta), for what no draw met and for the rest alike
+    double quantile;   ///< the normal one of 1 - that delta
+    const UnseenBound* unseen;
+    const std::vector<double>* center;  ///< c
+  };
+
+  struct Verdict {
+    double error;
+    double spread;  ///< the share of it that falls as 1 / sqrt(l); the rest does as 1 / l, about
+  };
+
+  /// A bound on |o^ - o| of the row, after `finish`: see docs/attention.md. With y_j = w_j (v_j -
+  /// o) / Z^, which sum to 0 over all keys and the sink, o^ - o = W sum_T y - sum_tail y. The keys
+  /// of which |y| is larger than that of every draw are bounded by `unseen`; the others are no
+  /// larger than what was seen: c sd and ln(1 / delta) times the largest, as Bernstein has it. o
+  /// is within the error of o^: with A for o^ in place of o and B for weights alone, |o^ - o| <=
+  /// A + B |o^ - o|. 2^-20 of the largest is for rounding. Never more than the distance to the
+  /// farthest value, since o is a mean of them.
+  Verdict error(std::size_t r, double log_z, const Draws& draws) const {
+    const double distance = this->distance(*draws.center);
+    const double farthest = (std::max)(draws.most + distance, result_norm());  // a sink has value 0
+    const auto [outputs, sums] = deviations(r, draws.count, log_z);
+    const double heaviest = std::exp(static_cast<double>(tail.largest[r]) +
+                                     static_cast<double>(log_weights[r]) - log_z);
+    const double missed = draws.size * draws.log_delta / draws.count;
+    const double unseen = draws.unseen->weight(missed, log_z);
+    const double spread = norm_quantile(draws.degrees, draws.quantile) * outputs;
+    const double a = spread + draws.log_delta * heaviest * (draws.reach + distance) +
+                     draws.unseen->value(missed, log_z) + unseen * distance + 0x1p-20 * farthest;
+    const double b =
+        norm_quantile(1.0, draws.quantile) * sums + draws.log_delta * heaviest + unseen;
+    return {b < 1.0 ? (std::min)(a / (1.0 - b), farthest) : farthest, a > 0.0 ? spread / a : 0.0};
+  }
+
+  SoftmaxState certain, tail;
+  DrawMoments moments;
+  std::vector<float> log_weights;  ///< log W
+
+ private:
+  /// The standard deviations of the row's o^, |.|_2, and of Z^ / Z^, from its l draws. What float
+  /// lost of the squares - 2^-20 of what they are made of, and what is too small for it - is added,
+  /// so that they are never too small where they cancel; infinite where they overflow.
+  std::pair<double, double> deviations(std::size_t r, double l, double log_z) const {
+    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity())) return {0.0, 0.0};
     const float* const m = moments.row(r);
     const auto weights = static_cast<double>(m[dv_ + 1]);
     double squares = static_cast<double>(m[dv_]), mean = 0.0, made_of = squares;
@@ -74,38 +129,19 @@ class RowStates {
       const double y = static_cast<double>(tail.row(r)[c]) - result_[c] * tail.sums[r];
       mean += y * y;
     }
-    const auto l = static_cast<double>(draws);
     constexpr auto smallest = static_cast<double>((std::numeric_limits<float>::min)());
     const double lost = 0x1p-20 * made_of + smallest * l * static_cast<double>(dv_);
-    const double variance = ((std::max)(0.0, squares - mean / l) + lost) * l / (l - 1.0);
-    if (!(variance < std::numeric_limits<double>::infinity()))
-      return std::numeric_limits<double>::infinity();
-    // Of few draws that count, the heaviest keys are likely not among them.
-    const double count = tail.sums[r] * tail.sums[r] / weights, heavy = 1.0 + 8.0 / count;
-    return heavy * std::sqrt(variance) *
-           std::exp(static_cast<double>(tail.largest[r]) + static_cast<double>(log_weights[r]) -
-                    log_z);
+    const double scale = std::exp(static_cast<double>(tail.largest[r]) +
+                                  static_cast<double>(log_weights[r]) - log_z);
+    const auto root = [&](double variance) {
+      return variance < std::numeric_limits<double>::infinity()
+                 ? scale * std::sqrt(variance * l / (l - 1.0))
+                 : std::numeric_limits<double>::infinity();
+    };
+    return {root((std::max)(0.0, squares - mean / l) + lost),
+            root((std::max)(0.0, weights - tail.sums[r] * tail.sums[r] / l) + 0x1p-20 * weights)};
   }
 
-  /// The standard deviation of Z^ over Z^, in the same way.
-  double deviation_of_sum(std::size_t r, std::size_t draws, double log_z) const {
-    if (!(tail.largest[r] > -std::numeric_limits<float>::infinity()))
-      return std::numeric_limits<double>::infinity();
-    const auto l = static_cast<double>(draws);
-    const auto squares = static_cast<double>(moments.row(r)[dv_ + 1]);
-    const double sum = tail.sums[r], heavy = 1.0 + 8.0 * squares / (sum * sum);
-    const double variance =
-        ((std::max)(0.0, squares - sum * sum / l) + 0x1p-20 * squares) * l / (l - 1.0);
-    return heavy * std::sqrt(variance) *
-           std::exp(static_cast<double>(tail.largest[r]) + static_cast<double>(log_weights[r]) -
-                    log_z);
-  }
-
-  SoftmaxState certain, tail;
-  DrawMoments moments;
-  std::vector<float> log_weights;  ///< log W
-
- private:
   std::size_t dv_ = 0;
   std::vector<double> result_;
 };

@@ -125,6 +125,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
       auto lists = std::make_unique<TimedLists<Real>>(rows, epoch->trained,
                                                       prefill_lists(epoch->trained), kernels);
       lists->extend(rows, problem.seen[epoch->end - 1]);
+      lists->measure(rows, values.head(kv));
       epoch->lists[kv] = std::move(lists);
     }
   });
@@ -167,10 +168,10 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
           const std::size_t stream = 2 * (units.size() - 1 - u);
           const std::size_t few =
               (std::min)(unit.count, (std::max)(std::size_t{1}, 256 / shape.group()));
-          const double exact = segment.run(unit.kv, unit.first, few, *unit.lists, stream, out);
+          const double work = segment.run(unit.kv, unit.first, few, *unit.lists, stream, out);
           keep();
           if (few == unit.count) return;
-          if (exact > 0.5)
+          if (work > 0.75)
             segment.run_exactly(unit.kv, unit.first + few, unit.count - few, out);
           else
             segment.run(unit.kv, unit.first + few, unit.count - few, *unit.lists, stream + 1, out);

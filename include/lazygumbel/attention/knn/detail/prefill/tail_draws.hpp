@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -35,16 +36,12 @@ PlanBlock draw_tail(const TimedLists<float>& lists, std::size_t begin, std::size
   const auto list_of = [&](item_id key) { return lists.list_of(key); };
   std::stable_sort(tail.keys.begin(), tail.keys.end(),
                    [&](item_id a, item_id b) { return list_of(a) < list_of(b); });
+  std::vector<std::uint32_t> starts(lists.lists() + 1, 0);
+  for (const item_id key : tail.keys) ++starts[list_of(key) + 1];
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
   for (std::uint32_t r = 0; r < rows.size(); ++r)
-    for (const std::uint32_t g : met(rows[r])) {
-      const auto from = std::partition_point(tail.keys.begin(), tail.keys.end(),
-                                             [&](item_id key) { return list_of(key) < g; });
-      const auto to = std::partition_point(from, tail.keys.end(),
-                                           [&](item_id key) { return list_of(key) == g; });
-      if (from < to)
-        tail.excluded.push_back({r, static_cast<std::uint32_t>(from - tail.keys.begin()),
-                                 static_cast<std::uint32_t>(to - tail.keys.begin())});
-    }
+    for (const std::uint32_t g : met(rows[r]))
+      if (starts[g] < starts[g + 1]) tail.excluded.push_back({r, starts[g], starts[g + 1]});
   tail.rows = std::move(rows);
   return tail;
 }

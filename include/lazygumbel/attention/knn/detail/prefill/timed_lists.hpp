@@ -24,9 +24,9 @@ class TimedLists {
   TimedLists(const MatrixView<Real>& keys, std::size_t trained, std::size_t lists,
              const ProductKernels& kernels)
       : kernels_(&kernels), trained_(trained), d_(static_cast<std::size_t>(keys.cols())) {
-    const RowMatrix<Real> centroids =
-        kmeans<Real>(keys.topRows(static_cast<Eigen::Index>(trained)),
-                     {.clusters = lists, .iterations = 3, .rows_per_cluster = 16});
+    RowMatrix<Real>& centroids = centroids_;
+    centroids = kmeans<Real>(keys.topRows(static_cast<Eigen::Index>(trained)),
+                             {.clusters = lists, .iterations = 3, .rows_per_cluster = 16});
     lists_ = lists;
     padded_ = kernels.pad(lists);
     panels_ = cache_line_array<float>((lists + kernels.panel()) * d_);
@@ -58,6 +58,71 @@ class TimedLists {
   /// Mean square of a key's distance from the centroid in one direction, over the keys that the
   /// centroids were made from.
   double spread(std::size_t list) const noexcept { return spreads_[list]; }
+
+  /// How far the members and their values reach, for bounds of what no draw met: of every list's
+  /// keys before `end`, the largest distance of a key from its centroid - with room for what rounds
+  /// in it and in inner products with the centroid - and of a value from centre().
+  void reaches(std::size_t end, Eigen::ArrayX<Real>& keys, Eigen::ArrayX<Real>& values) const {
+    keys.resize(static_cast<Eigen::Index>(lists_));
+    values.resize(static_cast<Eigen::Index>(lists_));
+    for (std::size_t g = 0; g < lists_; ++g) {
+      const auto at = static_cast<Eigen::Index>(g);
+      const std::size_t members = before(g, end);
+      keys[at] = members == 0 ? Real{0} : key_reach_[g][members - 1];
+      values[at] = members == 0 ? Real{0} : value_reach_[g][members - 1];
+    }
+  }
+  /// Of the values of keys 0 .. end - 1.
+  double reach(std::size_t end) const {
+    return end == 0 ? 0.0 : static_cast<double>(reach_[end - 1]);
+  }
+  /// Of the values of some keys.
+  double reach_of(std::span<const item_id> keys) const {
+    Real most{0};
+    for (const item_id key : keys) most = (std::max)(most, distances_[key]);
+    return static_cast<double>(most);
+  }
+  /// The mean of the values that go with the keys that the centroids were made from.
+  const std::vector<double>& center() const noexcept { return center_; }
+
+  /// Measures the reach of keys 0 .. size() - 1. `values`: of the same keys. O(n (d + dv)).
+  template <class Values>
+  void measure(const MatrixView<Real>& keys, const Values& values) {
+    const auto dv = static_cast<std::size_t>(values.cols());
+    const auto at = [&](std::size_t i, std::size_t c) {
+      return static_cast<double>(
+          static_cast<float>(values(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(c))));
+    };
+    center_.assign(dv, 0.0);
+    for (std::size_t i = 0; i < trained_; ++i)
+      for (std::size_t c = 0; c < dv; ++c) center_[c] += at(i, c);
+    for (double& x : center_) x /= static_cast<double>((std::max)(trained_, std::size_t{1}));
+    key_reach_.resize(lists_);
+    value_reach_.resize(lists_);
+    const auto d = static_cast<Eigen::Index>(d_);
+    // 2^-24 (d + 8) for a product of d terms, and as much again for what follows.
+    const double rounding = static_cast<double>(d_ + 8) * 0x1p-23;
+    std::vector<double> lengths(lists_);
+    for (std::size_t g = 0; g < lists_; ++g)
+      lengths[g] = std::sqrt(square_sum(centroids_.row(static_cast<Eigen::Index>(g)).data(), d_));
+    for (std::size_t i = 0; i < size(); ++i) {
+      const std::uint32_t g = list_of_[i];
+      const Real* const key = keys.data() + static_cast<std::ptrdiff_t>(i) * keys.outerStride();
+      double square = 0.0;
+      for (Eigen::Index c = 0; c < d; ++c) {
+        const double x = static_cast<double>(key[c]) -
+                         static_cast<double>(centroids_(static_cast<Eigen::Index>(g), c));
+        square += x * x;
+      }
+      push(key_reach_[g], std::sqrt(square) * (1.0 + rounding) + rounding * lengths[g]);
+      square = 0.0;
+      for (std::size_t c = 0; c < dv; ++c)
+        square += (at(i, c) - center_[c]) * (at(i, c) - center_[c]);
+      distances_.push_back(static_cast<Real>(std::sqrt(square) * (1.0 + 0x1p-20)));
+      push(value_reach_[g], static_cast<double>(distances_.back()));
+      push(reach_, static_cast<double>(distances_.back()));
+    }
+  }
 
   /// scores (rows x padded()) = the inner products of rows of d floats with the centroids.
   void score(const float* rows, std::ptrdiff_t stride, std::size_t count, float* scores) const {
@@ -112,13 +177,22 @@ class TimedLists {
   }
 
  private:
+  /// Appends the largest so far.
+  static void push(std::vector<Real>& most, double next) {
+    const auto one = static_cast<Real>(next * (1.0 + 0x1p-22));
+    most.push_back(most.empty() ? one : (std::max)(most.back(), one));
+  }
+
   const ProductKernels* kernels_;
   std::size_t trained_, d_, lists_ = 0, padded_ = 0;
   CacheLineArray<float> panels_;
   Eigen::ArrayX<Real> half_squares_;
   std::vector<std::vector<item_id>> items_;
   std::vector<std::uint32_t> list_of_;
-  std::vector<double> spreads_;
+  std::vector<double> spreads_, center_;
+  RowMatrix<Real> centroids_;
+  std::vector<std::vector<Real>> key_reach_, value_reach_;  // by list, of its members so far
+  std::vector<Real> reach_, distances_;                     // by key
   bool spread_known_ = false;
 };
 
