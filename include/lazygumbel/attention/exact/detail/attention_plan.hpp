@@ -36,6 +36,9 @@ struct PlanSegment {
   std::vector<PlanBlock> blocks;
   std::vector<float> log_weights;  ///< one a row: log(tail size / draws); of sampled blocks
   std::vector<double> log_sums;    ///< one a row: log Z^, sink logit included
+  /// One a row: what keys heavier than all that were met may weigh, over Z^. Of passes with an
+  /// accuracy alone.
+  std::vector<float> unseen;
 };
 
 /// Scores of what the ranges, sorted by row, leave out become -inf. `scores`: of `height` rows from

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -123,6 +124,24 @@ inline double gradient_error(double variance, const RowMatrix<float>& gradient) 
                    square_sum(gradient.data(), static_cast<std::size_t>(gradient.size())));
 }
 
+/// The largest share of a row's weight that no draw met, as the forward pass bounds it; nothing
+/// where it was a fixed budget.
+inline std::optional<double> unseen_share(const AttentionTape& tape) {
+  std::optional<double> most;
+  for (const PlanSegment& segment : tape.segments)
+    for (const float share : segment.unseen)
+      most = (std::max)(most.value_or(0.0), static_cast<double>(share));
+  return most;
+}
+
+/// What an error estimated from the draws becomes under an accuracy: at the upper end of where the
+/// norm of a Gaussian vector of sixteen equal directions lies in nine of ten cases, and with what
+/// no draw met.
+inline double upper_gradient_error(double error, double unseen) {
+  constexpr double upper = 1.21;
+  return error == 0.0 ? 0.0 : upper * error + unseen;
+}
+
 /// The gradients of a sampled forward pass from its tape. With `exact`, weights and deltas are by
 /// that forward.
 template <StorageScalar T>
@@ -184,6 +203,9 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
   out.errors = {gradient_error(total.whole_query_variance(), out.queries),
                 gradient_error(total.key_variance, out.keys),
                 gradient_error(total.value_variance, out.values)};
+  if (const std::optional<double> unseen = unseen_share(tape))
+    for (double* const error : {&out.errors.queries, &out.errors.keys, &out.errors.values})
+      *error = upper_gradient_error(*error, *unseen);
   return out;
 }
 

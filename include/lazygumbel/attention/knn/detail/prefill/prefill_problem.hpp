@@ -57,6 +57,7 @@ struct PrefillRow {
   std::size_t first_look = 0, last_look = 0;  ///< the last batches of draws before each
   std::size_t look = 0;                       ///< the last batch so far
   double wanted = 0.0;                        ///< draws
+  double unseen_share = 0.0;                  ///< PlanSegment::unseen
   bool exact = false, met = true;
   std::vector<std::uint32_t> lists;
 
@@ -64,7 +65,7 @@ struct PrefillRow {
   void set_exact(std::size_t seen) {
     touched = static_cast<std::uint32_t>(seen);
     draws = 0;
-    error = 0.0;
+    error = unseen_share = 0.0;
     met = true;
   }
 

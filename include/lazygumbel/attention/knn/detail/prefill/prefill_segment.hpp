@@ -31,9 +31,8 @@ namespace lazygumbel::detail {
 /// queries of a block; one that fell on a list which the row has met counts as 0, so that N is the
 /// same for all of them.
 ///
-/// What is shared is the same whatever later queries of the block want - each batch of draws has a
-/// stream of its own, a row takes as many batches as it wants - so that nothing that a query does
-/// not see changes its row.
+/// What is shared is the same whatever later queries of the block want (each batch of draws has a
+/// stream of its own), so that nothing that a query does not see changes its row.
 template <StorageScalar T>
 class PrefillSegment {
  public:
@@ -72,12 +71,13 @@ class PrefillSegment {
         all_[r].promise_nothing(seen(r), options_->accuracy.has_value());
     }
     make_exact();
-    double work = 0.0;
+    double work = 0.0, tried = 1e-9;
     for (std::size_t r = 0; r < rows_; ++r) {
       write(r, out);
-      work += all_[r].work(seen(r));
+      if (!options_->accuracy || !(all_[r].exact || all_[r].draws > 0)) continue;
+      work += all_[r].work(seen(r)), tried += 1.0;
     }
-    return work / static_cast<double>(rows_);
+    return work / tried;
   }
 
   /// All keys that they see, for `count` queries.
@@ -95,7 +95,6 @@ class PrefillSegment {
 
   using Block = PrefillBlock;
   using Row = PrefillRow;
-
   std::size_t seen(std::size_t r) const { return problem_->seen[plan_.first + r / group_]; }
   double tail_size(const Block& block) const {
     return static_cast<double>(block.window - options_->sinks);
@@ -275,8 +274,8 @@ class PrefillSegment {
                          : static_cast<double>(sinks[plan_.kv_head * group_ + r % group_]));
   }
 
-  /// Error and verdict of every row that has draws. How many directions the errors have depends
-  /// little on the row: the draws of a few rows are taken apart, for the rows behind them too.
+  /// Of every row that has draws. How many directions the errors have depends little on the row:
+  /// the draws of a few rows are taken apart, for the rows behind them too.
   void judge() {
     constexpr std::size_t probes = 4;
     for (const Block& block : blocks_) {
@@ -382,6 +381,7 @@ class PrefillSegment {
     out.rows[query * problem_->shape.heads + head] = row.report(seen(r), options_->sample_tail);
     plan_.log_weights.push_back(states_.log_weights[r]);
     plan_.log_sums.push_back(row.log_sum);
+    if (options_->accuracy) plan_.unseen.push_back(static_cast<float>(row.unseen_share));
   }
 
   const PrefillProblem<T>* problem_;
