@@ -40,6 +40,7 @@ TEST(PrefillHonesty, HostileFamilies) {
         count_rows(out, truth, family.attention, problem.sizes.keys, 0, family.epsilon, stated(out),
                    target);
         options.accuracy = std::nullopt;
+        options.top_k = 64;
         out = run_prefill(problem, options, 10 * p + seed);
         count_rows(out, truth, family.attention, problem.sizes.keys, 0, infinity, stated(out),
                    fixed);
