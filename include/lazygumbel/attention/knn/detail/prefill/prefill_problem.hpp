@@ -52,6 +52,7 @@ struct PrefillRow {
   std::uint32_t touched = 0;  ///< keys met with certainty
   std::uint32_t draws = 0;
   double log_sum = 0.0, error = 0.0;
+  double of_sum = 0.0;   ///< |Z^ - Z| / Z^
   double degrees = 1.0;  ///< error_degrees
   UnseenBound unseen;
   std::size_t first_look = 0, last_look = 0;  ///< the last batches of draws before each
@@ -65,7 +66,7 @@ struct PrefillRow {
   void set_exact(std::size_t seen) {
     touched = static_cast<std::uint32_t>(seen);
     draws = 0;
-    error = unseen_share = 0.0;
+    error = of_sum = unseen_share = 0.0;
     met = true;
   }
 
@@ -80,7 +81,7 @@ struct PrefillRow {
   /// No tail is drawn: nothing is known of the error.
   void promise_nothing(std::size_t seen, bool with_target) {
     if (exact || touched == seen) return;
-    error = std::numeric_limits<double>::infinity();
+    error = of_sum = std::numeric_limits<double>::infinity();
     met = !with_target;
   }
 
@@ -92,7 +93,8 @@ struct PrefillRow {
         .path = touched == seen ? AttentionPath::exact
                 : sample_tail   ? AttentionPath::sampled
                                 : AttentionPath::top_only,
-        .target_met = met};
+        .target_met = met,
+        .log_z_error = log_error(of_sum)};
   }
 };
 

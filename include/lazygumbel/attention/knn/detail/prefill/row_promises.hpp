@@ -60,17 +60,19 @@ class RowPromises {
   void judge(const PrefillBlock& block, double tail, const TimedLists<float>& lists,
              std::size_t seen, const RowStates& states, std::size_t r, PrefillRow& row) const {
     const double size = states.result_norm(), delta = share(row.look - row.first_look);
-    const auto [error, spread, unseen] = states.error(r, row.log_sum,
-                                                      {.count = static_cast<double>(row.draws),
-                                                       .size = tail,
-                                                       .reach = block.reach_of(row.look),
-                                                       .most = lists.reach(seen),
-                                                       .degrees = row.degrees,
-                                                       .log_delta = -std::log(delta),
-                                                       .quantile = normal_quantile(1.0 - delta),
-                                                       .unseen = &row.unseen,
-                                                       .center = &lists.center()});
+    const auto [error, spread, unseen, of_sum] =
+        states.error(r, row.log_sum,
+                     {.count = static_cast<double>(row.draws),
+                      .size = tail,
+                      .reach = block.reach_of(row.look),
+                      .most = lists.reach(seen),
+                      .degrees = row.degrees,
+                      .log_delta = -std::log(delta),
+                      .quantile = normal_quantile(1.0 - delta),
+                      .unseen = &row.unseen,
+                      .center = &lists.center()});
     row.unseen_share = unseen;
+    row.of_sum = of_sum;
     row.error = error == 0.0 ? 0.0 : error / size;
     if (!options_->accuracy) return;
     const double epsilon = options_->accuracy->epsilon();

@@ -84,6 +84,7 @@ class RowStates {
     double error;
     double spread;  ///< the share of it that falls as 1 / sqrt(l); the rest does as 1 / l, about
     double unseen;  ///< what no draw met may weigh, over Z^
+    double of_sum;  ///< a bound on |Z^ - Z| over Z^
   };
 
   /// A bound on |o^ - o| of the row, after `finish`: see docs/attention.md. With y_j = w_j (v_j -
@@ -107,7 +108,7 @@ class RowStates {
     const double b =
         norm_quantile(1.0, draws.quantile) * sums + draws.log_delta * heaviest + unseen;
     return {b < 1.0 ? (std::min)(a / (1.0 - b), farthest) : farthest, a > 0.0 ? spread / a : 0.0,
-            unseen};
+            unseen, b};
   }
 
   SoftmaxState certain, tail;
