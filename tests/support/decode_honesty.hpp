@@ -64,8 +64,7 @@ inline HostileDecode long_values(std::size_t count, float factor, std::uint64_t 
   HostileDecode made{std::to_string(count) + " values at " + std::to_string(factor),
                      normal(32, 1, 0.01, seed)};
   made.problem.values.setOnes();
-  for (const Eigen::Index row : some_rows(count, keys, seed))
-    made.problem.values(row, 0) = factor;
+  for (const Eigen::Index row : some_rows(count, keys, seed)) made.problem.values(row, 0) = factor;
   return made;
 }
 
@@ -74,8 +73,7 @@ inline HostileDecode heavy_tail(std::uint64_t seed) {
   HostileDecode made{"Pareto values", normal(32, 1, 1.0, seed)};
   PhiloxEngine engine(seed);
   for (Eigen::Index i = 0; i < made.problem.values.rows(); ++i)
-    made.problem.values(i, 0) =
-        static_cast<float>(std::pow(open_uniform(engine), -1.0 / 1.2));
+    made.problem.values(i, 0) = static_cast<float>(std::pow(open_uniform(engine), -1.0 / 1.2));
   return made;
 }
 
@@ -99,8 +97,8 @@ inline HostileDecode aligned_residuals(std::uint64_t seed) {
     queries(0, c) = engine() % 2 == 0 ? 0.5F : -0.5F;  // |q| = 4
   for (const Eigen::Index row : some_rows(24, hostile::keys, seed)) {
     for (Eigen::Index c = 0; c < keys.cols(); ++c)
-      keys(row, c) = 0.46F * (queries(0, c) > 0.0F ? 1.0F : -1.0F) +
-                     static_cast<float>(engine() % 16) - 7.5F;
+      keys(row, c) =
+          0.46F * (queries(0, c) > 0.0F ? 1.0F : -1.0F) + static_cast<float>(engine() % 16) - 7.5F;
     // Both ends of the grid; the sum over the others makes <q, point> about 0.
     keys(row, 0) = -7.5F;
     keys(row, 1) = 7.5F;
@@ -108,8 +106,8 @@ inline HostileDecode aligned_residuals(std::uint64_t seed) {
       const auto score = static_cast<double>(keys.row(row).dot(queries.row(0))) - 14.0;
       if (std::abs(score) < 1.0) break;
       const Eigen::Index c = 2 + static_cast<Eigen::Index>(engine() % 62);
-      const float moved = keys(row, c) - (score > 0.0 ? 1.0F : -1.0F) *
-                                             (queries(0, c) > 0.0F ? 1.0F : -1.0F);
+      const float moved =
+          keys(row, c) - (score > 0.0 ? 1.0F : -1.0F) * (queries(0, c) > 0.0F ? 1.0F : -1.0F);
       if (std::abs(moved) < 7.0F) keys(row, c) = moved;
     }
     values.row(row).setConstant(-40.0F);
@@ -187,8 +185,8 @@ inline KnnAttentionOptions honesty_options(KeyIndex index, bool fixed_budget, do
   return options;
 }
 
-/// Counts `repeats` answers of one decoder (with sampled ones only, where exact ones are told apart:
-/// after a failure a decoder waits before it samples again).
+/// Counts `repeats` answers of one decoder (with sampled ones only, where exact ones are told
+/// apart: after a failure a decoder waits before it samples again).
 inline void count_decodes(const HostileDecode& made, const KnnAttentionOptions& options,
                           std::size_t repeats, std::uint64_t seed, HonestyCount& count) {
   const KeyValueCache<float> cache = cache_of(made.problem);

@@ -40,8 +40,8 @@ void split_long_lists(InvertedLists<Scalar>& lists, std::uint64_t seed) {
     while (too_long(g)) lists.split(g, seed);
 }
 
-/// Splits lists whose radius exceeds `widest` times the median of all until there are none, or twice
-/// as many lists.
+/// Splits lists whose radius exceeds `widest` times the median of all until there are none, or
+/// twice as many lists.
 template <class Scalar>
 void split_wide_lists(InvertedLists<Scalar>& lists, double widest, std::uint64_t seed) {
   const auto before = lists.radii();

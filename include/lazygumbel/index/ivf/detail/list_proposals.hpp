@@ -81,11 +81,11 @@ class BasicListProposals {
     return {ids_[i], log_intensities_[i]};
   }
 
-  /// The largest sum of exp(score) over items that are proposed with probability `mass` in all, over
-  /// exp(log_rate()): of whole lists first that may weigh most for how often they are proposed. In
-  /// list g exp(score - log intensity) is at most exp(U_g - t_g), with U_g the list's bound, in
-  /// scanned lists 1. Precondition: bounds were given. Scores are cap tanh(score / cap) where cap > 0. inf where that overflows.
-  /// O(lists).
+  /// The largest sum of exp(score) over items that are proposed with probability `mass` in all,
+  /// over exp(log_rate()): of whole lists first that may weigh most for how often they are
+  /// proposed. In list g exp(score - log intensity) is at most exp(U_g - t_g), with U_g the list's
+  /// bound, in scanned lists 1. Precondition: bounds were given. Scores are cap tanh(score / cap)
+  /// where cap > 0. inf where that overflows. O(lists).
   double largest_share(double mass, double cap = 0.0) const {
     const auto capped = [&](double score) {
       return cap > 0.0 ? cap * std::tanh(score / cap) : score;
