@@ -26,11 +26,12 @@ TEST(GradientsHonestyControl, TheDrawsAloneStateTooLittle) {
     AttentionTape tape;
     attention.forward(problem.q(), problem.k(), problem.v(), engine, &tape);
     const RowMatrix<float> g = gaussian_rows<float>(2048, 64, 500 + seed);
+    const HeadsView<float> outer{g, 1};
     const AttentionGradients found =
-        attention.backward(problem.q(), problem.k(), problem.v(), tape, {g, 1});
+        attention.backward(problem.q(), problem.k(), problem.v(), tape, outer);
     AttentionGradients truth;
-    exact_attention_backward(problem.q(), problem.k(), problem.v(), options.attention, exact,
-                             {g, 1}, truth);
+    exact_attention_backward(problem.q(), problem.k(), problem.v(), options.attention, exact, outer,
+                             truth);
     const double away = static_cast<double>((found.queries - truth.queries).norm()) /
                         static_cast<double>(found.queries.norm());
     count.add(true, false, away > found.errors.queries + 1e-5, false);

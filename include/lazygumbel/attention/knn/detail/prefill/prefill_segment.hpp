@@ -25,14 +25,11 @@ namespace lazygumbel::detail {
 /// One segment of the queries of one kv head: plans which keys meet which queries, runs the plan,
 /// judges the error and goes on where it is too large. Work memory, to be reused; one thread.
 ///
-/// Row r is head r % group of the group and query order[first + r / group]. Queries are taken in
-/// blocks. A row meets the sinks and the window of its block with certainty, then whole lists as
-/// ListChoice says; the rest, the tail of N keys, is drawn from uniformly. Draws are shared by the
-/// queries of a block; one that fell on a list which the row has met counts as 0, so that N is the
-/// same for all of them.
-///
-/// What is shared is the same whatever later queries of the block want (each batch of draws has a
-/// stream of its own), so that nothing that a query does not see changes its row.
+/// Row r is head r % group of query order[first + r / group]. A row meets the sinks and the window
+/// of its block of queries with certainty, then whole lists (ListChoice); the tail of N keys is
+/// drawn from uniformly. Draws are shared by a block; one that fell on a list which the row has met
+/// counts as 0. What is shared is the same whatever later queries of the block want (each batch of
+/// draws has a stream of its own), so that nothing that a query does not see changes its row.
 template <StorageScalar T>
 class PrefillSegment {
  public:
@@ -266,7 +263,7 @@ class PrefillSegment {
     execute(from);
   }
 
-  /// log Z^ of the row, and o^ in states_.result().
+  /// log Z^ and, in states_.result(), o^.
   void finish(std::size_t r) {
     const auto& sinks = options_->attention.sink_logits;
     all_[r].log_sum = states_.finish(
