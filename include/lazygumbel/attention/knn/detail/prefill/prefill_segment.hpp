@@ -339,7 +339,6 @@ class PrefillSegment {
     }
   }
 
-  /// Attends to all keys for the rows that are to be exact.
   void make_exact() {
     PlanBlock block;
     for (std::size_t r = 0; r < rows_; ++r)
