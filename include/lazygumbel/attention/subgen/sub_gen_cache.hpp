@@ -221,7 +221,7 @@ class SubGenCache {
 
  private:
   static constexpr detail::KvFileKind file_kind{
-      {'L', 'Z', 'G', 'S', 'U', 'B', 'G', '1'}, 1, "SubGenCache"};
+      {'L', 'Z', 'G', 'S', 'U', 'B', 'G', '1'}, 2, "SubGenCache"};
 
   struct Head {
     detail::RecentTokens<T> exact;
@@ -333,10 +333,20 @@ class SubGenCache {
     }
     log_sum = high + std::log(a + b);
     const double share = b / (a + b);
-    const double error = share * head.sketch.error(row, work.output, share, quantile, work.sketch);
+    // Outputs are means of values: o lies between that of the certain ones and one of norm
+    // at most max |v|.
+    double most = std::sqrt(square) + head.sketch.sums().largest, apart = 0.0;
+    for (std::size_t c = 0; c < dv_ && a > 0.0; ++c) {
+      const double x = work.output[c] - static_cast<double>(from[static_cast<Eigen::Index>(c)]);
+      apart += x * x;
+    }
+    most = (std::max)(most, std::sqrt(apart));
+    const double error =
+        (std::min)(most, share * head.sketch.error(row, work.output, share, quantile, work.sketch));
     report.keys_touched += static_cast<std::uint32_t>(row.rows_read);
     report.samples = static_cast<std::uint32_t>(row.rows_read);
     report.error = error == 0.0 ? 0.0F : static_cast<float>(error / std::sqrt(square));
+    report.log_z_error = static_cast<float>(head.sketch.log_error(row, share, quantile));
     report.path = row.exact ? AttentionPath::exact : AttentionPath::sampled;
   }
 

@@ -61,6 +61,8 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
                     ? work.output[at]
                     : sums.value_sum[at] / static_cast<double>(sums.tokens);
   }
+  double square = 0.0;
+  for (const double x : o) square += x * x;
   // Deviations of the batches, around their mean.
   double seen = 0.0, degrees = 1.0;
   if (row.batches > 1) {
@@ -86,10 +88,14 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
     for (std::size_t i = 0; i < o.size(); ++i)
       unseen += o[i] * (o[i] * work.unseen.weights - 2.0 * work.unseen.values[i]);
     unseen = (std::max)(0.0, unseen) / (row.normaliser.sum * row.normaliser.sum);
-    return norm_quantile(degrees, quantile) * std::sqrt(seen + unseen);
+    const HiddenMembers& hidden = row.normaliser.hidden;
+    const bool centred = estimator == SubGenEstimator::centred;
+    return norm_quantile(degrees, quantile) * std::sqrt(seen + unseen) +
+           hidden_part(centred ? hidden.shift : hidden.weight, share) *
+               (sums.largest + std::sqrt(square));
   }
   // By the slots' formula too: where few of them carry the weight they do not tell of each other.
-  const double p_squared = row.normaliser.squares;
+  const double p_squared = row.normaliser.squares + row.normaliser.hidden.squares;
   double formula = slot_bound(estimator, sums, p_squared, slots, work.output);
   if (estimator == SubGenEstimator::plain) {
     for (const double x : work.output) formula -= x * x / static_cast<double>(slots);
@@ -102,10 +108,21 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
   const double distance =  // what an error of Z^ moves
       (Eigen::Map<const Vector<Real>>(o.data(), dv) - centre).squaredNorm();
   const double of_normaliser = distance * row.normaliser.variance, both = of_sum + of_normaliser;
-  if (!(both > 0.0)) return 0.0;
+  const double of_hidden = hidden_part(row.normaliser.hidden.shift, share) * std::sqrt(distance);
+  if (!(both > 0.0) || std::isinf(both)) return both + of_hidden;
   const double all_degrees =
       both * both / (of_sum * of_sum / degrees + of_normaliser * of_normaliser);
-  return norm_quantile(all_degrees, quantile) * std::sqrt(both);
+  return norm_quantile(all_degrees, quantile) * std::sqrt(both) + of_hidden;
+}
+
+/// The error of the log of all weight, of which the sketch has `share`: from the deviations of its
+/// samples and what they hide. Z is no smaller than what is kept of it.
+inline double sketch_log_error(const SketchRow& row, double share, double quantile) {
+  if (row.normaliser.variance == 0.0 && row.normaliser.hidden.shift == 0.0) return 0.0;
+  const double off = share * (norm_quantile(1.0, quantile) * std::sqrt(row.normaliser.variance) +
+                              row.normaliser.hidden.shift);
+  const double kept = -std::log(1.0 - share * (1.0 - row.normaliser.seen));
+  return (std::max)(std::log1p(off), off < 1.0 ? (std::min)(-std::log1p(-off), kept) : kept);
 }
 
 }  // namespace lazygumbel::detail

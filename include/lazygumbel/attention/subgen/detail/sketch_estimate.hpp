@@ -19,12 +19,42 @@
 
 namespace lazygumbel::detail {
 
-/// Sums over all tokens of a sketch, known exactly; of the values only with slots, which need them.
+/// Of all tokens of a sketch, known exactly; sums of the values only with slots, which need them.
 struct TokenSums {
   std::size_t tokens = 0;
+  double largest = 0.0;           ///< max |v|
   double squares = 0.0;           ///< sum |v|^2
   std::vector<double> value_sum;  ///< sum v
 };
+
+/// What members that no sample holds may be to a query, by the widths of the clusters. The part f
+/// of a cluster is missed by t of its keys with probability (1 - f)^t at most, which is e^-L for
+/// f = 1 - e^(-L / t); its weights lie in e^(s +- r_c rho), s the representative's score. Counts of
+/// rare members are as good as Poisson's, and of a sum of such, each with a weight of its own, the
+/// upper confidence limit is about that of what was seen and one more of the largest: so the
+/// largest over the clusters, not the sum.
+/// Source: Fay, Feuer, "Confidence Intervals for Directly Standardized Rates", Statistics in
+/// Medicine 16, 1997.
+struct HiddenMembers {
+  double weight = 0.0;   ///< of all that one cluster may hide
+  double shift = 0.0;    ///< the same, less as many times the mean weight of what was seen
+  double squares = 0.0;  ///< of these weights
+
+  /// n members, t of them seen, with the mean weight `mean` and all weights in [least, most].
+  void add(double n, double t, double surprise, double mean, double least, double most) noexcept {
+    const double part = (std::min)((n - t) / n, -std::expm1(-surprise / t)),
+                 less = part / (1.0 - part);  // of what then is left: weights may be smaller, too
+    weight = (std::max)(weight, n * (std::max)(part * most, less * mean));
+    shift = (std::max)(shift, n * (std::max)(part * (most - mean), less * (mean - least)));
+    squares = (std::max)(squares, n * part * most * most);
+  }
+};
+
+/// What hidden weight, relative to a Z^ of which it concerns `share`, moves an output by in units
+/// of the distance from the output to what is hidden; at most 1 / share.
+inline double hidden_part(double hidden, double share) noexcept {
+  return std::isinf(hidden) ? 1.0 / share : hidden / (1.0 + share * hidden);
+}
 
 /// Z^ = sum_c (n_c / t_c) sum_a w_ca over the samples of the clusters, relative to the largest
 /// weight. Of the variance, plug-in: n_c^2 (1 / t_c - 1 / n_c) s_c^2, s_c^2 that of the weights of
@@ -38,6 +68,8 @@ struct NormaliserEstimate {
   double variance = 0.0;                                      ///< of Z^ / Z, plug-in
   double certified = 0.0;                                     ///< bound on the same
   double squares = 0.0;  ///< |p|^2 = sum_j p_j^2, estimated likewise
+  double seen = 0.0;     ///< the samples' own part of Z^
+  HiddenMembers hidden;  ///< relative to Z^ and, of squares, Z^^2
 };
 
 /// Memory of one estimate, to be reused.
@@ -87,11 +119,13 @@ double weigh(std::span<Real> scores) {
 }
 
 /// Leaves e^(score - largest) of the clusters' samples in `work.weights`, what each cluster's sum
-/// to in `of_cluster`, and the sums of their squares in `squares_of_cluster`.
+/// to in `of_cluster`, and the sums of their squares in `squares_of_cluster`. `surprise`: L, of
+/// HiddenMembers.
 template <StorageScalar T>
 NormaliserEstimate estimate_normaliser(const KeyClusters<T>& clusters,
                                        const SketchKernels<T>& kernels, const float* query,
-                                       double query_norm, float softcap, SketchWork& work) {
+                                       double query_norm, float softcap, double surprise,
+                                       const SketchKernels<float>& floats, SketchWork& work) {
   NormaliserEstimate estimate;
   const std::size_t rows = clusters.keys().rows();
   work.weights.resize(rows + 16);
@@ -112,8 +146,19 @@ NormaliserEstimate estimate_normaliser(const KeyClusters<T>& clusters,
                t = static_cast<double>(cluster.samples.size());
     const double w = work.of_cluster[c], w2 = work.squares_of_cluster[c], mass = n / t * w;
     estimate.sum += mass;
+    estimate.seen += w;
     estimate.squares += n / t * w2;
     if (!(n > t)) continue;
+    float score[17];  // and room for whole lanes
+    floats.scores({clusters.representative(c), 1, clusters.dimension()}, query, 0.0F, score);
+    const auto weight_at = [&](double distance) {
+      double s = static_cast<double>(score[0]) + distance;
+      const auto cap = static_cast<double>(softcap);
+      if (cap > 0.0) s = cap * std::tanh(s / cap);
+      return std::exp(s - estimate.largest);
+    };
+    const double reach = cluster.radius * query_norm;
+    estimate.hidden.add(n, t, surprise, w / t, weight_at(-reach), weight_at(reach));
     const double missing = 1.0 / t - 1.0 / n;
     estimate.variance += n * n * missing * (std::max)(0.0, (w2 - w * w / t) / (t - 1.0));
     if (!(mass > 0.0)) continue;
@@ -124,6 +169,10 @@ NormaliserEstimate estimate_normaliser(const KeyClusters<T>& clusters,
   estimate.variance /= square;
   estimate.certified /= square;
   estimate.squares /= square;
+  estimate.seen /= estimate.sum;
+  estimate.hidden.weight /= estimate.sum;
+  estimate.hidden.shift /= estimate.sum;
+  estimate.hidden.squares /= square;
   return estimate;
 }
 

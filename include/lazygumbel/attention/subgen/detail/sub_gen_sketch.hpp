@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@ class SubGenSketch {
   /// Precondition: options are in range.
   SubGenSketch(std::size_t d, std::size_t dv, const SubGenOptions& options, PhiloxEngine engine)
       : estimator_(options.estimator),
+        surprise_(-std::log(0.5 * options.error_probability)),
         engine_(engine),
         clusters_(d, stratified() ? dv : 0, estimator_ == SubGenEstimator::centred,
                   options.samples_per_cluster, options.radius, options.max_clusters, best_simd()),
@@ -39,13 +41,16 @@ class SubGenSketch {
   void add(const T* key, const T* value) {
     clusters_.add(key, value, engine_);
     ++sums_.tokens;
-    if (stratified()) return;
-    slots_.add(key, value, engine_);
+    double square = 0.0;
     for (std::size_t i = 0; i < sums_.value_sum.size(); ++i) {
       const auto x = static_cast<double>(value[i]);
-      sums_.value_sum[i] += x;
-      sums_.squares += x * x;
+      square += x * x;
+      if (!stratified()) sums_.value_sum[i] += x;
     }
+    sums_.largest = (std::max)(sums_.largest, std::sqrt(square));
+    if (stratified()) return;
+    sums_.squares += square;
+    slots_.add(key, value, engine_);
   }
 
   /// Precondition: the same shapes and options; another engine.
@@ -53,6 +58,7 @@ class SubGenSketch {
     clusters_.merge(later.clusters_, engine_);
     if (!stratified()) slots_.merge(later.slots_, engine_);
     sums_.tokens += later.sums_.tokens;
+    sums_.largest = (std::max)(sums_.largest, later.sums_.largest);
     sums_.squares += later.sums_.squares;
     for (std::size_t i = 0; i < sums_.value_sum.size(); ++i)
       sums_.value_sum[i] += later.sums_.value_sum[i];
@@ -65,7 +71,8 @@ class SubGenSketch {
     const SketchKernels<T>& kernels = select<SketchKernels<T>>(options.simd);
     const auto softcap = static_cast<float>(options.softcap);
     SketchRow row;
-    row.normaliser = estimate_normaliser(clusters_, kernels, query, norm, softcap, work);
+    row.normaliser = estimate_normaliser(clusters_, kernels, query, norm, softcap, surprise_,
+                                         select<SketchKernels<float>>(options.simd), work);
     row.log_sum = row.normaliser.largest + std::log(row.normaliser.sum);
     row.rows_read = clusters_.keys().rows() + slots_.filled();
     if (stratified())
@@ -82,8 +89,14 @@ class SubGenSketch {
     return sketch_error<double>(row, estimator_, sums_, slots_.slots(), o, share, quantile, work);
   }
 
+  /// As `sketch_log_error`.
+  double log_error(const SketchRow& row, double share, double quantile) const {
+    return sketch_log_error(row, share, quantile);
+  }
+
   void write(BinaryWriter& out) const {
     out.put(std::uint64_t{sums_.tokens});
+    out.put(sums_.largest);
     out.put(sums_.squares);
     out.put(std::span<const double>(sums_.value_sum));
     for (const std::uint64_t number : {engine_.seed(), engine_.stream(), engine_.position()})
@@ -113,8 +126,9 @@ class SubGenSketch {
   /// Fills one that is empty, made with the same shapes and options.
   void read(BinaryReader& in) {
     const auto tokens = get_count(in, "tokens of a sketch", 0, std::uint64_t{1} << 53);
-    sums_.squares =
-        get_real(in, "sum of squares", [](double x) { return x >= 0.0 && std::isfinite(x); });
+    const auto is_size = [](double x) { return x >= 0.0 && std::isfinite(x); };
+    sums_.largest = get_real(in, "largest value", is_size);
+    sums_.squares = get_real(in, "sum of squares", is_size);
     for (double& x : sums_.value_sum) x = get_finite(in, "sum of values");
     const auto seed = in.get<std::uint64_t>(), stream = in.get<std::uint64_t>();
     engine_ = PhiloxEngine(seed, stream);
@@ -202,6 +216,7 @@ class SubGenSketch {
   }
 
   SubGenEstimator estimator_;
+  double surprise_;  // -log of the probability of missing what is hidden
   PhiloxEngine engine_;
   KeyClusters<T> clusters_;
   ValueSlots<T> slots_;
