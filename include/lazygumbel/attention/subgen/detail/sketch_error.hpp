@@ -37,6 +37,22 @@ inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, doubl
   return 2.0 * (std::max)(0.0, sums.squares - mean / static_cast<double>(sums.tokens)) * each;
 }
 
+/// The same bound whatever values know of keys. Of `plain`, a theorem; of the others a token adds
+/// p_j^2 |v_j - c|^2 / (s pi_j), pi_j = 1 / (2 n) + |v_j|^2 / (2 mu) with mu = sum |v|^2, where
+/// |v_j - c|^2 / pi_j is at most 2 (mu + n |c|^2), by (a + b)^2 <= (a^2 / mu + 1 / n) (mu + n b^2),
+/// and at most 2 n times the largest |v - c|^2.
+inline double worst_slot_bound(SubGenEstimator estimator, const TokenSums& sums, double p_squared,
+                               std::size_t slots, std::span<const double> c) {
+  const auto n = static_cast<double>(sums.tokens), s = static_cast<double>(slots);
+  if (estimator == SubGenEstimator::plain) return sums.squares * p_squared / s;
+  double square = 0.0;
+  for (const double x : c) square += x * x;
+  const double largest = sums.largest + std::sqrt(square);
+  return 2.0 * p_squared / s *
+         (std::min)(sums.squares + n * square,
+                    n * (std::min)(largest * largest, squares_around(sums, c)));
+}
+
 /// The 1 - delta quantile of |N^ - o Z^| / Z^ for the output `o` of all tokens, of whose weight the
 /// sketch has `share`, given what was left in `work`; `quantile` is the normal one of 1 - delta.
 ///
@@ -96,12 +112,9 @@ Real sketch_error(const SketchRow& row, SubGenEstimator estimator, const TokenSu
   }
   // By the slots' formula too: where few of them carry the weight they do not tell of each other.
   const double p_squared = row.normaliser.squares + row.normaliser.hidden.squares;
-  double formula = slot_bound(estimator, sums, p_squared, slots, work.output);
-  if (estimator == SubGenEstimator::plain) {
+  double formula = worst_slot_bound(estimator, sums, p_squared, slots, {centre.data(), o.size()});
+  if (estimator == SubGenEstimator::plain)
     for (const double x : work.output) formula -= x * x / static_cast<double>(slots);
-  } else {
-    formula *= 0.5;  // as if slots were uniform: the bound is for the worst, `seen` knows better
-  }
   if (static_cast<double>(slots) < 8.0 * p_squared * static_cast<double>(sums.tokens))
     degrees = 1.0;
   const double of_sum = (std::max)(seen, formula);
