@@ -67,8 +67,8 @@ class PrefillSegment {
       for (std::size_t r = 0; r < rows_; ++r)
         all_[r].promise_nothing(seen(r), options_->accuracy.has_value());
     }
-    make_exact();
     double work = 0.0, tried = 1e-9;
+    make_exact();
     for (std::size_t r = 0; r < rows_; ++r) {
       write(r, out);
       if (!options_->accuracy || !(all_[r].exact || all_[r].draws > 0)) continue;
@@ -89,7 +89,6 @@ class PrefillSegment {
 
  private:
   static constexpr float infinity = std::numeric_limits<float>::infinity();
-
   using Block = PrefillBlock;
   using Row = PrefillRow;
   std::size_t seen(std::size_t r) const { return problem_->seen[plan_.first + r / group_]; }
