@@ -27,10 +27,10 @@ struct HostileDecode {
 
 namespace hostile {
 
-inline constexpr std::size_t keys = 8192;
+inline constexpr std::size_t tokens = 8192;
 
 inline DecodeProblem normal(std::size_t d, std::size_t dv, double sigma, std::uint64_t seed,
-                            double mean = 1.0, std::size_t n = keys) {
+                            double mean = 1.0, std::size_t n = tokens) {
   DecodeProblem problem{quick_normals(n, d, 0.0, 1.0, seed),
                         quick_normals(n, dv, mean, 1.0, seed + 1),
                         quick_normals(1, d, 0.0, 1.0, seed + 2)};
@@ -56,7 +56,7 @@ inline std::vector<Eigen::Index> some_rows(std::size_t count, std::size_t n, std
 inline HostileDecode flat_and_rare(std::uint64_t seed) {
   HostileDecode made{"12 values of 8,192", normal(32, 1, 0.01, seed)};
   made.problem.values.setZero();
-  for (const Eigen::Index row : some_rows(12, keys, seed)) made.problem.values(row, 0) = 1.0F;
+  for (const Eigen::Index row : some_rows(12, tokens, seed)) made.problem.values(row, 0) = 1.0F;
   return made;
 }
 
@@ -64,7 +64,8 @@ inline HostileDecode long_values(std::size_t count, float factor, std::uint64_t 
   HostileDecode made{std::to_string(count) + " values at " + std::to_string(factor),
                      normal(32, 1, 0.01, seed)};
   made.problem.values.setOnes();
-  for (const Eigen::Index row : some_rows(count, keys, seed)) made.problem.values(row, 0) = factor;
+  for (const Eigen::Index row : some_rows(count, tokens, seed))
+    made.problem.values(row, 0) = factor;
   return made;
 }
 
@@ -80,7 +81,7 @@ inline HostileDecode heavy_tail(std::uint64_t seed) {
 /// One key in 8,192 carries half of the row, or nearly all of it.
 inline HostileDecode needle(std::uint64_t seed) {
   HostileDecode made{"a needle", normal(32, 4, 1.0, seed)};
-  const Eigen::Index row = some_rows(1, keys, seed)[0];
+  const Eigen::Index row = some_rows(1, tokens, seed)[0];
   const auto query = made.problem.queries.row(0);
   made.problem.keys.row(row) = query * static_cast<float>(9.5 / query.squaredNorm());
   made.problem.values.row(row).setConstant(-3.0F);
@@ -95,7 +96,7 @@ inline HostileDecode aligned_residuals(std::uint64_t seed) {
   PhiloxEngine engine(seed);
   for (Eigen::Index c = 0; c < queries.cols(); ++c)
     queries(0, c) = engine() % 2 == 0 ? 0.5F : -0.5F;  // |q| = 4
-  for (const Eigen::Index row : some_rows(24, hostile::keys, seed)) {
+  for (const Eigen::Index row : some_rows(24, hostile::tokens, seed)) {
     for (Eigen::Index c = 0; c < keys.cols(); ++c)
       keys(row, c) =
           0.46F * (queries(0, c) > 0.0F ? 1.0F : -1.0F) + static_cast<float>(engine() % 16) - 7.5F;
@@ -152,7 +153,7 @@ inline HostileDecode benign(std::uint64_t seed) {
 }
 
 inline HostileDecode clusters(std::uint64_t seed) {
-  return {"clusters", clustered_decode(keys, 32, 8, 32, 1, seed)};
+  return {"clusters", clustered_decode(tokens, 32, 8, 32, 1, seed)};
 }
 
 using Family = HostileDecode (*)(std::uint64_t seed);
