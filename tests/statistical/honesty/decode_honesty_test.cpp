@@ -20,7 +20,7 @@
 namespace lazygumbel::testing {
 namespace {
 
-constexpr std::size_t problems = 12, repeats = 4;
+constexpr std::size_t problems = 10, repeats = 4;
 
 void expect_honest(KeyIndex index, bool fixed_budget) {
   for (std::size_t f = 0; f < hostile::families().size(); ++f) {
