@@ -149,9 +149,10 @@ inline SubGenCounts count_reports(SubGenFamily family, SubGenEstimator estimator
   });
 }
 
-/// The same of reports that take what samples show for all that there is.
+/// The same of reports that take what samples show for all that there is, `factor` times.
 inline SubGenCounts count_trusting_reports(SubGenFamily family, SubGenEstimator estimator,
-                                           std::size_t runs, std::uint64_t seed) {
+                                           std::size_t runs, std::uint64_t seed,
+                                           double factor = 1.0) {
   family.options.estimator = estimator;
   const SubGenProblem& p = family.problem;
   const auto d = static_cast<std::size_t>(p.keys.cols()),
@@ -180,10 +181,10 @@ inline SubGenCounts count_trusting_reports(SubGenFamily family, SubGenEstimator 
     }
     out.log_sum_exp.setConstant(1, 1, row.log_sum);
     out.rows.push_back(
-        {.error = static_cast<float>(sketch.error(row, work.output, 1.0, quantile, work) /
+        {.error = static_cast<float>(factor * sketch.error(row, work.output, 1.0, quantile, work) /
                                      std::sqrt(square)),
          .path = AttentionPath::sampled,
-         .log_z_error = static_cast<float>(sketch.log_error(row, 1.0, quantile))});
+         .log_z_error = static_cast<float>(factor * sketch.log_error(row, 1.0, quantile))});
     return out;
   });
 }

@@ -294,10 +294,9 @@ inline SubGenRuns run_caches(const SubGenProblem& p, const SubGenOptions& option
           }};
 }
 
-/// How often |o^ - o| > factor error |o^| in outputs of `runs` seeds, for each query.
+/// How often |o^ - o| > error |o^| in outputs of `runs` seeds, for each query.
 inline std::vector<std::uint64_t> count_misses(const SubGenProblem& p, const SubGenOptions& options,
-                                               std::size_t runs, std::uint64_t seed,
-                                               double factor = 1.0) {
+                                               std::size_t runs, std::uint64_t seed) {
   std::vector<Vector<double>> truth;
   for (Eigen::Index i = 0; i < p.m(); ++i) truth.push_back(SubGenTruth(p, i).o);
   std::vector<std::uint64_t> misses(truth.size());
@@ -307,9 +306,8 @@ inline std::vector<std::uint64_t> count_misses(const SubGenProblem& p, const Sub
     for (std::size_t i = 0; i < truth.size(); ++i) {
       const Vector<double> o = out.values.row(static_cast<Eigen::Index>(i)).cast<double>();
       // 1e-6: outputs are float.
-      misses[i] +=
-          (o - truth[i]).norm() >
-          factor * static_cast<double>(out.rows[i].error) * o.norm() + 1e-6 * truth[i].norm();
+      misses[i] += (o - truth[i]).norm() >
+                   static_cast<double>(out.rows[i].error) * o.norm() + 1e-6 * truth[i].norm();
     }
   }
   return misses;

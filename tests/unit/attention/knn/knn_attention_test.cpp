@@ -462,6 +462,7 @@ TEST(KnnAttention, TheTopAlonePromisesNothing) {
     for (std::size_t i = 0; i < out.rows.size(); ++i) {
       EXPECT_EQ(out.rows[i].samples, 0u);
       EXPECT_EQ(out.rows[i].error, float_infinity);
+      EXPECT_EQ(out.rows[i].log_z_error, float_infinity);
       EXPECT_EQ(out.rows[i].target_met, !options.accuracy.has_value());
       const auto row = static_cast<Eigen::Index>(i);
       EXPECT_LT(out.log_sum_exp(row, 0), reference.log_sum_exp(row, 0) + 1e-5);  // a part of Z

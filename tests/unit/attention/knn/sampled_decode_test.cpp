@@ -203,8 +203,27 @@ TEST(SampledDecoder, TakesAtMostTopK) {
   EXPECT_EQ(step.decode().rows[0].keys_touched, 256u + window + 10u);
   step.options.sample_tail = false;
   const AttentionRow row = step.decode().rows[0];
+  EXPECT_EQ(row.log_z_error, std::numeric_limits<float>::infinity());
   EXPECT_EQ(row.keys_touched, window + 10u);
   EXPECT_EQ(row.samples, 0u);
+}
+
+// Of each path, what it says of log Z; proved errors are wider.
+TEST(SampledDecoder, StatesWhatItDoesNotKnowOfZ) {
+  Step<float> step(6000, 1, 1);
+  step.options.accuracy = std::nullopt;
+  const AttentionOutput exact = step.exact();
+  EXPECT_EQ(exact.rows[0].log_z_error, 0.0F);
+  float before = 0.0F;
+  for (const Interval interval : {Interval::normal, Interval::empirical_bernstein}) {
+    step.options.interval = interval;
+    const AttentionOutput out = step.decode();
+    EXPECT_EQ(out.rows[0].path, AttentionPath::sampled);
+    EXPECT_GT(out.rows[0].log_z_error, before);
+    EXPECT_LT(std::abs(out.log_sum_exp(0, 0) - exact.log_sum_exp(0, 0)),
+              static_cast<double>(out.rows[0].log_z_error));
+    before = out.rows[0].log_z_error;
+  }
 }
 
 // Values without a mean under flat weights: no sample does.

@@ -576,6 +576,58 @@ TEST(SubGenCache, NearAndFarKeysAreToldApart) {
   }
 }
 
+TEST(SubGenCache, StatesWhatItDoesNotKnowOfZ) {
+  const RowMatrix<float> keys = gaussian_rows<float>(300, 6, 1),
+                         values = gaussian_rows<float>(300, 4, 2),
+                         queries = gaussian_rows<float>(5, 6, 3);
+  const auto exact = reference_attention<float>(queries, keys, values, {});
+  for (const SubGenEstimator estimator : all_estimators)
+    for (const double radius : {0.0, 3.0, infinity}) {
+      auto cache = sub_gen_cache_of(6, 4, sub_gen(radius, estimator));
+      cache.append(keys, values);
+      const AttentionOutput out = cache.attend(queries);
+      for (std::size_t i = 0; i < out.rows.size(); ++i) {
+        const auto stated = static_cast<double>(out.rows[i].log_z_error);
+        const auto row = static_cast<Eigen::Index>(i);
+        EXPECT_EQ(stated == 0.0, radius == 0.0);
+        EXPECT_LT(std::abs(out.log_sum_exp(row, 0) - exact.log_sum_exp(row, 0)), stated + 1e-5);
+      }
+    }
+}
+
+// Wide as a cluster may be: what a query may meet in it is not known, and no number either.
+TEST(SubGenCache, ReportsOfEndlessWeightsAreFinite) {
+  RowMatrix<float> keys = gaussian_rows<float>(300, 6, 1) * 1e6F;
+  const RowMatrix<float> values = gaussian_rows<float>(300, 4, 2),
+                         query = gaussian_rows<float>(1, 6, 3) * 1e3F;
+  for (const SubGenEstimator estimator : all_estimators) {
+    auto cache = sub_gen_cache_of(6, 4, sub_gen(infinity, estimator));
+    cache.append(keys, values);
+    const AttentionOutput out = cache.attend(query);
+    EXPECT_TRUE(std::isfinite(out.rows[0].error)) << name_of(estimator);
+    EXPECT_GE(out.rows[0].error, 1.0F);
+    EXPECT_FALSE(std::isnan(out.rows[0].log_z_error));
+  }
+}
+
+TEST(SubGenCache, HiddenMembers) {
+  using lazygumbel::detail::HiddenMembers;
+  HiddenMembers hidden;
+  // Half of 100 members may be hidden: e^-L = (1/2)^10. As many times (4 - 1), or, of weights below
+  // the mean, as much again as what is left: 100 (1 - 0.5).
+  hidden.add(100.0, 10.0, 10.0 * std::log(2.0), 1.0, 0.5, 4.0);
+  EXPECT_NEAR(hidden.weight, 200.0, 1e-10);
+  EXPECT_NEAR(hidden.shift, 150.0, 1e-10);
+  EXPECT_NEAR(hidden.squares, 800.0, 1e-10);
+  hidden.add(100.0, 90.0, 90.0 * std::log(2.0), 1.0, 0.5, 4.0);  // ten are not seen
+  EXPECT_NEAR(hidden.weight, 200.0, 1e-10);
+  hidden = {};
+  hidden.add(100.0, 90.0, 90.0 * std::log(2.0), 1.0, 0.5, 4.0);
+  EXPECT_NEAR(hidden.weight, 40.0, 1e-10);
+  EXPECT_EQ(lazygumbel::detail::hidden_part(infinity, 0.25), 4.0);
+  EXPECT_NEAR(lazygumbel::detail::hidden_part(4.0, 0.25), 2.0, 1e-12);
+}
+
 TEST(SubGenCache, BoundsAreNumbers) {
   const RowMatrix<float> values = RowMatrix<float>::Constant(219, 3, 0.1F),
                          keys = gaussian_rows<float>(219, 4, 1),
