@@ -11,10 +11,10 @@
 
 #include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/estimation/bounded_function.hpp"
+#include "lazygumbel/estimation/detail/function_range.hpp"
 #include "lazygumbel/estimation/detail/head_tail.hpp"
 #include "lazygumbel/estimation/detail/ratio_sums.hpp"
 #include "lazygumbel/estimation/detail/sample_size.hpp"
-#include "lazygumbel/estimation/detail/value_ball.hpp"
 #include "lazygumbel/estimation/estimate.hpp"
 #include "lazygumbel/estimation/normal_quantile.hpp"
 
@@ -124,12 +124,12 @@ class SoftmaxExpectation {
  private:
   using Sums = detail::RatioSums<>;
   /// Of the values, where they are known.
-  using Ball = std::optional<detail::ValueBall>;
+  using Ball = std::optional<detail::FunctionRange>;
 
   template <class F>
   static Ball stated(const F& f) {
     if constexpr (requires { f.centre(), f.radius(); })
-      return detail::ValueBall::stated_by(f);
+      return detail::FunctionRange::stated_by(f);
     else
       return std::nullopt;
   }
@@ -190,7 +190,8 @@ class SoftmaxExpectation {
                           Accuracy target, Engine& engine) const {
     for (std::size_t k = k_;;) {
       const HeadTail<Index> parts(*index_, theta, k);
-      if (!ball && !parts.tail_is_empty()) ball = detail::ValueBall::around_all(f, index_->size());
+      if (!ball && !parts.tail_is_empty())
+        ball = detail::FunctionRange::around_all(f, index_->size());
       const SampleSize size(index_->size(), k, HeadTail<Index>::has_proposals);
       if (auto estimate = sequential(parts, size, f, ball, target, engine))
         return *std::move(estimate);
@@ -234,7 +235,8 @@ class SoftmaxExpectation {
   /// How far the items that no draw met may move Fhat: their weight, the most that the index's
   /// bounds leave room for, times the furthest value.
   static double unseen(const HeadTail<Index>& parts, const Sums& sums,
-                       const detail::ValueBall& ball, const Vector<double>& mean, double delta) {
+                       const detail::FunctionRange& ball, const Vector<double>& mean,
+                       double delta) {
     const double share = std::log(1.0 / delta) / static_cast<double>(sums.count());
     return parts.hidden_weight(share, sums.unit(), 0.0) * ball.furthest(mean) / sums.total();
   }

@@ -11,22 +11,22 @@
 namespace lazygumbel::detail {
 
 /// A ball that holds the values f(i) of all items, widened by their rounding.
-class ValueBall {
+class FunctionRange {
  public:
   /// Of a function that says its own: BoundedFunction.
   template <class F>
-  static ValueBall stated_by(const F& f) {
-    ValueBall ball;
-    ball.radius_ = f.radius();
-    ball.offset_ = f.centre();
-    return ball;
+  static FunctionRange stated_by(const F& f) {
+    FunctionRange range;
+    range.radius_ = f.radius();
+    range.offset_ = f.centre();
+    return range;
   }
 
   /// Around the middle of the coordinates' ranges, by looking at all n values. Two passes, O(n m).
   /// Throws std::invalid_argument on a value that is NaN or infinite.
   template <class F>
-  static ValueBall around_all(const F& f, std::size_t n) {
-    ValueBall ball;
+  static FunctionRange around_all(const F& f, std::size_t n) {
+    FunctionRange range;
     Eigen::ArrayX<double> low, high;
     for (std::size_t i = 0; i < n; ++i) {
       const auto id = static_cast<item_id>(i);
@@ -37,15 +37,15 @@ class ValueBall {
       low = low.min(value);
       high = high.max(value);
     }
-    ball.centre_ = 0.5 * low + 0.5 * high;
+    range.centre_ = 0.5 * low + 0.5 * high;
     double square = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
       const auto id = static_cast<item_id>(i);
       square = (std::max)(
-          square, (f(id).template cast<double>().array() - ball.centre_).matrix().squaredNorm());
+          square, (f(id).template cast<double>().array() - range.centre_).matrix().squaredNorm());
     }
-    ball.radius_ = std::sqrt(square) * (1.0 + 1e-12);
-    return ball;
+    range.radius_ = std::sqrt(square) * (1.0 + 1e-12);
+    return range;
   }
 
   /// Throws std::invalid_argument when f(id) lies outside.
