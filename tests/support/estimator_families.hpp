@@ -32,7 +32,7 @@ inline std::vector<double> lone_values(std::size_t n, std::size_t count, double 
 }
 
 /// Pareto with tail index `index`: P(v > x) = x^-index.
-inline std::vector<double> heavy_values(std::size_t n, double index, std::uint64_t seed) {
+inline std::vector<double> pareto_values(std::size_t n, double index, std::uint64_t seed) {
   PhiloxEngine engine(seed);
   std::vector<double> values(n);
   for (double& v : values) v = std::pow(open_uniform(engine), -1.0 / index);

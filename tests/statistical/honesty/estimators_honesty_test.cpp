@@ -89,8 +89,8 @@ TEST(EstimatorsHonesty, LoneLargeValues) {
 }
 
 TEST(EstimatorsHonesty, HeavyTails) {
-  check_expectations(heavy_values(items, 1.1, 5), Accuracy(0.1, 0.1), "Pareto 1.1");
-  check_expectations(heavy_values(items, 2.0, 6), Accuracy(0.1, 0.1), "Pareto 2");
+  check_expectations(pareto_values(items, 1.1, 5), Accuracy(0.1, 0.1), "Pareto 1.1");
+  check_expectations(pareto_values(items, 2.0, 6), Accuracy(0.1, 0.1), "Pareto 2");
 }
 
 TEST(EstimatorsHonesty, OrdinaryValuesAreStillSampled) {

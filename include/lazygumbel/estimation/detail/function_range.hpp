@@ -34,8 +34,8 @@ class FunctionRange {
       if (!value.allFinite())
         throw_invalid("f(" + text_of(id) + ")", "NaN or infinity", "must be finite");
       if (i == 0) low = high = value;
-      low = low.min(value);
-      high = high.max(value);
+      low = (low.min)(value);
+      high = (high.max)(value);
     }
     range.centre_ = 0.5 * low + 0.5 * high;
     double square = 0.0;
