@@ -52,7 +52,7 @@ class UnseenBound {
 
     template <std::same_as<float> Real>
     void set(const Eigen::ArrayX<Real>& worth, const Eigen::ArrayX<Real>& counts) {
-      const Real largest = (counts.min(Real{1}) * worth).maxCoeff();  // counts are 0, 1, 2 ..
+      const Real largest = ((counts.min)(Real{1}) * worth).maxCoeff();  // counts are 0, 1, 2 ..
       most = static_cast<double>(largest);
       if (!(largest < std::numeric_limits<Real>::infinity())) return;
       Real level = largest;
