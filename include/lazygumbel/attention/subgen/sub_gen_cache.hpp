@@ -44,10 +44,11 @@ struct SubGenBounds {
 ///
 /// Z^ is unbiased, and N^ of all but `self_normalised`; where a slot's own key outweighs Z^, its
 /// weight is taken for it. An output is a ratio of the two, with a bias of order 1 / t and 1 / s.
-/// The report: |o^ - o| <= error |o^| with probability about 1 - error_probability, from the spread
-/// of the samples and, of slots, their formula; see `bounds` for what is proved. What the sketch
-/// cannot see it cannot report: without slots, keys that outweigh all others from within a cluster
-/// that is wide for such queries, r_c rho above about 1.
+/// The report: |o^ - o| <= error |o^| and |log Z^ - log Z| <= log_z_error, each with probability
+/// about 1 - error_probability, from the spread of the samples, from what they may have missed in
+/// clusters as wide as they are, and, of slots, from their formula. Where a cluster is wide for a
+/// query, r_c rho above about 1, samples of it tell nothing that may be relied on, and the error
+/// grows up to |o^| + max |v|, which none exceeds; see docs/kv_caches.md. `bounds`: what is proved.
 ///
 /// A token that alone carries a row is a cluster of its own, so Z^ knows it; its value is known
 /// with `centred` and `stratified`, and to slots with probability about s / n (of |v|^2 like the

@@ -56,8 +56,8 @@ struct SubGenOptions {
   std::size_t slots = 4096;  ///< s: (key, value) pairs, at least 8; not of stratified, centred
   std::size_t sinks = 4;     ///< first tokens, kept exactly
   std::size_t window = 256;  ///< last tokens, kept exactly
-  /// When there are so many, keys join the nearest one, however far: memory then stays bounded, the
-  /// error grows instead, and reports may be too small, as of all wide clusters.
+  /// When there are so many, keys join the nearest one, however far: memory then stays bounded, and
+  /// the error and its report grow instead, as of all wide clusters.
   std::size_t max_clusters = (std::numeric_limits<std::uint32_t>::max)();
   SubGenEstimator estimator = SubGenEstimator::centred;
   double error_probability = 0.05;  ///< of a row's error exceeding its report; in (0, 1)
