@@ -105,11 +105,14 @@ void expect_tape_gradients(const Setting& s, std::uint64_t seed) {
   // The errors that it states are those that it has, within the spread of both. (Seeds are fixed;
   // in other runs the ratios lay in 0.9 .. 1.1.)
   const ReferenceGradients exact = reference_gradients(p, gradients);
-  const auto expect_stated = [](double stated, const RowMatrix<float>& gradient,
-                                const RowMatrix<double>& truth) {
+  // With a target they are upper estimates.
+  const auto expect_stated = [&](double stated, const RowMatrix<float>& gradient,
+                                 const RowMatrix<double>& truth) {
     const double actual = (gradient.cast<double>() - truth).norm() / gradient.cast<double>().norm();
     EXPECT_GT(stated, 0.75 * actual);
-    EXPECT_LT(stated, 1.3 * actual);
+    if (!s.options.accuracy) {
+      EXPECT_LT(stated, 1.3 * actual);
+    }
   };
   expect_stated(out.errors.queries, out.queries, exact.queries);
   expect_stated(out.errors.keys, out.keys, exact.keys);
@@ -137,7 +140,7 @@ TEST(PlanBackward, IsTheGradientOfTheSampledForward) {
   options.attention.softcap = 3.0;
   expect_tape_gradients({.m = 400, .n = 1300, .heads = 4, .kv_heads = 2, .options = options}, 3);
   options.attention.softcap = 0.0;
-  options.accuracy = Accuracy(0.9, 0.1, ErrorScale::absolute);
+  options.accuracy = Accuracy(20.0, 0.1, ErrorScale::absolute);  // any error meets it
   expect_tape_gradients({.m = 200, .n = 3000, .heads = 4, .kv_heads = 1, .options = options}, 4);
 }
 

@@ -18,8 +18,8 @@ TEST(MergeHonestyControl, WithoutTheErrorsOfLogZ) {
   }
 }
 
-TEST(MergeHonestyControl, WithAThirdOfThem) {
-  const auto shrink = [](AttentionOutput& out) { out.rows[0].log_z_error /= 3.0F; };
+TEST(MergeHonestyControl, WithATwentiethOfThem) {
+  const auto shrink = [](AttentionOutput& out) { out.rows[0].log_z_error /= 20.0F; };
   for (const auto& [sigma, draws] : shard_settings) {
     const auto shards = shard_problems(2, sigma, 0.0F, 100, 100);
     const ShardCounts counts = merge_shards(shards, shard_options(draws), 1, shrink);

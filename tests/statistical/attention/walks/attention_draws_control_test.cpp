@@ -5,6 +5,7 @@
 
 #include "forgetful_index.hpp"
 #include "laws.hpp"
+#include "race_draws.hpp"
 
 // Negative controls of attention_draws_law_test.cpp: its chi-square test (200,000 draws, p < 1e-6)
 // and z-test must refuse a wrong scale, lists that miss keys without a gap, and the k best alone.
@@ -42,9 +43,9 @@ TEST(AttentionDrawsControl, ListsThatMissKeysAreBiasedAndSaySo) {
   const ForgetfulIndex index(row.keys, 0.2, true);
   const double scale = 1.0 / std::sqrt(static_cast<double>(row_d));
   const auto run = [&](Gap gap) {
-    const AttentionDraws attention(index, {.sampler = {.k = 20, .gap = gap}});
-    PhiloxEngine engine(5);
-    Draws drawn = attention.sample(row.query, row_draws, engine);
+    PhiloxEngine engine(5);  // by races: so many draws together would be taken from all scores
+    const Draws drawn = draws_by_race(LazySampler(index, {.k = 20, .gap = gap}),
+                                      Vector<double>(scale * row.query), row_draws, engine);
     EXPECT_EQ(drawn.trace.guarantee, Guarantee::assumed());
     Counter counter(row_n);
     counter.add_all(drawn.ids);
@@ -75,7 +76,7 @@ TEST(AttentionDrawsControl, TheBestAloneAreRejected) {
   for (const item_id j : found.ids) best_mass += p[j], best_sum += p[j] * row.values(j, 0);
   const AttentionDraws attention(index, {.scale = scale});
   std::vector<double> means;
-  for (std::size_t r = 0; r < 20'000; ++r) {
+  for (std::size_t r = 0; r < 60'000; ++r) {
     PhiloxEngine engine(6, r);
     means.push_back(attention.mean(row.query, row.values, 25, engine).output.value[0]);
   }
