@@ -4,11 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
-#include <vector>
 
-#include "lazygumbel/attention/knn/detail/decode/gather_kernels.hpp"
-#include "lazygumbel/core/simd.hpp"
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/random/philox.hpp"
 #include "lazygumbel/random/uniform.hpp"
@@ -39,16 +35,18 @@ class KeyRotation {
       row /= row.norm();
     }
     rows_ = rows.cast<float>();
-    ids_.resize(d);
-    std::iota(ids_.begin(), ids_.end(), item_id{0});
   }
 
-  /// to = x R of d numbers x, the same with every instruction set.
-  void rotate(const float* x, float* to, Simd simd) const {
-    const std::size_t d = ids_.size();
-    std::fill_n(to, d, 0.0F);
-    select<GatherKernels<float>>(simd).values(
-        {rows_.data(), static_cast<std::ptrdiff_t>(d), d, ids_.data(), d}, x, to);
+  /// to = x R for every row x, O(d^2) a row: matrix products of 64 rows at a time, so that what
+  /// becomes of a row does not depend on those that come with it, if they come by 64. The same with
+  /// every Simd, since Eigen's products are what the program was compiled for.
+  void rotate(const MatrixView<float>& x, RowMatrix<float>& to) const {
+    constexpr Eigen::Index together = 64;
+    to.resize(x.rows(), rows_.cols());
+    for (Eigen::Index i = 0; i < x.rows(); i += together) {
+      const Eigen::Index count = (std::min)(together, x.rows() - i);
+      to.middleRows(i, count).noalias() = x.middleRows(i, count) * rows_;
+    }
   }
 
  private:
@@ -59,7 +57,6 @@ class KeyRotation {
   }
 
   RowMatrix<float> rows_;
-  std::vector<item_id> ids_;
 };
 
 }  // namespace lazygumbel::detail

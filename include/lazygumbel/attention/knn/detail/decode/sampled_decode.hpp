@@ -158,7 +158,7 @@ class SampledDecoder {
   struct Work {
     SoftmaxState certain;
     std::vector<float> padded, checks;
-    Vector<float> rotated;
+    RowMatrix<float> rotated;         // a query
     std::vector<CodedScores> scores;  // one a head of the group
     ListedScores<float> listed;
     HeadDecoder<T> head;
@@ -175,9 +175,7 @@ class SampledDecoder {
         codes.append<float>(some, 1, simd_);
         return;
       }
-      rotated.resize(some.rows(), d);
-      for (Eigen::Index i = 0; i < some.rows(); ++i)
-        rotation_->rotate(some.row(i).data(), rotated.row(i).data(), simd_);
+      rotation_->rotate(some, rotated);
       codes.append<float>(rotated, 1, simd_);
     };
     while (codes.size() < end) {
@@ -210,12 +208,11 @@ class SampledDecoder {
     for (std::size_t g = 0; g < group; ++g) {
       const Eigen::Map<const Vector<float>> query(work.padded.data() + g * room,
                                                   static_cast<Eigen::Index>(shape.dimension));
-      work.rotated.resize(query.size());
       if (rotation_)
-        rotation_->rotate(query.data(), work.rotated.data(), simd_);
+        rotation_->rotate(query.transpose(), work.rotated);
       else
-        work.rotated = query;
-      work.scores[g].start(codes, kernels, work.rotated, cap,
+        work.rotated = query.transpose();
+      work.scores[g].start(codes, kernels, work.rotated.row(0).transpose(), cap,
                            cache.largest_key_norm(kv) * (1.0 + 1e-4));
     }
     for (std::size_t t = 0; t < codes.tiles(); t += scan_together)
