@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 
 #include "lazygumbel/core/types.hpp"
 #include "lazygumbel/random/philox.hpp"
@@ -29,13 +31,29 @@ class KeyRotation {
         for (double& x : row) x = normal(engine);
         const double before = row.norm();
         for (int pass = 0; pass < 2; ++pass)
-          for (Eigen::Index j = 0; j < i; ++j) row -= row.dot(rows.row(j)) * rows.row(j);
+          row -= (row * rows.topRows(i).transpose()) * rows.topRows(i);
         length = row.norm() / before;
       }
       row /= row.norm();
     }
     rows_ = rows.cast<float>();
   }
+
+  /// The one of a dimension and a seed, which all who ask for it share; the last one is kept.
+  /// Thread-safe.
+  static std::shared_ptr<const KeyRotation> of(std::size_t d, std::uint64_t seed) {
+    static std::mutex guard;
+    static std::shared_ptr<const KeyRotation> last;
+    static std::uint64_t last_seed = 0;
+    const std::lock_guard lock(guard);
+    if (!last || last->dimension() != d || last_seed != seed) {
+      last = std::make_shared<const KeyRotation>(d, seed);
+      last_seed = seed;
+    }
+    return last;
+  }
+
+  std::size_t dimension() const noexcept { return static_cast<std::size_t>(rows_.rows()); }
 
   /// to = x R for every row x, O(d^2) a row: matrix products of 64 rows at a time, so that what
   /// becomes of a row does not depend on those that come with it, if they come by 64. The same with

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -76,7 +76,7 @@ class SampledDecoder {
     const std::size_t end = (cache.tokens_seen() - window) / tile_rows * tile_rows;
     if (states_.front().codes.size() >= end) return;
     const HeadsView<T> keys = cache.keys();
-    if (!rule_.strict() && !rotation_) rotation_.emplace(keys.dimension(), rotation_seed);
+    if (!rule_.strict() && !rotation_) rotation_ = KeyRotation::of(keys.dimension(), rotation_seed);
     parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
       code(keys, kv, end, states_[kv].codes);
       states_[kv].ball.update(cache.values(), kv, end, simd_);
@@ -367,7 +367,7 @@ class SampledDecoder {
   std::size_t heads_;
   DrawRule rule_;
   Simd simd_;
-  std::optional<KeyRotation> rotation_;  // of keys before they are coded
+  std::shared_ptr<const KeyRotation> rotation_;  // of keys before they are coded
   std::vector<State> states_;
   std::vector<unsigned char> failed_;
   Pool<Work> works_;
