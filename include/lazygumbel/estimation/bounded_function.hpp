@@ -19,7 +19,7 @@ class BoundedFunction {
       : f_(std::move(f)), centre_(centre), radius_(radius) {}
 
   decltype(auto) operator()(item_id id) const { return f_(id); }
-  /// Of every coordinate.
+  /// The centre's every coordinate.
   double centre() const noexcept { return centre_; }
   double radius() const noexcept { return radius_; }
 

@@ -8,14 +8,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
-#include <datasets.hpp>
-#include <fstream>
 #include <iostream>
-#include <iterator>
-#include <optional>
-#include <string>
 #include <vector>
+
+#include "real_heads.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -43,36 +39,15 @@ TEST(DecodeHonesty, ReportsHoldByCodes) { expect_honest(KeyIndex::codes, true); 
 TEST(DecodeHonesty, TargetsAreMetByLists) { expect_honest(KeyIndex::lists, false); }
 TEST(DecodeHonesty, ReportsHoldByLists) { expect_honest(KeyIndex::lists, true); }
 
-/// Head `head` of an array of 4 heads x 8,192 tokens x 64 floats (.npy, version 1).
-std::optional<RowMatrix<float>> read_head(const std::string& file, std::size_t head) {
-  constexpr std::size_t tokens = 8192, d = 64, numbers = tokens * d;
-  const auto path = lazygumbel_datasets::find_shared_data(file, LAZYGUMBEL_SHARED_DATA_HINT);
-  if (!path) return std::nullopt;
-  std::ifstream in(*path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
-  const std::size_t wanted = 4 * numbers * sizeof(float);
-  if (bytes.size() < wanted + 10) return std::nullopt;
-  const std::string header(bytes.begin(), bytes.end() - static_cast<std::ptrdiff_t>(wanted));
-  if (header.find("(4, 8192, 64)") == std::string::npos ||
-      header.find("'<f4'") == std::string::npos)
-    return std::nullopt;
-  RowMatrix<float> rows(static_cast<Eigen::Index>(tokens), static_cast<Eigen::Index>(d));
-  std::memcpy(rows.data(), bytes.data() + bytes.size() - wanted + head * numbers * sizeof(float),
-              numbers * sizeof(float));
-  return rows;
-}
-
 TEST(DecodeHonesty, HoldsOnAHeadOfAModel) {
-  const auto keys = read_head("transformer-l0-k.npy", 1),
-             values = read_head("transformer-l0-v.npy", 1),
-             queries = read_head("transformer-l0-q.npy", 1);
-  if (!keys || !values || !queries)
-    GTEST_SKIP() << "transformer-l0-{q,k,v}.npy are not in the shared data";
+  const auto head = real_head(1);
+  if (!head) GTEST_SKIP() << "transformer-l0-q.npy is not in $LAZYGUMBEL_DATA";
   for (const KeyIndex index : {KeyIndex::codes, KeyIndex::lists})
     for (const bool fixed_budget : {false, true}) {
       HonestyCount count;
       for (Eigen::Index i = 0; i < 24; ++i) {
-        HostileDecode made{"a head of a model", {*keys, *values, queries->row(8191 - 40 * i)}};
+        HostileDecode made{"a head of a model",
+                           {head->keys, head->values, head->queries.row(8191 - 40 * i)}};
         made.problem.queries *= 0.125F;
         const std::size_t times = index == KeyIndex::codes ? 3 : 1;
         count_decodes(made, honesty_options(index, fixed_budget, made.epsilon), times,

@@ -62,7 +62,7 @@ inline double absolute_error(double weight, float error, double norm) {
   return weight * static_cast<double>(error) * norm;
 }
 
-/// Of an output of norm `norm`: infinite where that is 0 and the error is not.
+/// The relative error of an output of norm `norm`; infinite where that is 0 and the error is not.
 inline float relative_error(double absolute, double norm) {
   return absolute == 0.0 ? 0.0F : static_cast<float>(absolute / norm);
 }

@@ -290,7 +290,7 @@ void exact_attention_backward(const HeadsView<float>& queries, const HeadsView<T
   detail::require_gradients(shape, forward, constants, out);
 }
 
-/// The same with the gradients as one matrix, m x (H dv).
+/// Gradients with dO given as one matrix, m x (H dv).
 template <StorageScalar T>
 void exact_attention_backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
                               const HeadsView<T>& values, const AttentionOptions& options,

@@ -10,14 +10,14 @@
 
 namespace lazygumbel::detail {
 
-/// A ball that holds the values f(i) of all items, widened by their rounding.
+/// A ball that holds the values f(i) of all items.
 class FunctionRange {
  public:
-  /// Of a function that says its own: BoundedFunction.
+  /// The ball that a BoundedFunction states, a little wider for the rounding of its centre.
   template <class F>
   static FunctionRange stated_by(const F& f) {
     FunctionRange range;
-    range.radius_ = f.radius();
+    range.radius_ = f.radius() * (1.0 + 1e-9) + std::abs(f.centre()) * 1e-15;
     range.offset_ = f.centre();
     return range;
   }
@@ -51,7 +51,7 @@ class FunctionRange {
   /// Throws std::invalid_argument when f(id) lies outside.
   void require(item_id id, const Vector<double>& value) const {
     const double away = distance(value);
-    if (!(away <= radius_ * (1.0 + 1e-9)))
+    if (!(away <= radius_))
       throw_invalid("f(" + text_of(id) + ")", "a distance of " + text_of(away),
                     "exceeds the radius that was stated, " + text_of(radius_));
   }

@@ -288,6 +288,42 @@ TYPED_TEST(Ivf, LongListsAreSplit) {
   }
 }
 
+// Two far clusters that start in one list: it is split, no row is lost, and bounds become tighter.
+TYPED_TEST(Ivf, WideListsAreSplit) {
+  RowMatrix<TypeParam> rows = gaussian_rows<TypeParam>(800, 4, 749) * TypeParam(0.05);
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) rows(i, i % 4) += TypeParam(i % 8 < 4 ? 10 : -10);
+  auto lists = lazygumbel::detail::build_lists<TypeParam>(rows, ivf_parameters(6));
+  const std::size_t before = lists.lists();
+  const double widest = lists.radii().maxCoeff();
+  lazygumbel::detail::split_wide_lists(lists, 1.5, 3);
+  EXPECT_GT(lists.lists(), before);
+  EXPECT_LE(lists.lists(), 2 * before);
+  EXPECT_LT(lists.radii().maxCoeff(), 0.5 * widest);
+  std::size_t rows_in_lists = 0;
+  for (std::size_t g = 0; g < lists.lists(); ++g) {
+    EXPECT_GE(lists.directory().items(g).size(), 1u);
+    rows_in_lists += lists.directory().items(g).size();
+    for (const item_id id : lists.directory().items(g))
+      ASSERT_EQ(lists.directory().place(id).list, g);
+  }
+  EXPECT_EQ(rows_in_lists, lists.size());
+  EXPECT_EQ(rows_above_their_bound(lists, 3.0), 0u);
+  IvfIndex<TypeParam> index(rows, ivf_parameters(6, 6));
+  index.split_wide_lists(1.5);
+  index.set_probes(index.lists());
+  const FlatIndex<TypeParam> flat(rows);
+  const Vector<TypeParam> query = gaussian_query<TypeParam>(4, 750);
+  Retrieval found, all;
+  index.search(query, 20, found);
+  flat.search(query, 20, all);
+  EXPECT_EQ(found.ids, all.ids);
+  // Rows all alike have radius 0 everywhere: nothing to split.
+  IvfIndex<TypeParam> alike(RowMatrix<TypeParam>::Ones(50, 3), ivf_parameters(4));
+  const std::size_t count = alike.lists();
+  alike.split_wide_lists(1.5);
+  EXPECT_EQ(alike.lists(), count);
+}
+
 TYPED_TEST(Ivf, RefusesBadArgumentsAndStaysAsItWas) {
   IvfIndex<TypeParam> index(gaussian_rows<TypeParam>(50, 4, 751));
   const auto refusal = [&](const RowMatrix<TypeParam>& rows) {

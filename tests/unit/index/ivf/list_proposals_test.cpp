@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <lazygumbel/index/ivf/detail/list_proposals.hpp>
 #include <statistics.hpp>
+#include <utility>
 #include <vector>
 
 #include "list_directories.hpp"
@@ -66,6 +69,40 @@ TEST(ListProposals, NothingScannedIsOutsideTheHead) {
   EXPECT_NEAR(proposals.log_largest_weight(1.0), std::log(0.9), 1e-12);
   PhiloxEngine engine(613);
   for (int draw = 0; draw < 100; ++draw) EXPECT_EQ(proposals.propose(engine).id % 2, 1u);
+}
+
+// No set of items weighs more than is said of sets of its share: lists are taken by their bounds,
+// here U = 3 and 1 over intensities of about e^.5 and e^-2, and the scanned item by its score.
+TEST(ListProposals, NothingHiddenExceedsItsBound) {
+  const auto directory = directory_of(30, 3);
+  ListProposals proposals;
+  const Eigen::Array3d bounds(0.0, 3.0, 1.0);
+  proposals.assign(directory, Eigen::Array3d(-infinity, 0.5, -2.0), {3}, {2.0}, bounds);
+  PhiloxEngine engine(614);
+  std::vector<double> intensity(30, -infinity);
+  for (int draw = 0; draw < 50'000; ++draw) {
+    const Proposal proposal = proposals.propose(engine);
+    intensity[proposal.id] = proposal.log_intensity;
+  }
+  std::vector<std::pair<double, double>> worst;  // weight, share
+  for (std::size_t id = 0; id < 30; ++id)
+    if (intensity[id] > -infinity)
+      worst.emplace_back(
+          id == 3 ? 1.0 : std::exp(bounds[static_cast<Eigen::Index>(id % 3)] - intensity[id]),
+          std::exp(intensity[id] - proposals.log_rate()));
+  std::sort(worst.begin(), worst.end(), std::greater<>());
+  for (const double mean : {0.0, 1.5}) {
+    double share = 0.0, excess = 0.0;
+    for (const auto& [weight, part] : worst) {
+      share += part;
+      excess += part * (std::max)(0.0, weight - mean);
+      EXPECT_NEAR(proposals.hidden_excess(share, mean), excess, 1e-9) << share;
+    }
+    EXPECT_NEAR(share, 1.0, 1e-9);
+    EXPECT_EQ(proposals.hidden_excess(0.0, mean), 0.0);
+  }
+  // A cap of 1 brings all bounds below 1: tanh(3) over e^.5 and tanh(1) over e^-2.
+  EXPECT_LT(proposals.hidden_excess(1.0, 0.0, 1.0), proposals.hidden_excess(1.0, 0.0));
 }
 
 // A score 1,000 below the best has weight exp(-1000) = 0 in double: it is raised to exp(-700).

@@ -36,8 +36,8 @@ struct PlanSegment {
   std::vector<PlanBlock> blocks;
   std::vector<float> log_weights;  ///< one a row: log(tail size / draws); of sampled blocks
   std::vector<double> log_sums;    ///< one a row: log Z^, sink logit included
-  /// One a row: what keys heavier than all that were met may weigh, over Z^. Of passes with an
-  /// accuracy alone.
+  /// One a row: what keys heavier than all that were met may weigh, over Z^; only of passes with an
+  /// accuracy.
   std::vector<float> unseen;
 };
 

@@ -37,7 +37,7 @@ class BasicListProposals {
 
   /// `tilts[g]` = t_g, or -inf for a scanned list; `ids` and `scores`: the scanned items that are
   /// not in the head, no score above that of `scores`; `bounds`: on the scores in each list,
-  /// for `largest_share`. O(lists + ids).
+  /// for `hidden_excess`. O(lists + ids).
   void assign(const detail::ListDirectory& directory, Eigen::ArrayX<Real> tilts,
               std::vector<item_id> ids, std::vector<double> scores,
               Eigen::ArrayX<Real> bounds = {}) {
@@ -81,12 +81,12 @@ class BasicListProposals {
     return {ids_[i], log_intensities_[i]};
   }
 
-  /// The largest sum of exp(score) over items that are proposed with probability `mass` in all,
-  /// over exp(log_rate()): of whole lists first that may weigh most for how often they are
-  /// proposed. In list g exp(score - log intensity) is at most exp(U_g - t_g), with U_g the list's
-  /// bound, in scanned lists 1. Precondition: bounds were given. Scores are cap tanh(score / cap)
-  /// where cap > 0. inf where that overflows. O(lists).
-  double largest_share(double mass, double cap = 0.0) const {
+  /// The most by which the weights exp(score - log intensity) of items with `share` of all
+  /// intensity may exceed `mean` on average, times that share: the lists first that may weigh most
+  /// for how often they are proposed. In list g weights are at most exp(U_g - t_g), with U_g the
+  /// list's bound, in scanned lists 1. Scores are cap tanh(score / cap) where cap > 0. inf where
+  /// that overflows. Precondition: bounds were given. O(lists).
+  double hidden_excess(double share, double mean, double cap = 0.0) const {
     const auto capped = [&](double score) {
       return cap > 0.0 ? cap * std::tanh(score / cap) : score;
     };
@@ -102,11 +102,13 @@ class BasicListProposals {
       parts.emplace_back((std::max)(0.0, capped(least_scanned_) - least_scanned_), scanned_share_);
     std::make_heap(parts.begin(), parts.end());
     double sum = 0.0;
-    for (auto end = parts.end(); end != parts.begin() && mass > 0.0; --end) {
+    for (auto end = parts.end(); end != parts.begin() && share > 0.0; --end) {
       std::pop_heap(parts.begin(), end);
-      const double taken = (std::min)(mass, (end - 1)->second);
-      sum += taken * std::exp((end - 1)->first);
-      mass -= taken;
+      const double above = std::exp((end - 1)->first) - mean;
+      if (above <= 0.0) break;
+      const double taken = (std::min)(share, (end - 1)->second);
+      sum += taken * above;
+      share -= taken;
     }
     return sum;
   }

@@ -39,9 +39,8 @@ struct HeadTask {
 ///   take_largest(draws, most, ids): takes out the keys that so many draws would meet once or more,
 ///     at most `most` unless 0 (draws 0: the `most` largest); `takes_again`: may be called twice,
 ///   scores(): those of the keys taken out, where they are known, or nothing,
-///   unseen_weight(mass, rarity, cap): over total(), at most what keys weigh that make up this
-///   share
-///     of the total, `rarity` over the number of draws,
+///   unseen_weight(mass, rarity, cap): at most what keys with the share `mass` of the total weigh,
+///     over total(); mass = rarity / draws,
 ///   unit(), total(), draw(..), largest_error(): as CodedScores.
 template <StorageScalar T>
 class HeadDecoder {

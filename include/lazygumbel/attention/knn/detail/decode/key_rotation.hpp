@@ -1,13 +1,15 @@
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
+#include "lazygumbel/attention/exact/detail/product_kernels.hpp"
+#include "lazygumbel/core/simd.hpp"
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/index/detail/projection.hpp"
 #include "lazygumbel/random/philox.hpp"
 #include "lazygumbel/random/uniform.hpp"
 
@@ -21,60 +23,48 @@ namespace lazygumbel::detail {
 class KeyRotation {
  public:
   /// Precondition: d > 0. O(d^3).
-  KeyRotation(std::size_t d, std::uint64_t seed)
-      : rows_(static_cast<Eigen::Index>(d), static_cast<Eigen::Index>(d)) {
-    PhiloxEngine engine(seed);
-    RowMatrix<double> rows(rows_.rows(), rows_.cols());
-    for (Eigen::Index i = 0; i < rows.rows(); ++i) {
-      auto row = rows.row(i);
-      for (double length = 0.0; !(length > 1e-3);) {  // again where rounding would show
-        for (double& x : row) x = normal(engine);
-        const double before = row.norm();
-        for (int pass = 0; pass < 2; ++pass)
-          row -= (row * rows.topRows(i).transpose()) * rows.topRows(i);
-        length = row.norm() / before;
-      }
-      row /= row.norm();
-    }
-    rows_ = rows.cast<float>();
+  KeyRotation(std::size_t d, std::uint64_t seed) : d_(d), padded_((d + 15) / 16 * 16) {
+    const auto size = static_cast<Eigen::Index>(d);
+    rows_.setZero(size, static_cast<Eigen::Index>(padded_));
+    rows_.leftCols(size) = random_directions<float>(size, size, seed);
+    PhiloxEngine engine(seed, 1);  // Householder's signs are not random
+    for (Eigen::Index j = 0; j < size; ++j)
+      if (uniform_bits(engine) % 2 == 0) rows_.col(j) *= -1.0F;
   }
 
   /// The one of a dimension and a seed, which all who ask for it share; the last one is kept.
   /// Thread-safe.
   static std::shared_ptr<const KeyRotation> of(std::size_t d, std::uint64_t seed) {
     static std::mutex guard;
-    static std::shared_ptr<const KeyRotation> last;
-    static std::uint64_t last_seed = 0;
+    static std::pair<std::uint64_t, std::shared_ptr<const KeyRotation>> last;
     const std::lock_guard lock(guard);
-    if (!last || last->dimension() != d || last_seed != seed) {
-      last = std::make_shared<const KeyRotation>(d, seed);
-      last_seed = seed;
-    }
-    return last;
+    if (!last.second || last.second->d_ != d || last.first != seed)
+      last = {seed, std::make_shared<const KeyRotation>(d, seed)};
+    return last.second;
   }
 
-  std::size_t dimension() const noexcept { return static_cast<std::size_t>(rows_.rows()); }
-
-  /// to = x R for every row x, O(d^2) a row: matrix products of 64 rows at a time, so that what
-  /// becomes of a row does not depend on those that come with it, if they come by 64. The same with
-  /// every Simd, since Eigen's products are what the program was compiled for.
-  void rotate(const MatrixView<float>& x, RowMatrix<float>& to) const {
-    constexpr Eigen::Index together = 64;
-    to.resize(x.rows(), rows_.cols());
-    for (Eigen::Index i = 0; i < x.rows(); i += together) {
-      const Eigen::Index count = (std::min)(together, x.rows() - i);
-      to.middleRows(i, count).noalias() = x.middleRows(i, count) * rows_;
-    }
+  /// The first d columns of `to` are x R for each row of x. O(d^2) a row. Every row's numbers are
+  /// the same whatever rows come with it; instruction sets round differently.
+  void rotate(const MatrixView<float>& x, RowMatrix<float>& to, Simd simd) const {
+    const ProductKernels& kernels = select<ProductKernels>(simd);
+    to.resize(x.rows(), static_cast<Eigen::Index>(padded_));
+    kernels.multiply({.m = static_cast<std::size_t>(x.rows()),
+                      .n = kernels.pad(d_),
+                      .k = d_,
+                      .a = x.data(),
+                      .a_row = x.outerStride(),
+                      .a_col = 1,
+                      .b = rows_.data(),
+                      .b_row = static_cast<std::ptrdiff_t>(padded_),
+                      .b_panel = static_cast<std::ptrdiff_t>(kernels.panel()),
+                      .c = to.data(),
+                      .c_row = static_cast<std::ptrdiff_t>(padded_),
+                      .add = false});
   }
 
  private:
-  static double normal(PhiloxEngine& engine) {
-    constexpr double full_turn = 6.283185307179586;
-    const double length = std::sqrt(-2.0 * std::log(open_uniform(engine)));
-    return length * std::cos(full_turn * open_uniform(engine));
-  }
-
-  RowMatrix<float> rows_;
+  std::size_t d_, padded_;
+  RowMatrix<float> rows_;  // R, columns of 0 up to whole lanes of any instruction set
 };
 
 }  // namespace lazygumbel::detail

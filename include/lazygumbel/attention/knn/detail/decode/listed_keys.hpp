@@ -45,7 +45,7 @@ class ListedScores {
     for (const item_id id : found_.ids) ids.push_back(static_cast<item_id>(first_ + id));
   }
 
-  /// Of the keys taken out.
+  /// Scores of the keys taken out.
   std::span<const double> scores() const noexcept { return found_.scores; }
 
   double unit() const noexcept { return proposals_.log_rate(); }
@@ -54,7 +54,7 @@ class ListedScores {
   }
   double largest_error() const noexcept { return std::numeric_limits<double>::infinity(); }
   double unseen_weight(double mass, double, float cap) const {
-    return proposals_.largest_share(mass, static_cast<double>(cap));
+    return proposals_.hidden_excess(mass, 0.0, static_cast<double>(cap));
   }
 
   template <BitGenerator Engine>

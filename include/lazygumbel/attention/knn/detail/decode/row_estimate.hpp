@@ -190,8 +190,8 @@ class RowEstimate {
     return share < infinity ? share / (1.0 + share) * radius : radius;
   }
 
-  /// The same for certain, for independent draws: with Y = om (v - centre), |Y| <= b, Bernstein's
-  /// inequality in a Hilbert space (Pinelis 1994),
+  /// A half-width that is proved, for independent draws: with Y = om (v - centre), |Y| <= b,
+  /// Bernstein's inequality in a Hilbert space (Pinelis 1994),
   ///   P(|sum (Y - E Y)| >= t) <= 2 exp(-t^2 / (2 (l s^2 + 2 b t / 3))),   s^2 = E |Y|^2,
   /// where sqrt(s^2) <= sqrt(mean |Y|^2 + b^2 L / (2 l)) + b sqrt(L / (2 l)) but with probability
   /// e^-L (Maurer 2003, since E |Y|^4 <= b^2 s^2). The same for om - 1 gives Z^ within t_Z, and
@@ -237,7 +237,7 @@ class RowEstimate {
   }
 
  private:
-  /// Of the covariance of om (v - o^), from its sums over batches of draws.
+  /// Degrees of freedom of the covariance of om (v - o^), from its sums over batches of draws.
   double degrees(const GatherKernels<float>& kernels) {
     constexpr std::size_t m = draw_batches;
     residuals_.assign(m * room_, 0.0F);

@@ -175,8 +175,8 @@ class SampledDecoder {
         codes.append<float>(some, 1, simd_);
         return;
       }
-      rotation_->rotate(some, rotated);
-      codes.append<float>(rotated, 1, simd_);
+      rotation_->rotate(some, rotated, simd_);
+      codes.append<float>(rotated.leftCols(d), 1, simd_);
     };
     while (codes.size() < end) {
       const std::size_t count = (std::min)(together, end - codes.size());
@@ -209,10 +209,10 @@ class SampledDecoder {
       const Eigen::Map<const Vector<float>> query(work.padded.data() + g * room,
                                                   static_cast<Eigen::Index>(shape.dimension));
       if (rotation_)
-        rotation_->rotate(query.transpose(), work.rotated);
+        rotation_->rotate(query.transpose(), work.rotated, simd_);
       else
         work.rotated = query.transpose();
-      work.scores[g].start(codes, kernels, work.rotated.row(0).transpose(), cap,
+      work.scores[g].start(codes, kernels, work.rotated.row(0).head(query.size()).transpose(), cap,
                            cache.largest_key_norm(kv) * (1.0 + 1e-4));
     }
     for (std::size_t t = 0; t < codes.tiles(); t += scan_together)
@@ -229,7 +229,7 @@ class SampledDecoder {
     return true;
   }
 
-  /// The same by lists.
+  /// The heads of one group by lists; false when they are better attended to exactly.
   bool attend_listed(const KeyValueCache<T>& cache, const HeadsView<float>& queries,
                      const AttentionShape& shape, std::size_t kv, std::uint64_t seed, Work& work,
                      AttentionOutput& out) {

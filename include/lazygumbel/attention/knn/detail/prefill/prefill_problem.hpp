@@ -40,7 +40,7 @@ struct PrefillBlock {
     drawn_reaches.resize((std::max)(drawn_reaches.size(), batch + 1), 0.0);
     drawn_reaches[batch] = reach;
   }
-  /// Of the batches up to `last` alone, whatever other rows drew.
+  /// The largest reach of the batches up to `last`, whatever other rows drew.
   double reach_of(std::size_t last) const {
     return *std::max_element(drawn_reaches.begin(),
                              drawn_reaches.begin() + static_cast<std::ptrdiff_t>(last) + 1);
@@ -70,8 +70,8 @@ struct PrefillRow {
     met = true;
   }
 
-  /// Of exact attention's, about: lists are scored for every row, draws and their squares cost more
-  /// than keys, and what is done exactly in the end has mostly been tried before.
+  /// Work as a share of exact attention's, about: lists are scored for every row, draws and their
+  /// squares cost more than keys, and what is done exactly in the end has mostly been tried before.
   double work(std::size_t seen) const {
     if (touched == seen) return 1.2;
     return 0.15 + (static_cast<double>(touched) + 1.5 * static_cast<double>(draws)) /

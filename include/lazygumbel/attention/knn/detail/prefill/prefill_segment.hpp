@@ -270,8 +270,8 @@ class PrefillSegment {
                          : static_cast<double>(sinks[plan_.kv_head * group_ + r % group_]));
   }
 
-  /// Of every row that has draws. How many directions the errors have depends little on the row:
-  /// the draws of a few rows are taken apart, for the rows behind them too.
+  /// Judges every row that has draws. How many directions the errors have depends little on the
+  /// row: the draws of a few rows are taken apart, for the rows behind them too.
   void judge() {
     constexpr std::size_t probes = 4;
     for (const Block& block : blocks_) {
@@ -295,7 +295,7 @@ class PrefillSegment {
     promises_.judge(block, tail_size(block), *lists_, seen(r), states_, r, all_[r]);
   }
 
-  /// Of the errors of a row with draws, that at place `at` of the block's first.
+  /// Degrees of freedom of the errors of a row with draws, that at place `at` of the block's first.
   double degrees_of(const Block& block, std::size_t at) {
     const PlanBlock& tail = plan_.blocks[block.tail];
     const std::size_t r = tail.rows[at];

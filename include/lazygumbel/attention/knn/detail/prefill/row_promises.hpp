@@ -95,7 +95,8 @@ class RowPromises {
  private:
   static constexpr std::size_t later_looks[] = {2, 4};
 
-  /// Of delta, for either of the two things that may go wrong, at the look after `later` batches.
+  /// The part of delta for either of the two things that may go wrong, at the look after `later`
+  /// batches.
   double share(std::size_t later) const {
     if (!options_->accuracy) return 0.5 * 0.05;
     return 0.5 * options_->accuracy->delta() * (later == 0 ? 0.7 : 0.15);

@@ -72,7 +72,7 @@ class TimedLists {
       values[at] = members == 0 ? Real{0} : value_reach_[g][members - 1];
     }
   }
-  /// Of the values of keys 0 .. end - 1.
+  /// The reach of the values of keys 0 .. end - 1.
   double reach(std::size_t end) const {
     return end == 0 ? 0.0 : static_cast<double>(reach_[end - 1]);
   }
