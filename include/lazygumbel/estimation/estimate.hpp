@@ -19,8 +19,8 @@ struct EstimateTrace {
   /// false: it is the central limit theorem's for what the draws met; a few heavy items or large
   /// values among the others may be missing in it.
   bool covers_unseen = false;
-  /// Of the retrieval's bound. Head + tail estimates are unbiased sums whatever it is worth; it
-  /// bounds what a weight can be, in errors that cover the unseen.
+  /// The guarantee of the retrieval's bound. Head + tail estimates are unbiased sums whatever it is
+  /// worth; it bounds what a weight can be, in errors that cover the unseen.
   Guarantee guarantee{};
 };
 

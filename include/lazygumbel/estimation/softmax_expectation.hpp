@@ -123,7 +123,7 @@ class SoftmaxExpectation {
 
  private:
   using Sums = detail::RatioSums<>;
-  /// Of the values, where they are known.
+  /// The range of the values, where it is known.
   using Ball = std::optional<detail::FunctionRange>;
 
   template <class F>

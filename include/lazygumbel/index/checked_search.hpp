@@ -103,7 +103,7 @@ void search_checked(const Index& index, const VectorView<typename Index::scalar_
   detail::require_retrieval(index, query, k, found, sorted);
 }
 
-/// The same with all n scores, of an index that has `search_scored`.
+/// A checked search that leaves all n scores, too, of an index that has `search_scored`.
 template <MipsIndex Index>
 void search_checked(const Index& index, const VectorView<typename Index::scalar_type>& query,
                     std::size_t k, Retrieval& found, std::vector<item_id>& sorted,

@@ -58,7 +58,7 @@ class FlatIndex {
   /// wrong dimension, with NaN or infinity, or so long that scores overflow, and on k == 0.
   void search(const VectorView<Scalar>& query, std::size_t k, Retrieval& found) const;
 
-  /// The same search, which leaves all n scores too, in the order of their ids.
+  /// A search as above that leaves all n scores, too, in the order of their ids.
   void search_scored(const VectorView<Scalar>& query, std::size_t k, Retrieval& found,
                      std::vector<double>& scores) const;
 

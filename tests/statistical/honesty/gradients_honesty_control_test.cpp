@@ -32,6 +32,7 @@ TEST(GradientsHonestyControl, TheDrawsAloneStateTooLittle) {
     AttentionGradients truth;
     exact_attention_backward(problem.q(), problem.k(), problem.v(), options.attention, exact, outer,
                              truth);
+    EXPECT_FALSE(found.errors.covers_unseen);
     const double away = static_cast<double>((found.queries - truth.queries).norm()) /
                         static_cast<double>(found.queries.norm());
     count.add(true, false, away > found.errors.queries + 1e-5, false);

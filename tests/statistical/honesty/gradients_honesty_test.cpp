@@ -28,6 +28,7 @@ void count_gradients(const HeadsProblem& problem, const KnnAttentionOptions& opt
   exact_attention_backward(
       problem.q(), problem.k(), problem.v(), options.attention,
       exact_attention(problem.q(), problem.k(), problem.v(), options.attention), outer, truth);
+  EXPECT_TRUE(found.errors.covers_unseen);
   const auto add = [&](const RowMatrix<float>& a, const RowMatrix<float>& b, double stated) {
     const double away = static_cast<double>((a - b).norm()) / static_cast<double>(a.norm());
     count.add(true, false, away > stated + 1e-5, stated == 0.0);  // 1e-5: rounding

@@ -8,6 +8,9 @@ namespace lazygumbel {
 /// noise, most of it. 0 when exact.
 struct GradientErrors {
   double queries = 0.0, keys = 0.0, values = 0.0;
+  /// Whether they allow for keys that no draw met. false after a fixed budget: they are then what
+  /// the draws show, and a few heavy keys may be missing in them.
+  bool covers_unseen = true;
 };
 
 /// Gradients of a loss through the attention of m queries of H heads over n keys of KV heads. Each

@@ -93,11 +93,11 @@ class KnnAttention {
   /// exact ones when it is exact and draws are a fixed budget (no accuracy), and the noise is a
   /// little larger. Gradients of sink logits are those of the forward that is read.
   ///
-  /// errors: estimated from the draws themselves (after a pass with an accuracy: an upper estimate,
-  /// for nine of ten), the root of E |g^ - g|^2 over |g^|; 0 where
-  /// nothing was drawn. They fall as 1 / sqrt(tail_samples), and averages over steps fall likewise;
-  /// draws are shared by the queries of a block, so that outputs to 10% do not make gradients to
-  /// 10%.
+  /// errors: estimated from the draws themselves, the root of E |g^ - g|^2 over |g^|; 0 where
+  /// nothing was drawn. After a pass with an accuracy they are upper estimates, for nine gradients
+  /// of ten (GradientErrors::covers_unseen). They fall as 1 / sqrt(tail_samples), and averages over
+  /// steps fall likewise; draws are shared by the queries of a block, so that outputs to 10% do not
+  /// make gradients to 10%.
   ///
   /// Same result for any number of threads; memory of the keys' gradients for each thread or so.
   /// Throws std::invalid_argument as exact_attention_backward does, and on a tape of other shapes,

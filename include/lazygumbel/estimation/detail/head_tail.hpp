@@ -99,6 +99,7 @@ class HeadTail {
   double hidden_weight(double share, double unit, double mean) const {
     if (share <= 0.0) return 0.0;
     const double rate = std::exp(process().log_rate() - unit);
+    if (!(rate < infinity)) return infinity;
     if constexpr (requires { process().hidden_excess(share, mean); })
       return rate > 0.0 ? rate * process().hidden_excess((std::min)(share, 1.0), mean / rate) : 0.0;
     else

@@ -21,7 +21,7 @@ class DrawCosts {
   /// nothing.
   bool scan_at_once(std::size_t draws) const noexcept { return scan_pays(draws, 0.0, false); }
 
-  /// The same for races that look at `rows` rows each, and scores that have to be computed or are
+  /// Whether they do when races look at `rows` rows each, and scores have to be computed or are
   /// there.
   bool scan_pays(std::size_t draws, double rows, bool has_scores) const noexcept {
     const double a_row = sum + (has_scores ? 0.0 : byte * row_bytes_);

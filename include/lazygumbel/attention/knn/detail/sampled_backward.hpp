@@ -134,6 +134,14 @@ inline std::optional<double> unseen_share(const AttentionTape& tape) {
   return most;
 }
 
+/// Whether any key was drawn, not met with certainty.
+inline bool has_draws(const AttentionTape& tape) {
+  for (const PlanSegment& segment : tape.segments)
+    for (const PlanBlock& block : segment.blocks)
+      if (block.sampled) return true;
+  return false;
+}
+
 /// What an error estimated from the draws becomes under an accuracy: at the upper end of where the
 /// norm of a Gaussian vector of sixteen equal directions lies in nine of ten cases, and with what
 /// no draw met.
@@ -203,7 +211,9 @@ AttentionGradients sampled_backward(const HeadsView<float>& queries, const Heads
   out.errors = {gradient_error(total.whole_query_variance(), out.queries),
                 gradient_error(total.key_variance, out.keys),
                 gradient_error(total.value_variance, out.values)};
-  if (const std::optional<double> unseen = unseen_share(tape))
+  const std::optional<double> unseen = unseen_share(tape);
+  out.errors.covers_unseen = unseen.has_value() || !has_draws(tape);
+  if (unseen)
     for (double* const error : {&out.errors.queries, &out.errors.keys, &out.errors.values})
       *error = upper_gradient_error(*error, *unseen);
   return out;

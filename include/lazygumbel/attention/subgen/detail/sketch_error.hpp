@@ -37,10 +37,10 @@ inline double slot_bound(SubGenEstimator estimator, const TokenSums& sums, doubl
   return 2.0 * (std::max)(0.0, sums.squares - mean / static_cast<double>(sums.tokens)) * each;
 }
 
-/// The same bound whatever values know of keys. Of `plain`, a theorem; of the others a token adds
-/// p_j^2 |v_j - c|^2 / (s pi_j), pi_j = 1 / (2 n) + |v_j|^2 / (2 mu) with mu = sum |v|^2, where
-/// |v_j - c|^2 / pi_j is at most 2 (mu + n |c|^2), by (a + b)^2 <= (a^2 / mu + 1 / n) (mu + n b^2),
-/// and at most 2 n times the largest |v - c|^2.
+/// A bound like slot_bound's, whatever values know of keys. For `plain` a theorem; with the others
+/// a token adds p_j^2 |v_j - c|^2 / (s pi_j), pi_j = 1 / (2 n) + |v_j|^2 / (2 mu) with mu = sum
+/// |v|^2, where |v_j - c|^2 / pi_j is at most 2 (mu + n |c|^2), by (a + b)^2 <= (a^2 / mu + 1 / n)
+/// (mu + n b^2), and at most 2 n times the largest |v - c|^2.
 inline double worst_slot_bound(SubGenEstimator estimator, const TokenSums& sums, double p_squared,
                                std::size_t slots, std::span<const double> c) {
   const auto n = static_cast<double>(sums.tokens), s = static_cast<double>(slots);

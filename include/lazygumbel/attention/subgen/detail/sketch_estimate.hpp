@@ -19,7 +19,8 @@
 
 namespace lazygumbel::detail {
 
-/// Of all tokens of a sketch, known exactly; sums of the values only with slots, which need them.
+/// What is known exactly of all tokens of a sketch; sums of values only with slots, which need
+/// them.
 struct TokenSums {
   std::size_t tokens = 0;
   double largest = 0.0;           ///< max |v|

@@ -89,7 +89,7 @@ class SubGenSketch {
     return sketch_error<double>(row, estimator_, sums_, slots_.slots(), o, share, quantile, work);
   }
 
-  /// As `sketch_log_error`.
+  /// The error of log Z, see sketch_log_error.
   double log_error(const SketchRow& row, double share, double quantile) const {
     return sketch_log_error(row, share, quantile);
   }

@@ -76,7 +76,7 @@ class TimedLists {
   double reach(std::size_t end) const {
     return end == 0 ? 0.0 : static_cast<double>(reach_[end - 1]);
   }
-  /// Of the values of some keys.
+  /// The reach of the values of some keys.
   double reach_of(std::span<const item_id> keys) const {
     Real most{0};
     for (const item_id key : keys) most = (std::max)(most, distances_[key]);

@@ -39,8 +39,8 @@ class UnseenBound {
     by_value_.set(Eigen::ArrayX<Real>(weights * reaches), counts);
   }
 
-  /// Of m keys: sum of e^(score), and of that times the value's distance from the centre, both over
-  /// e^log_z.
+  /// Bounds for m keys: the sum of e^(score), and of that times the value's distance from the
+  /// centre, both over e^log_z.
   double weight(double m, double log_z) const { return of(by_weight_, m, log_z); }
   double value(double m, double log_z) const { return of(by_value_, m, log_z); }
 
