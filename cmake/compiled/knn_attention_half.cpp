@@ -1,9 +1,11 @@
 #include "lazygumbel/attention/cache/detail/exact_kv_cache_impl.hpp"
+#include "lazygumbel/attention/knn/detail/decode/sampled_decode_impl.hpp"
 #include "lazygumbel/attention/knn/detail/knn_attention_impl.hpp"
 
 namespace lazygumbel {
 
 template class KeyValueCache<Eigen::half>;
+template class detail::SampledDecoder<Eigen::half>;
 template class KnnAttention<Eigen::half>;
 
 }  // namespace lazygumbel

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "laws.hpp"
 #include "statistics.hpp"
@@ -16,13 +18,23 @@
 
 namespace lazygumbel::testing {
 
+/// Seconds that f() takes: printed beside counts, compared with nothing.
+template <class F>
+double seconds_of(F&& f) {
+  const auto start = std::chrono::steady_clock::now();
+  std::forward<F>(f)();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 /// What happened to the answers for one family of data.
 struct HonestyCount {
   std::uint64_t answers = 0;
   std::uint64_t missed_while_met = 0;  ///< said "met", and missed
   std::uint64_t met = 0;
-  std::uint64_t outside = 0;  ///< further from the truth than stated
-  std::uint64_t exact = 0;    ///< looked at every item
+  std::uint64_t outside = 0;   ///< further from the truth than stated
+  std::uint64_t exact = 0;     ///< looked at every item
+  double seconds = 0.0;        ///< of all answers
+  double exact_seconds = 0.0;  ///< of as many by the plain method, where that was run
 
   void add(bool said_met, bool missed, bool outside_report, bool was_exact) {
     ++answers;
@@ -34,10 +46,13 @@ struct HonestyCount {
 };
 
 inline std::string text_of(const HonestyCount& count) {
+  std::string time;
+  if (count.exact_seconds > 0.0)
+    time = ", time " + std::to_string(count.seconds / count.exact_seconds) + " of exact";
   return std::to_string(count.answers) + " answers, " + std::to_string(count.met) + " met, " +
          std::to_string(count.missed_while_met) + " missed while met, " +
          std::to_string(count.outside) + " outside their report, " + std::to_string(count.exact) +
-         " exact";
+         " exact" + time;
 }
 
 /// P(missed and met) <= delta.

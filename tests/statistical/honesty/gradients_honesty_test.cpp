@@ -22,12 +22,15 @@ void count_gradients(const HeadsProblem& problem, const KnnAttentionOptions& opt
   const RowMatrix<float> g =
       gaussian_rows<float>(problem.sizes.queries, problem.sizes.dv, 500 + seed);
   const HeadsView<float> outer{g, 1};
-  const AttentionGradients found =
-      attention.backward(problem.q(), problem.k(), problem.v(), tape, outer);
-  AttentionGradients truth;
-  exact_attention_backward(
-      problem.q(), problem.k(), problem.v(), options.attention,
-      exact_attention(problem.q(), problem.k(), problem.v(), options.attention), outer, truth);
+  AttentionGradients found, truth;
+  count.seconds += seconds_of(
+      [&] { found = attention.backward(problem.q(), problem.k(), problem.v(), tape, outer); });
+  const AttentionOutput exact =
+      exact_attention(problem.q(), problem.k(), problem.v(), options.attention);
+  count.exact_seconds += seconds_of([&] {
+    exact_attention_backward(problem.q(), problem.k(), problem.v(), options.attention, exact, outer,
+                             truth);
+  });
   EXPECT_TRUE(found.errors.covers_unseen);
   const auto add = [&](const RowMatrix<float>& a, const RowMatrix<float>& b, double stated) {
     const double away = static_cast<double>((a - b).norm()) / static_cast<double>(a.norm());

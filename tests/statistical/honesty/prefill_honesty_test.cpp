@@ -32,11 +32,15 @@ TEST(PrefillHonesty, HostileFamilies) {
     HonestyCount target, fixed;
     for (std::size_t p = 0; p < family.problems; ++p) {
       const HeadsProblem problem = family.problem(1 + p);
-      const AttentionOutput truth =
-          exact_attention(problem.q(), problem.k(), problem.v(), family.attention);
+      AttentionOutput truth;
+      const double exact_seconds = seconds_of([&] {
+        truth = exact_attention(problem.q(), problem.k(), problem.v(), family.attention);
+      });
       for (std::size_t seed = 0; seed < family.seeds; ++seed) {
         KnnAttentionOptions options = honest_options(family.attention, family.epsilon);
-        AttentionOutput out = run_prefill(problem, options, 10 * p + seed);
+        AttentionOutput out;
+        target.exact_seconds += exact_seconds;
+        target.seconds += seconds_of([&] { out = run_prefill(problem, options, 10 * p + seed); });
         count_rows(out, truth, family.attention, problem.sizes.keys, 0, family.epsilon, stated(out),
                    target);
         options.accuracy = std::nullopt;
@@ -57,11 +61,13 @@ TEST(PrefillHonesty, HostileFamilies) {
 void expect_honest_head(const std::string& name, const HeadsProblem& problem, double epsilon,
                         std::size_t least) {
   AttentionOptions attention{.scale = 0.125, .mask = AttentionMask::causal()};
-  const AttentionOutput truth = exact_attention(problem.q(), problem.k(), problem.v(), attention);
+  AttentionOutput truth, out;
   KnnAttentionOptions options = honest_options(attention, epsilon);
   options.minimum_keys = least;
   HonestyCount target, fixed;
-  AttentionOutput out = run_prefill(problem, options, 5);
+  target.exact_seconds = seconds_of(
+      [&] { truth = exact_attention(problem.q(), problem.k(), problem.v(), attention); });
+  target.seconds = seconds_of([&] { out = run_prefill(problem, options, 5); });
   count_rows(out, truth, attention, problem.sizes.keys, least, epsilon, stated(out), target);
   options.accuracy = std::nullopt;
   out = run_prefill(problem, options, 5);
