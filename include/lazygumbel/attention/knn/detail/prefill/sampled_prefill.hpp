@@ -62,6 +62,16 @@ inline bool pays_for_lists(std::size_t rows, std::size_t keys) {
   return rows >= 4 * prefill_lists(keys);
 }
 
+/// Keys that a query must see for lists to be tried, where nobody asked for them. What no draw met
+/// is bounded by about 1 / draws, so that a target of epsilon takes draws in proportion to 1 /
+/// epsilon: on keys that cluster rows of fewer keys than this end exactly (bench/results/).
+inline std::size_t least_keys_for_lists(const KnnAttentionOptions& options) {
+  const std::size_t least = (std::max)(options.minimum_keys, std::size_t{64});
+  if (options.index != KeyIndex::automatic || !options.accuracy) return least;
+  const double wanted = (std::min)(800.0 / options.accuracy->epsilon(), 0x1p32);
+  return (std::max)(least, static_cast<std::size_t>(wanted));
+}
+
 /// Whether a product of a query and a key could overflow float, from their lengths. O((m + n) d).
 template <StorageScalar T>
 bool may_overflow(const HeadsView<float>& queries, const HeadsView<T>& keys, double scale) {
@@ -81,7 +91,7 @@ bool may_overflow(const HeadsView<float>& queries, const HeadsView<T>& keys, dou
 }
 
 /// The forward pass for queries of which some see many keys. Queries that see fewer than
-/// options.minimum_keys, or that are too few to pay for lists, are attended to exactly; the others
+/// least_keys_for_lists, or that are too few to pay for lists, are attended to exactly; the others
 /// by lists and samples, in segments that depend on nothing but the keys that their queries see.
 template <StorageScalar T>
 void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
@@ -103,7 +113,7 @@ void sampled_prefill(const HeadsView<float>& queries, const HeadsView<T>& keys,
     problem.seen.push_back(static_cast<std::uint32_t>(visible(i)));
 
   std::vector<PrefillEpoch<Real>> epochs =
-      prefill_epochs<Real>(problem.seen, (std::max)(options.minimum_keys, std::size_t{64}));
+      prefill_epochs<Real>(problem.seen, least_keys_for_lists(options));
   const std::size_t heads = shape.kv_heads, threads = options.attention.threads;
   if (options.index == KeyIndex::automatic)
     std::erase_if(epochs, [&](const PrefillEpoch<Real>& epoch) {
