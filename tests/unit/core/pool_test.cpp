@@ -50,6 +50,16 @@ TEST(Pool, NestedBorrowersHaveObjectsOfTheirOwn) {
   EXPECT_EQ(made, 2);
 }
 
+TEST(Pool, WhatIsAssignedToStartsEmpty) {
+  Pool<int> pool;
+  int made = 0;
+  const auto make = [&] { return ++made; };
+  const auto number = [](int& value) { return value; };
+  EXPECT_EQ(pool.borrow(make, number), 1);
+  pool = Pool<int>();
+  EXPECT_EQ(pool.borrow(make, number), 2);
+}
+
 TEST(Pool, DropsAnObjectWhoseUseThrows) {
   const Pool<int> pool;
   int made = 0;

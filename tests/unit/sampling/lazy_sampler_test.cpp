@@ -170,6 +170,18 @@ TEST(LazySampler, VeryManyDrawsNeedNoSearch) {
   EXPECT_EQ(draws.trace.guarantee, Guarantee::certified());
 }
 
+// Work memory refers to the index that it was made for.
+TEST(LazySampler, DrawsFromTheIndexThatWasAssigned) {
+  const FlatIndex<float> first(RowMatrix<float>(RowMatrix<float>::Identity(4, 4) * 100.0F));
+  const FlatIndex<float> second(RowMatrix<float>(-first.rows()));
+  const Vector<float> theta = Vector<float>::Unit(4, 2);
+  PhiloxEngine engine(1);
+  LazySampler sampler(first);
+  EXPECT_EQ(sampler.sample(theta, engine).id, 2U);
+  sampler = LazySampler(second);
+  for (int i = 0; i < 20; ++i) EXPECT_NE(sampler.sample(theta, engine).id, 2U);
+}
+
 TEST(LazySampler, BatchDoesNotDependOnThreads) {
   check_threads(flat());
   HnswParameters parameters;

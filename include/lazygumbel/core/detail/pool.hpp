@@ -9,14 +9,18 @@
 namespace lazygumbel::detail {
 
 /// Work memory that many threads borrow and give back, so that none is allocated twice for nothing:
-/// fresh memory of 100 kB costs more page faults than a search has cache misses. Copies start
-/// empty. Borrowing takes an uncontended lock.
+/// fresh memory of 100 kB costs more page faults than a search has cache misses. Borrowing takes an
+/// uncontended lock. What is copied or assigned to starts empty, since objects may refer to what
+/// their owner was before.
 template <class T>
 class Pool {
  public:
   Pool() = default;
   Pool(const Pool&) noexcept {}
-  Pool& operator=(const Pool&) noexcept { return *this; }
+  Pool& operator=(const Pool&) noexcept {
+    idle_.clear();
+    return *this;
+  }
 
   /// Calls use(object) with an object that nobody else has; `make()` makes the first ones. An
   /// object whose use throws is not kept.
@@ -33,7 +37,7 @@ class Pool {
         try {
           const std::lock_guard lock(pool.guard_);
           pool.idle_.push_back(std::move(object));
-        } catch (...) {  // no memory to remember it by: it goes
+        } catch (...) {  // no room in the list: the object is freed
         }
       }
     } give_back{*this, object};
