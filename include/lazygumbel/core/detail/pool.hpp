@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,13 @@ class Pool {
   Pool& operator=(const Pool&) noexcept {
     idle_.clear();
     return *this;
+  }
+
+  /// Makes `count` objects ahead: as many may then be borrowed at a time without any allocation.
+  template <class Make>
+  void fill(std::size_t count, Make&& make) {
+    idle_.reserve(count);
+    while (idle_.size() < count) idle_.push_back(std::make_unique<T>(make()));
   }
 
   /// Calls use(object) with an object that nobody else has; `make()` makes the first ones. An

@@ -80,6 +80,12 @@ class RowStore {
     max_norm_ = (std::max)(max_norm_, norm);
   }
 
+  /// Takes back what was appended since there were `count` rows, of norm `max_norm` at most.
+  void take_back(std::size_t count, double max_norm) noexcept {
+    count_ = static_cast<Eigen::Index>(count);
+    max_norm_ = max_norm;
+  }
+
   /// scores[i] = <query, row(ids[i])>, prefetching rows ahead.
   void score_many(const VectorView<Scalar>& query, std::span<const item_id> ids,
                   std::span<double> scores) const noexcept {

@@ -42,9 +42,10 @@ class HnswIndex {
   /// Beam width of later searches: more is slower and misses less. Throws when ef == 0.
   void set_ef(std::size_t ef);
 
-  /// Appends rows as items size() .. size() + rows.rows() - 1. Throws std::invalid_argument,
-  /// leaving the index as it was, on bad rows and, under l2_reduction, on a row longer than the
-  /// norm_bound. When `progress` throws, the rows inserted until then, the first ones, stay.
+  /// Appends rows, which may be rows of this index, as items size() .. size() + rows.rows() - 1, at
+  /// the cost of inserting them alone. Throws std::invalid_argument, leaving the index as it was, on
+  /// bad rows and, under l2_reduction, on a row longer than the norm_bound. When `progress` throws,
+  /// the rows inserted until then, the first ones, stay.
   void add(const MatrixView<Scalar>& rows, std::size_t threads = 1, const Progress& progress = {});
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).

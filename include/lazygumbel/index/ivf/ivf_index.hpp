@@ -67,9 +67,9 @@ class IvfIndex {
   /// More is slower and misses less; 0 is default_probes(lists()), lists() or more is exhaustive.
   void set_probes(std::size_t probes) noexcept { parameters_.probes = probes; }
 
-  /// Appends rows as items size() .. size() + rows.rows() - 1, each to the list of the nearest
-  /// centroid; lists of more than four times the mean size are split. Throws
-  /// std::invalid_argument, leaving the index as it was, as the constructor does.
+  /// Appends rows, which may be rows of this index, as items size() .. size() + rows.rows() - 1,
+  /// each to the list of the nearest centroid; lists of more than four times the mean size are
+  /// split. Throws std::invalid_argument, leaving the index as it was, as the constructor does.
   void add(const MatrixView<Scalar>& rows, std::size_t threads = 1);
 
   /// Splits lists whose radius exceeds `widest` times the median, such as those of two clusters in

@@ -73,9 +73,9 @@ class ScalarQuantizedIndex {
   /// Bytes of the codes; the rows are not counted.
   std::size_t size_in_bytes() const noexcept { return codes_.size_in_bytes(); }
 
-  /// Appends rows (copied) as items size() .. size() + rows.rows() - 1. Amortised O(d) a row.
-  /// Throws std::invalid_argument on bad rows, leaving the index as it was, and when the index
-  /// views rows of the caller's.
+  /// Appends rows (copied; they may be rows of this index) as items size() .. size() + rows.rows() -
+  /// 1. Amortised O(d) a row. Throws, leaving the index as it was, std::invalid_argument on bad rows
+  /// and when the index views rows of the caller's, and std::bad_alloc.
   void add(const MatrixView<Scalar>& rows);
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).

@@ -157,6 +157,39 @@ TYPED_TEST(Hnsw, AddedRowsAreFoundLikeTheFirst) {
   }
 }
 
+// The graph's memory moves while it grows.
+TYPED_TEST(Hnsw, TakesRowsOfItsOwn) {
+  const auto rows = gaussian_rows<TypeParam>(200, 12, 119);
+  for (const HnswGeometry geometry : both_geometries) {
+    HnswIndex<TypeParam> index(rows, graph_parameters(geometry));
+    for (item_id id = 0; id < 150; ++id) index.add(index.row(3 * id % 200).transpose());
+    ASSERT_EQ(index.size(), 350u);
+    for (item_id id = 0; id < 150; ++id)
+      ASSERT_EQ(index.row(200 + id), rows.row(3 * id % 200).transpose());
+  }
+}
+
+// One by one or all at once: the places where searches start are those of the rows.
+TYPED_TEST(Hnsw, RowsAddedOneByOneAreFoundAlike) {
+  const auto rows = gaussian_rows<TypeParam>(6000, 4, 125);
+  HnswParameters p = graph_parameters(HnswGeometry::inner_product);
+  p.M = 4;
+  p.ef_construction = 8;
+  HnswIndex<TypeParam> one(rows.topRows(10), p), all(rows.topRows(10), p);
+  for (Eigen::Index i = 10; i < rows.rows(); ++i) one.add(rows.row(i));
+  all.add(rows.bottomRows(rows.rows() - 10));
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const auto query = gaussian_query<TypeParam>(4, seed);
+    EXPECT_EQ(search(one, query, 10).ids, search(all, query, 10).ids);
+  }
+}
+
+TYPED_TEST(Hnsw, BeamsAreNoWiderThanTheGraph) {
+  HnswIndex<TypeParam> index(gaussian_rows<TypeParam>(64, 4, 126));
+  index.set_ef(std::size_t{1} << 40);  // times 12 bytes: more than there is
+  EXPECT_EQ(search(index, gaussian_query<TypeParam>(4, 1), 64).ids.size(), 64u);
+}
+
 TYPED_TEST(Hnsw, AddRefusesBadRowsAndStaysAsItWas) {
   HnswParameters p = graph_parameters(HnswGeometry::l2_reduction);
   HnswIndex<TypeParam> index(normalised_rows<TypeParam>(50, 4, 121), p);

@@ -245,6 +245,16 @@ TYPED_TEST(Ivf, AdversarialRows) {
   }
 }
 
+// The lists' memory moves while they grow.
+TYPED_TEST(Ivf, TakesRowsOfItsOwn) {
+  const auto rows = clustered_rows<TypeParam>(200, 10, 8, 0.4, 748);
+  IvfIndex<TypeParam> index(rows);
+  for (item_id id = 0; id < 150; ++id) index.add(index.row(3 * id % 200).transpose());
+  ASSERT_EQ(index.size(), 350u);
+  for (item_id id = 0; id < 150; ++id)
+    ASSERT_EQ(index.row(200 + id), rows.row(3 * id % 200).transpose());
+}
+
 TYPED_TEST(Ivf, AddedRowsAreFoundLikeTheFirst) {
   const auto rows = clustered_rows<TypeParam>(3000, 10, 40, 0.4, 747);
   IvfIndex<TypeParam> index(rows.topRows(500));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -100,20 +101,27 @@ class HnswGraph {
   void search(const VectorView<Scalar>& query, std::size_t ef, std::size_t k,
               std::vector<item_id>& found) const {
     std::vector<typename BeamSearch<Scalar>::Hit> beam;
-    beam_search_.run(*this, query, (std::max)(ef, k), beam);
+    beam_search_.run(*this, query, (std::min)((std::max)(ef, k), size()), beam);
     for (std::size_t i = 0; i < (std::min)(k, beam.size()); ++i)
       found.push_back(static_cast<item_id>(engine_->getExternalLabel(beam[i].place)));
   }
 
-  /// What a change of the rows asks for: the map from labels to places, and the places to start
-  /// from.
+  /// What added rows ask for: the map from labels to places, and the places to start from.
   void refresh() {
-    const std::size_t count = engine_->cur_element_count;
+    const std::size_t before = place_.size(), count = engine_->cur_element_count;
     place_.resize(count);
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = before; i < count; ++i)
       place_[engine_->getExternalLabel(static_cast<hnswlib::tableint>(i))] =
           static_cast<hnswlib::tableint>(i);
-    beam_search_.choose_pivots(*this);
+    beam_search_.update_pivots(*this);
+  }
+
+  /// Whether `row` lies in the graph's own memory, which moves when it grows.
+  bool owns(const Scalar* row) const noexcept {
+    const auto* const at = reinterpret_cast<const char*>(row);
+    const char* const begin = engine_->data_level0_memory_;
+    const char* const end = begin + engine_->max_elements_ * engine_->size_data_per_element_;
+    return !std::less<>()(at, begin) && std::less<>()(at, end);
   }
 
   static Scalar* values(char* stored) noexcept {

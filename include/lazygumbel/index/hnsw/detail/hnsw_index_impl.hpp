@@ -38,7 +38,10 @@ void HnswIndex<Scalar>::add(const MatrixView<Scalar>& rows, std::size_t threads,
   if (static_cast<std::size_t>(rows.cols()) != dimension_)
     detail::throw_invalid("rows.cols()", rows.cols(),
                           "must equal the index's dimension " + detail::text_of(dimension_));
-  insert(rows, threads, progress);
+  if (graph_.owns(rows.data()))
+    insert(RowMatrix<Scalar>(rows), threads, progress);
+  else
+    insert(rows, threads, progress);
 }
 
 template <class Scalar>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -135,6 +136,13 @@ class InvertedLists {
           (std::max)(max_norm_, Row(row.data(), columns()).template cast<Real>().stableNorm());
     }
     refresh(list);
+  }
+
+  /// Whether `row` lies in the lists' own memory, which moves when they grow. O(lists).
+  bool owns(const Scalar* row) const noexcept {
+    return std::any_of(rows_.begin(), rows_.end(), [&](const std::vector<Scalar>& list) {
+      return !std::less<>()(row, list.data()) && std::less<>()(row, list.data() + list.size());
+    });
   }
 
   /// Splits a list of at least two rows by 2-means; in the middle when its rows are all the same.

@@ -28,7 +28,10 @@ IvfIndex<Scalar>::IvfIndex(const MatrixView<Scalar>& rows, const IvfParameters& 
 
 template <class Scalar>
 void IvfIndex<Scalar>::add(const MatrixView<Scalar>& rows, std::size_t threads) {
-  detail::append_rows<Scalar>(lists_, rows, parameters_.seed, threads);
+  if (lists_.owns(rows.data()))
+    detail::append_rows<Scalar>(lists_, RowMatrix<Scalar>(rows), parameters_.seed, threads);
+  else
+    detail::append_rows<Scalar>(lists_, rows, parameters_.seed, threads);
 }
 
 template <class Scalar>

@@ -86,7 +86,8 @@ class RowCodes {
   }
 
   /// Codes further rows, which must be finite and of norm at most 1e30, with the kernels of `simd`,
-  /// which must be supported; the codes do not depend on it. O(n d).
+  /// which must be supported; the codes do not depend on it. When memory runs out, nothing has
+  /// changed. Amortised O(d) a row.
   template <class Scalar>
   void append(const MatrixView<Scalar>& rows, std::size_t threads, Simd simd = best_simd());
 
@@ -110,16 +111,26 @@ void RowCodes::append(const MatrixView<Scalar>& rows, std::size_t threads, Simd 
   const std::size_t first = count_, added = static_cast<std::size_t>(rows.rows());
   if (added == 0) return;
   const std::size_t all_tiles = (first + added + tile_rows - 1) / tile_rows;
+  const std::size_t first_tile = first / tile_rows, changed = all_tiles - first_tile;
+  const auto make = [&] { return RowCoder(bits_, dimension_, residual_unit(), simd); };
+  Pool<RowCoder> coders;
+  coders.fill(usable_threads(threads, changed), make);
+  const auto grow = [](auto& numbers, std::size_t size) {
+    if (size > numbers.capacity()) numbers.reserve((std::max)(size, 2 * numbers.capacity()));
+  };
+  grow(codes_, all_tiles * groups_ * group_bytes);
+  grow(words_, all_tiles * tile_rows);
+  grow(norms_, all_tiles);
+  grow(residuals_, all_tiles);
+  // No allocation from here on.
   codes_.resize(all_tiles * groups_ * group_bytes);
   words_.resize(all_tiles * tile_rows);
   norms_.resize(all_tiles, 0.0F);
   residuals_.resize(all_tiles, 0.0F);
   offsets_.clear();
   count_ = first + added;
-  const std::size_t first_tile = first / tile_rows;
-  const Pool<RowCoder> coders;
-  parallel_for(all_tiles - first_tile, threads, [&](std::size_t i) {
-    coders.borrow([&] { return RowCoder(bits_, dimension_, residual_unit(), simd); },
+  parallel_for(changed, threads, [&](std::size_t i) {
+    coders.borrow(make,
                   [&](RowCoder& coder) { code_tile<Scalar>(first_tile + i, first, rows, coder); });
   });
   for (std::size_t row = first; row < count_; ++row)

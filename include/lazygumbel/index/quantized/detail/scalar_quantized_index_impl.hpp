@@ -27,8 +27,14 @@ template <class Scalar>
 void ScalarQuantizedIndex<Scalar>::add(const MatrixView<Scalar>& rows) {
   require_norms(detail::require_rows_and_norms<Scalar>("rows", rows), "rows");
   const std::size_t first = size(), added = static_cast<std::size_t>(rows.rows());
+  const double norm = rows_.max_norm();
   rows_.append(rows);
-  codes_.append<Scalar>(rows_.block(first, added), parameters_.threads, parameters_.simd);
+  try {
+    codes_.append<Scalar>(rows_.block(first, added), parameters_.threads, parameters_.simd);
+  } catch (...) {
+    rows_.take_back(first, norm);
+    throw;
+  }
 }
 
 template <class Scalar>
