@@ -22,7 +22,8 @@ namespace lazygumbel {
 /// 3.1], so the k-th scanned score plus 2 g |q| max|x| bounds the *computed* score of every item
 /// that is not returned.
 ///
-/// search: O(n d); search_batch: O(n d) a query at GEMM speed. const members are thread-safe.
+/// search: O(n d); search_batch: O(n d) a query at GEMM speed. const members are thread-safe. Moved
+/// from, an index has size and dimension 0, and searches throw.
 template <class Scalar>
 class FlatIndex {
  public:

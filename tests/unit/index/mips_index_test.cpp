@@ -3,8 +3,14 @@
 #include <cmath>
 #include <indexes.hpp>
 #include <lazygumbel/index/flat_index.hpp>
+#include <lazygumbel/index/hnsw/hnsw_index.hpp>
+#include <lazygumbel/index/ivf/ivf_index.hpp>
 #include <lazygumbel/index/mips_index.hpp>
+#include <lazygumbel/index/quantized/scalar_quantized_index.hpp>
+#include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <limits>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace lazygumbel::testing {
@@ -67,6 +73,56 @@ TEST(ForEachScore, PassesMaskedScoresOn) {
     EXPECT_TRUE(std::isfinite(scores[0]));
     EXPECT_EQ(scores[1], -std::numeric_limits<double>::infinity());
   });
+}
+
+// What every index of the library is, as an object: a new one belongs in this list.
+template <class Index>
+class IndexObjects : public ::testing::Test {
+ protected:
+  static Index make(std::size_t n, std::uint64_t seed) {
+    return Index(gaussian_rows<double>(n, 4, seed));
+  }
+};
+using AllIndexes = ::testing::Types<FlatIndex<double>, ScalarQuantizedIndex<double>,
+                                    IvfIndex<double>, HnswIndex<double>>;
+TYPED_TEST_SUITE(IndexObjects, AllIndexes);
+
+template <class Index>
+void expect_empty(const Index& index) {
+  EXPECT_EQ(index.size(), 0u);
+  EXPECT_EQ(index.dimension(), 0u);
+  const Vector<double> query = gaussian_query(4, 1);
+  Retrieval found;
+  EXPECT_THROW(index.search(query, 1, found), std::invalid_argument);
+  EXPECT_THROW(LazySampler<Index>{index}, std::invalid_argument);
+}
+
+TYPED_TEST(IndexObjects, MovedFromIsEmptyUntilAssigned) {
+  TypeParam first = this->make(100, 1);
+  const Retrieval before = search(first, gaussian_query(4, 2), 10);
+  TypeParam second(std::move(first));
+  expect_empty(first);
+  EXPECT_EQ(search(second, gaussian_query(4, 2), 10).ids, before.ids);
+  first = std::move(second);
+  expect_empty(second);
+  EXPECT_EQ(search(first, gaussian_query(4, 2), 10).ids, before.ids);
+  if constexpr (requires { second.add(first.rows()); })
+    EXPECT_THROW(second.add(gaussian_rows<double>(1, 4, 3)), std::invalid_argument);
+}
+
+TYPED_TEST(IndexObjects, MovesOntoItselfSwapsAndLeavesVectors) {
+  std::vector<TypeParam> all;
+  for (const std::uint64_t seed : {1u, 2u, 3u}) all.push_back(this->make(40 * seed, seed));
+  std::vector<std::vector<item_id>> answers;
+  for (const auto& index : all) answers.push_back(search(index, gaussian_query(4, 2), 10).ids);
+  TypeParam& itself = all[1];
+  all[1] = std::move(itself);
+  EXPECT_EQ(search(all[1], gaussian_query(4, 2), 10).ids, answers[1]);
+  std::swap(all[0], all[2]);
+  EXPECT_EQ(search(all[0], gaussian_query(4, 2), 10).ids, answers[2]);
+  all.erase(all.begin());
+  EXPECT_EQ(search(all[0], gaussian_query(4, 2), 10).ids, answers[1]);
+  EXPECT_EQ(search(all[1], gaussian_query(4, 2), 10).ids, answers[0]);
 }
 
 }  // namespace

@@ -25,8 +25,13 @@ class RowStore {
   /// Views the caller's rows.
   explicit RowStore(const Rows& rows) { attach(rows); }
 
-  RowStore(RowStore&&) noexcept = default;
-  RowStore& operator=(RowStore&&) noexcept = default;
+  /// Leaves no rows, of dimension 0, behind.
+  RowStore(RowStore&& other) noexcept { swap(other); }
+  RowStore& operator=(RowStore&& other) noexcept {
+    RowStore taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
 
   std::size_t size() const noexcept { return static_cast<std::size_t>(count_); }
   std::size_t dimension() const noexcept { return static_cast<std::size_t>(dimension_); }
@@ -119,6 +124,15 @@ class RowStore {
   }
 
  private:
+  void swap(RowStore& other) noexcept {
+    owned_.swap(other.owned_);
+    std::swap(data_, other.data_);
+    std::swap(count_, other.count_);
+    std::swap(dimension_, other.dimension_);
+    std::swap(stride_, other.stride_);
+    std::swap(max_norm_, other.max_norm_);
+  }
+
   void attach(const MatrixView<Scalar>& rows) {
     max_norm_ = detail::require_rows_and_norms<Scalar>("rows", rows);
     data_ = rows.data();

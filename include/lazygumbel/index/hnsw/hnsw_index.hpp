@@ -20,7 +20,8 @@ namespace lazygumbel {
 /// clipped mass (docs/guarantees.md). Scores are always recomputed as true inner products.
 ///
 /// Copies the rows (n (4 d + 8 M + 12) bytes for float, plus the upper levels). const members are
-/// thread-safe; `add`, `set_ef` and moves are not, against anything.
+/// thread-safe; `add`, `set_ef` and moves are not, against anything. Moved from, an index has size
+/// and dimension 0, and searches and additions throw.
 template <class Scalar>
 class HnswIndex {
  public:
@@ -33,6 +34,20 @@ class HnswIndex {
   explicit HnswIndex(const MatrixView<Scalar>& rows, const HnswParameters& parameters = {},
                      const Progress& progress = {});
 
+  HnswIndex(HnswIndex&& other) noexcept
+      : dimension_(std::exchange(other.dimension_, 0)),
+        max_norm_(other.max_norm_),
+        parameters_(other.parameters_),
+        graph_(std::move(other.graph_)) {}
+  HnswIndex& operator=(HnswIndex&& other) noexcept {
+    const std::size_t dimension = std::exchange(other.dimension_, 0);  // `other` may be this
+    dimension_ = dimension;
+    max_norm_ = other.max_norm_;
+    parameters_ = other.parameters_;
+    if (this != &other) graph_ = std::move(other.graph_);
+    return *this;
+  }
+
   std::size_t size() const noexcept { return graph_.size(); }
   std::size_t dimension() const noexcept { return dimension_; }
   /// What the index was built with; `geometry` is the one in use, never `automatic`.
@@ -43,9 +58,9 @@ class HnswIndex {
   void set_ef(std::size_t ef);
 
   /// Appends rows, which may be rows of this index, as items size() .. size() + rows.rows() - 1, at
-  /// the cost of inserting them alone. Throws std::invalid_argument, leaving the index as it was, on
-  /// bad rows and, under l2_reduction, on a row longer than the norm_bound. When `progress` throws,
-  /// the rows inserted until then, the first ones, stay.
+  /// the cost of inserting them alone. Throws std::invalid_argument, leaving the index as it was,
+  /// on bad rows and, under l2_reduction, on a row longer than the norm_bound. When `progress`
+  /// throws, the rows inserted until then, the first ones, stay.
   void add(const MatrixView<Scalar>& rows, std::size_t threads = 1, const Progress& progress = {});
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).

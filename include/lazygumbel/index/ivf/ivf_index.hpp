@@ -35,7 +35,8 @@ class Candidates;
 /// List g has a centroid c_g and a radius r_g, so its scores are at most <q, c_g> + |q| r_g. Lists
 /// are ranked by <q, c_g> + 1.5 |q| s_g, where s_g is the spread of the list in one direction:
 /// about where its upper rows score. Copies the rows. const members are thread-safe; `add`,
-/// `set_probes` and moves are not, against anything.
+/// `set_probes` and moves are not, against anything. Moved from, an index has size and dimension 0,
+/// and searches and additions throw.
 /// Source: Sivic, Zisserman, "Video Google: A Text Retrieval Approach to Object Matching in
 /// Videos", ICCV 2003; Jegou, Douze, Schmid, "Product Quantization for Nearest Neighbor Search",
 /// IEEE TPAMI 33(1), 2011.

@@ -39,8 +39,9 @@ struct ScalarQuantizedParameters {
 ///
 /// Coding: O(n d), about 0.4 microseconds a row of 100. Search: O(n d / 64) multiply instructions
 /// plus O(k d). Memory beside the rows: n (d / 2 + 5) bytes with 4 bits. const members are
-/// thread-safe; `add` and moves are not, against anything. A moved index must not be used by tails
-/// made before.
+/// thread-safe; `add` and moves are not, against anything. Moved from, an index has
+/// size and dimension 0, and searches and additions throw; tails that were made before must not be
+/// used with either.
 template <class Scalar>
 class ScalarQuantizedIndex {
  public:

@@ -65,6 +65,7 @@ void HnswIndex<Scalar>::search(const VectorView<Scalar>& query, std::size_t k,
 
 template <class Scalar>
 std::size_t HnswIndex<Scalar>::size_in_bytes() const noexcept {
+  if (size() == 0) return 0;
   const auto& engine = graph_.engine();
   std::size_t bytes = engine.max_elements_ * (engine.size_data_per_element_ + sizeof(void*));
   for (std::size_t i = 0; i < size(); ++i)
@@ -74,6 +75,7 @@ std::size_t HnswIndex<Scalar>::size_in_bytes() const noexcept {
 
 template <class Scalar>
 void HnswIndex<Scalar>::save(const std::filesystem::path& path) const {
+  if (size() == 0) throw file_error("lazygumbel: nothing to write to " + path.string());
   detail::save_hnsw(path, graph_, {dimension_, max_norm_, parameters_});
 }
 

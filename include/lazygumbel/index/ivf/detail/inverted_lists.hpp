@@ -37,6 +37,15 @@ class InvertedLists {
   };
 
   explicit InvertedLists(std::size_t dimension) : dimension_(dimension) {}
+  InvertedLists(const InvertedLists&) = default;
+  InvertedLists& operator=(const InvertedLists&) = default;
+  /// Leaves no lists, of dimension 0, behind.
+  InvertedLists(InvertedLists&& other) noexcept : InvertedLists(0) { swap(other); }
+  InvertedLists& operator=(InvertedLists&& other) noexcept {
+    InvertedLists taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
 
   std::size_t size() const noexcept { return directory_.size(); }
   std::size_t dimension() const noexcept { return dimension_; }
@@ -196,6 +205,17 @@ class InvertedLists {
   }
 
  private:
+  void swap(InvertedLists& other) noexcept {
+    std::swap(dimension_, other.dimension_);
+    std::swap(max_norm_, other.max_norm_);
+    rows_.swap(other.rows_);
+    centroids_.swap(other.centroids_);
+    radii_.swap(other.radii_);
+    deviations_.swap(other.deviations_);
+    root_squares_.swap(other.root_squares_);
+    std::swap(directory_, other.directory_);
+  }
+
   Eigen::Index columns() const noexcept { return static_cast<Eigen::Index>(dimension_); }
 
   Numbers numbers(const std::vector<double>& values) const noexcept {

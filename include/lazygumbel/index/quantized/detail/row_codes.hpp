@@ -37,6 +37,15 @@ class RowCodes {
       throw_invalid("dimension", dimension, "must lie in 1 .. " + text_of(max_code_dimension));
     groups_ = (dimension + group_dimensions(bits) - 1) / group_dimensions(bits);
   }
+  RowCodes(const RowCodes&) = default;
+  RowCodes& operator=(const RowCodes&) = default;
+  /// Leaves no rows behind.
+  RowCodes(RowCodes&& other) noexcept : RowCodes(other.bits_, other.dimension_) { swap(other); }
+  RowCodes& operator=(RowCodes&& other) noexcept {
+    RowCodes taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
 
   int bits() const noexcept { return bits_; }
   std::size_t dimension() const noexcept { return dimension_; }
@@ -92,6 +101,19 @@ class RowCodes {
   void append(const MatrixView<Scalar>& rows, std::size_t threads, Simd simd = best_simd());
 
  private:
+  void swap(RowCodes& other) noexcept {
+    std::swap(bits_, other.bits_);
+    std::swap(dimension_, other.dimension_);
+    std::swap(groups_, other.groups_);
+    std::swap(count_, other.count_);
+    std::swap(largest_scale_, other.largest_scale_);
+    codes_.swap(other.codes_);
+    words_.swap(other.words_);
+    norms_.swap(other.norms_);
+    residuals_.swap(other.residuals_);
+    offsets_.swap(other.offsets_);
+  }
+
   /// Codes the rows of a tile that are `rows`, of which the first is row `first`, and pads it.
   template <class Scalar>
   void code_tile(std::size_t tile, std::size_t first, const MatrixView<Scalar>& rows,
