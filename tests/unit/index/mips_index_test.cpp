@@ -94,7 +94,12 @@ void expect_empty(const Index& index) {
   const Vector<double> query = gaussian_query(4, 1);
   Retrieval found;
   EXPECT_THROW(index.search(query, 1, found), std::invalid_argument);
-  EXPECT_THROW(LazySampler<Index>{index}, std::invalid_argument);
+}
+
+TEST(MovedIndex, IsNoIndexToDrawFrom) {
+  FlatIndex<double> index(gaussian_rows<double>(10, 4, 1));
+  const FlatIndex<double> taken(std::move(index));
+  EXPECT_THROW(LazySampler{index}, std::invalid_argument);
 }
 
 TYPED_TEST(IndexObjects, MovedFromIsEmptyUntilAssigned) {
