@@ -46,7 +46,7 @@ concept DominatingTail = ItemProcess<T> && requires(const T& tail, item_id id, d
 /// `log_largest_weight(U)` bounds score - log_intensity over the tail, given that no score in it
 /// exceeds U; +inf when nothing is known. `hidden_excess(share, mean)`, where there is one, bounds
 /// the sum over any items with this share of all intensity of what their weights exceed `mean` by,
-/// each times its own share.
+/// each times its own share; `hidden_deficit(share, mean)` that of what they fall short of it.
 template <class T>
 concept TailProposals = ItemProcess<T> && requires(const T& proposals, double bound) {
   { proposals.log_largest_weight(bound) } -> std::convertible_to<double>;

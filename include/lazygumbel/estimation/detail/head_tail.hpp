@@ -93,17 +93,22 @@ class HeadTail {
     }
   }
 
-  /// The most that items which no draw met may add to the tail's sum beyond `mean` times their
-  /// share of the draws, if the bound holds; sum and mean in units of exp(unit). The share is
-  /// log(1 / delta) / l: that of what l draws miss altogether but with probability delta.
+  /// The most by which the items that no draw met may move the tail's sum from `mean` times their
+  /// share of the draws, up if the bound holds, or down; sum and mean in units of exp(unit). The
+  /// share is log(1 / delta) / l: that of what l draws miss altogether but with probability delta.
   double hidden_weight(double share, double unit, double mean) const {
     if (share <= 0.0) return 0.0;
-    const double rate = std::exp(process().log_rate() - unit);
+    const auto& tail = process();
+    const double part = (std::min)(share, 1.0), rate = std::exp(tail.log_rate() - unit);
     if (!(rate < infinity)) return infinity;
-    if constexpr (requires { process().hidden_excess(share, mean); })
-      return rate > 0.0 ? rate * process().hidden_excess((std::min)(share, 1.0), mean / rate) : 0.0;
+    double more = 0.0, less = part * mean;  // weights are at least 0
+    if constexpr (requires { tail.hidden_excess(part, mean); })
+      more = rate > 0.0 ? rate * tail.hidden_excess(part, mean / rate) : 0.0;
     else
-      return (std::min)(share, 1.0) * (std::max)(0.0, std::exp(log_largest_weight() - unit) - mean);
+      more = part * (std::max)(0.0, std::exp(log_largest_weight() - unit) - mean);
+    if constexpr (requires { tail.hidden_deficit(part, mean); })
+      less = rate > 0.0 ? rate * tail.hidden_deficit(part, mean / rate) : 0.0;
+    return (std::max)(more, less);
   }
 
   /// Whether `log_sum_bounds` says anything.

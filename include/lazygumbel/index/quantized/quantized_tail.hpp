@@ -126,6 +126,10 @@ class QuantizedProposals {
   double hidden_excess(double share, double mean) const {
     return weights_.hidden_excess(share, mean);
   }
+  /// The most by which they may fall short of `mean`, times that share.
+  double hidden_deficit(double share, double mean) const {
+    return weights_.hidden_deficit(share, mean);
+  }
 
   /// The tail's log sum of exp(score) is certain to lie between these.
   double log_sum_lower() const { return weights_.log_sum_bound(-1.0); }

@@ -84,7 +84,8 @@ TEST(QuantizedProposals, KeepTheContractOfProposals) {
         }
 }
 
-// No set of items exceeds what is said of sets of its share: the worst take the largest weights.
+// No set of items exceeds, or falls short of the mean by more than, what is said of sets of its
+// share: the worst take the largest or the smallest weights.
 TEST(QuantizedProposals, NothingHiddenExceedsItsBound) {
   constexpr std::size_t n = 400;
   const QuantizedIndex index = make_index(n, 9, 4, best_simd(), 5);
@@ -109,6 +110,14 @@ TEST(QuantizedProposals, NothingHiddenExceedsItsBound) {
     }
     EXPECT_GE(proposals.hidden_excess(1.0, mean), proposals.hidden_excess(0.5, mean));
     EXPECT_EQ(proposals.hidden_excess(0.0, mean), 0.0);
+    double shortfall = 0.0;
+    share = 0.0;
+    for (auto at = worst.rbegin(); at != worst.rend(); ++at) {
+      share += at->second;
+      shortfall += at->second * (std::max)(0.0, mean - at->first);
+      ASSERT_GE(proposals.hidden_deficit(share, mean) + 1e-12, shortfall) << share;
+    }
+    EXPECT_LE(proposals.hidden_deficit(0.5, mean), 0.5 * mean);  // weights are at least 0
   }
   EXPECT_EQ(proposals.hidden_excess(1.0, 1e9), 0.0);
 }

@@ -102,26 +102,11 @@ class WeightedCodes {
   /// weights exp(score - log intensity) being anything that the codes allow; in units of the rate.
   /// O(tiles).
   double hidden_excess(double share, double mean) const {
-    const double total = cumulative_.size() > 0 ? cumulative_[cumulative_.size() - 1] : 0.0;
-    if (!(total > 0.0)) return 0.0;
-    std::vector<std::pair<float, double>> worst;  // error, mass
-    for (std::size_t t = 0; t < tiles_.size(); ++t) {
-      const auto at = static_cast<Eigen::Index>(t);
-      const double mass = cumulative_[at] - (t == 0 ? 0.0 : cumulative_[at - 1]);
-      if (mass > 0.0) worst.emplace_back(tiles_[t].error, mass / total);
-    }
-    std::make_heap(worst.begin(), worst.end());
-    double excess = 0.0;
-    while (share > 0.0 && !worst.empty()) {
-      const auto [error, mass] = worst.front();
-      const double above = std::exp(static_cast<double>(error) + slack) - mean;
-      if (above <= 0.0) break;
-      excess += (std::min)(share, mass) * above;
-      share -= mass;
-      std::pop_heap(worst.begin(), worst.end());
-      worst.pop_back();
-    }
-    return excess;
+    return hidden(share, [&](double error) { return std::exp(error) - mean; });
+  }
+  /// The most by which they may fall short of it.
+  double hidden_deficit(double share, double mean) const {
+    return hidden(share, [&](double error) { return mean - std::exp(-error); });
   }
 
   /// log sum over the tail of exp(score) is at least (sign -1) or at most (+1) this: certain.
@@ -141,6 +126,32 @@ class WeightedCodes {
   }
 
  private:
+  /// The largest sum over items with `share` of all intensity of off(error) times their own share;
+  /// `off` grows with the error of a tile.
+  template <class Off>
+  double hidden(double share, Off&& off) const {
+    const double total = cumulative_.size() > 0 ? cumulative_[cumulative_.size() - 1] : 0.0;
+    if (!(total > 0.0)) return 0.0;
+    std::vector<std::pair<float, double>> worst;  // error, mass
+    for (std::size_t t = 0; t < tiles_.size(); ++t) {
+      const auto at = static_cast<Eigen::Index>(t);
+      const double mass = cumulative_[at] - (t == 0 ? 0.0 : cumulative_[at - 1]);
+      if (mass > 0.0) worst.emplace_back(tiles_[t].error, mass / total);
+    }
+    std::make_heap(worst.begin(), worst.end());
+    double sum = 0.0;
+    while (share > 0.0 && !worst.empty()) {
+      const auto [error, mass] = worst.front();
+      const double each = off(static_cast<double>(error) + slack);
+      if (each <= 0.0) break;
+      sum += (std::min)(share, mass) * each;
+      share -= mass;
+      std::pop_heap(worst.begin(), worst.end());
+      worst.pop_back();
+    }
+    return sum;
+  }
+
   using Weights = std::array<float, tile_rows>;
   static constexpr std::size_t part_rows = 8;
   /// The tile that was taken apart last: its rows' weights, and the sums of eight rows each.
