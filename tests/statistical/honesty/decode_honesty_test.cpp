@@ -39,6 +39,38 @@ TEST(DecodeHonesty, ReportsHoldByCodes) { expect_honest(KeyIndex::codes, true); 
 TEST(DecodeHonesty, TargetsAreMetByLists) { expect_honest(KeyIndex::lists, false); }
 TEST(DecodeHonesty, ReportsHoldByLists) { expect_honest(KeyIndex::lists, true); }
 
+// Flat scores; about 25 of 512 draws meet a value of 100, and those vary enough for some samples of
+// 256 to stop at once, which met too few. 8,000 answers: a share of .13 for .1 is found with
+// probability .999.
+TEST(DecodeHonesty, StoppingEarlyIsInTheErrors) {
+  constexpr std::size_t n = 65536, rare = n * 25 / 512;
+  HostileDecode made{"values that stop early", hostile::normal(8, 2, 1.0, 5, 0.0, n)};
+  auto& [keys, values, queries] = made.problem;
+  queries.setZero();
+  values.col(0).setOnes();
+  values.col(1).setZero();
+  for (const Eigen::Index row : hostile::some_rows(rare, n, 6)) values(row, 1) = 100.0F;
+  KnnAttentionOptions options = honesty_options(KeyIndex::codes, false, 0.1);
+  options.accuracy = Accuracy(1.63, 0.1, ErrorScale::absolute);
+  options.sinks = options.window = 0;
+  const KeyValueCache<float> cache = cache_of(made.problem);
+  const DecodeTruth truth = plain_decode(keys, values, Vector<double>::Zero(8));
+  auto decoder = decoder_of(made.problem, options);
+  HonestyCount count;
+  AttentionOutput out;
+  for (std::uint64_t run = 0; run < 8000; ++run) {
+    PhiloxEngine engine(11, run);
+    decoder.decode(cache, queries, engine, out);
+    const Vector<double> found = out.values.row(0).transpose().cast<double>();
+    const double error = (found - truth.output).norm();
+    count.add(out.rows[0].target_met, error > 1.63,
+              error > static_cast<double>(out.rows[0].error) * found.norm() * (1.0 + 1e-5), false);
+  }
+  std::cout << text_of(count) << "\n";
+  EXPECT_TRUE(keeps_its_word(count, 0.1)) << text_of(count);
+  EXPECT_TRUE(reports_hold(count, 0.1)) << text_of(count);
+}
+
 TEST(DecodeHonesty, HoldsOnAHeadOfAModel) {
   const auto head = real_head(1);
   if (!head) GTEST_SKIP() << "transformer-l0-q.npy is not in $LAZYGUMBEL_DATA";

@@ -39,10 +39,17 @@ class DrawRule {
   /// That over what is allowed; Z^ has to be known to about a tenth.
   double ratio(const RowEstimate& row, double half_width) const noexcept {
     if (half_width == 0.0) return 0.0;
-    const double allowed = accuracy_->scale() == ErrorScale::absolute
-                               ? accuracy_->epsilon()
-                               : accuracy_->epsilon() * row.norm();
-    return (std::max)(half_width / allowed, strict_ ? 0.0 : row.relative_error_of_sum() / 0.1);
+    return (std::max)(half_width / allowed(row.norm()),
+                      strict_ ? 0.0 : row.relative_error_of_sum() / 0.1);
+  }
+
+  /// The error to state of a row of norm `norm`, relative to that. Under an accuracy no less than
+  /// what is allowed: a sample stops to grow when its own half-width is small enough, so that those
+  /// which stop early are those which met too little.
+  double stated(double half_width, double norm) const noexcept {
+    if (half_width == 0.0) return 0.0;
+    const bool stopped = sequential() && !strict_;
+    return (stopped ? (std::max)(half_width, allowed(norm)) : half_width) / norm;
   }
 
   /// Draws in all to go on with after `now` gave `ratio` > 1; 0 when more than `limit` are wanted.
@@ -56,6 +63,11 @@ class DrawRule {
   }
 
  private:
+  double allowed(double norm) const noexcept {
+    return accuracy_->scale() == ErrorScale::absolute ? accuracy_->epsilon()
+                                                      : accuracy_->epsilon() * norm;
+  }
+
   std::optional<Accuracy> accuracy_;
   double delta_, quantile_, rarity_;
   bool strict_;

@@ -270,8 +270,7 @@ void SampledDecoder<T>::write(const typename HeadDecoder<T>::Outcome& outcome, s
   row.keys_touched = static_cast<std::uint32_t>(ends + outcome.certain + outcome.drawn);
   row.samples = static_cast<std::uint32_t>(outcome.drawn);
   row.path = options_.sample_tail ? AttentionPath::sampled : AttentionPath::top_only;
-  row.error =
-      outcome.half_width == 0.0 ? 0.0F : static_cast<float>(outcome.half_width / estimate.norm());
+  row.error = static_cast<float>(rule_.stated(outcome.half_width, estimate.norm()));
   row.target_met = options_.sample_tail || !rule_.sequential();
   row.log_z_error = log_error(outcome.of_sum);
 }
