@@ -43,13 +43,14 @@ class DrawRule {
                       strict_ ? 0.0 : row.relative_error_of_sum() / 0.1);
   }
 
-  /// The error to state of a row of norm `norm`, relative to that. Under an accuracy no less than
-  /// what is allowed: a sample stops to grow when its own half-width is small enough, so that those
-  /// which stop early are those which met too little.
+  /// The error to state of a row of norm `norm`, relative to that. Under an accuracy what is
+  /// allowed, unless twice the half-width is less: a sample stops to grow when its own half-width
+  /// is small enough, so that those which barely stop are those which met too little.
   double stated(double half_width, double norm) const noexcept {
     if (half_width == 0.0) return 0.0;
-    const bool stopped = sequential() && !strict_;
-    return (stopped ? (std::max)(half_width, allowed(norm)) : half_width) / norm;
+    if (sequential() && !strict_)
+      half_width = (std::max)(half_width, (std::min)(allowed(norm), 2.0 * half_width));
+    return half_width / norm;
   }
 
   /// Draws in all to go on with after `now` gave `ratio` > 1; 0 when more than `limit` are wanted.
