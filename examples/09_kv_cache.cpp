@@ -35,8 +35,8 @@ namespace {
 constexpr const char* explanation =
     "Error: |output - exact| / |exact|; exact is attention over all tokens, in double. Reported:\n"
     "median of the errors that the cache reports, each to hold in 95% of cases; within: outputs\n"
-    "that err by no more. All queries share the samples of a cache, and what it did not see of a\n"
-    "cluster that is wide for a query is in no report. Of exact: of the keys and values of all\n"
+    "that err by no more. All queries share the samples of a cache; reports allow for what those\n"
+    "may have missed of wide clusters. Of exact: of the keys and values of all\n"
     "tokens in float. Lower bound: what any cache needs for the worst stream, with 1 for an\n"
     "unknown constant; of windows, to attend to the window.\n\n";
 

@@ -14,7 +14,7 @@ struct EstimateTrace {
   std::size_t head_size = 0;  ///< items summed exactly
   std::size_t samples = 0;    ///< tail items, or draws, that were sampled
   bool exhaustive = false;    ///< all n items were summed: the value is exact up to rounding
-  bool target_met = true;     ///< false when an (epsilon, delta) target was not reached
+  bool target_met = true;     ///< false: a target was not reached; true also without one
   /// Whether the error allows for items that no draw met, as far as the guarantee below holds.
   /// false: it is the central limit theorem's for what the draws met; a few heavy items or large
   /// values among the others may be missing in it.

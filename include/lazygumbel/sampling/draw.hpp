@@ -19,8 +19,8 @@ struct Trace {
   /// Tail items found above the residual bound: each proves it wrong. The law is then the softmax
   /// of the scores clipped at the bound (docs/guarantees.md); a certified bound throws instead.
   std::size_t violations = 0;
-  /// Times that the proposals went past n, so that the remaining tail was scored whole (still
-  /// exact).
+  /// Times that all items were scored: the proposals went past n, or a scan costs less than so many
+  /// draws. The law is exact all the same.
   std::size_t exhaustive_scans = 0;
   double residual_bound = -std::numeric_limits<double>::infinity();  ///< gap included
   Guarantee guarantee{};

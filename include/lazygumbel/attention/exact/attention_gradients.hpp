@@ -4,12 +4,12 @@
 
 namespace lazygumbel {
 
-/// Estimated errors |g^ - g| / |g^| in the Frobenius norm, one a gradient; near 1 and above it is
-/// noise, most of it. 0 when exact.
+/// Estimated errors |g^ - g| / |g^| in the Frobenius norm, one a gradient. A value near or above 1
+/// means that the gradient is mostly noise. 0 when exact.
 struct GradientErrors {
   double queries = 0.0, keys = 0.0, values = 0.0;
-  /// Whether they allow for keys that no draw met. false after a fixed budget: they are then what
-  /// the draws show, and a few heavy keys may be missing in them.
+  /// Whether they allow for keys that no draw met. False when anything was drawn by a fixed budget:
+  /// they are then what the draws show, and a few heavy keys may be missing in them.
   bool covers_unseen = true;
 };
 

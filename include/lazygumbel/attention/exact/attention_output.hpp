@@ -37,11 +37,14 @@ constexpr const char* name_of(AttentionPath path) noexcept {
 struct AttentionRow {
   std::uint32_t keys_touched = 0;  ///< rows of K (and V) read for it
   std::uint32_t samples = 0;       ///< of these, drawn from the tail, with multiplicity
-  /// |o^ - o| <= error |o^| with about the stated confidence; 0 when exact.
+  /// |o^ - o| <= error |o^| with about probability 1 - delta of the accuracy asked for, 95% after a
+  /// fixed budget, what its options say of a cache; 0 when exact.
   float error = 0.0F;
   AttentionPath path = AttentionPath::exact;
-  bool target_met = true;  ///< false: an (epsilon, delta) target was not reached
-  /// |log Z^ - log Z| <= log_z_error with about the stated confidence; 0 when exact, infinite where
+  /// False where an (epsilon, delta) target was not reached and where a merged error exceeds those
+  /// of its parts, so that nothing is known of a target; true also where there was none.
+  bool target_met = true;
+  /// |log Z^ - log Z| <= log_z_error with about the same probability; 0 when exact, infinite where
   /// nothing is known of it.
   float log_z_error = 0.0F;
 };

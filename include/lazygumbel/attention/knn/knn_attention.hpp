@@ -45,9 +45,9 @@ class KnnAttention {
   const KnnAttentionOptions& options() const noexcept { return options_; }
   const KeyValueCache<T>& cache() const noexcept { return cache_; }
 
-  /// Appends tokens to the cache (copied), and codes their keys. Amortised O(d + dv) a token and
-  /// head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity; nothing is then
-  /// appended.
+  /// Appends tokens to the cache (copied), and codes their keys, rotated. Amortised O(d^2 + dv) a
+  /// token and head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity;
+  /// nothing is then appended.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values);
 
   /// Attention of one token's queries (1 token, all heads) over the whole cache. Where sampling

@@ -12,7 +12,7 @@ namespace lazygumbel {
 /// What finds the large scores of a query among many keys.
 enum class KeyIndex {
   automatic,  ///< codes for decoding; lists for many queries, if these are enough to pay for them
-  codes,      ///< 4- or 8-bit codes of all keys: no build, appended in O(d), flat or peaked alike
+  codes,      ///< 4- or 8-bit codes of all keys: no build, appended in O(d^2), flat or peaked alike
   lists       ///< k-means lists in order of time: for keys that cluster
 };
 
