@@ -30,14 +30,14 @@ inline constexpr std::size_t draw_batches = 16;
 
 /// Sums over draws j = 0 .. count - 1 of weight w_j and value v_j, with y_j = v_j - centre:
 ///   sums (of batch (first + j) % draw_batches) += w_j y_j,   squares += w_j^2 y_j,
-///   square += w_j^2 |y_j|^2.
+///   square += w_j^2 |y_j|^2,   cube += w_j^3 |y_j|^3.
 /// Rows of `room` floats, a multiple of the lanes' width, at least dv.
 struct DrawSums {
   const float* weights;
   const float* centre;
   std::size_t first, room;
   float *sums, *squares;
-  double* square;
+  double *square, *cube;
 };
 
 template <class T>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 
@@ -68,7 +69,7 @@ LAZYGUMBEL_INLINE void gather_sums(const GatheredRows<T>& values, const DrawSums
   using Floats = typename Set::Floats;
   constexpr std::size_t W = Set::width;
   prefetch_first(values);
-  double square = 0.0;
+  double square = 0.0, cube = 0.0;
   for (std::size_t j = 0; j < values.count; ++j) {
     if (j + gathered_ahead < values.count) prefetch_row(values.row(j + gathered_ahead), values.d);
     const T* const row = values.row(j);
@@ -96,9 +97,12 @@ LAZYGUMBEL_INLINE void gather_sums(const GatheredRows<T>& values, const DrawSums
       sums[c] += weight * y;
       to.squares[c] += weight_squared * y;
     }
-    square += static_cast<double>(weight_squared) * static_cast<double>(all);
+    const double term = static_cast<double>(weight_squared) * static_cast<double>(all);
+    square += term;
+    cube += term * std::sqrt(term);
   }
   *to.square += square;
+  *to.cube += cube;
 }
 
 template <class Set>
