@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -45,6 +46,10 @@ class LogPartition {
     if (!parts.tail_is_empty()) sums.extend(parts, tail_samples, engine);
     return sums.report(parts, options_.confidence, options_.interval, 1.0 - options_.confidence);
   }
+
+  /// A number of samples is whole; an accuracy is Accuracy(epsilon, delta).
+  template <std::floating_point Number, BitGenerator Engine>
+  Estimate estimate(const VectorView<scalar_type>&, Number, Engine&) const = delete;
 
   /// |Zhat - Z| <= epsilon Z (relative scale) or |log Zhat - log Z| <= epsilon (absolute scale)
   /// with probability at least about 1 - delta (for any sample size under

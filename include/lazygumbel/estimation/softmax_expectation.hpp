@@ -81,6 +81,10 @@ class SoftmaxExpectation {
     return fixed(theta, as_rows(values), {}, tail_samples, engine);
   }
 
+  /// A number of samples is whole; an accuracy is Accuracy(epsilon, delta).
+  template <class Values, std::floating_point Number, BitGenerator Engine>
+  void estimate(const VectorView<scalar_type>&, const Values&, Number, Engine&) const = delete;
+
   /// |Fhat - F| <= epsilon |Fhat| (relative scale) or <= epsilon (absolute), in the Euclidean norm
   /// for vectors, with probability at least about 1 - delta, whatever the values, if the index's
   /// bound holds; the exhaustive sum where that is cheaper, which also serves a relative target on

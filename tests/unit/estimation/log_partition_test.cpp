@@ -21,6 +21,16 @@ double log_z_of(const std::vector<double>& scores) {
   return log_sum_exp(std::span<const double>(scores));
 }
 
+// 0.05 is not a number of samples.
+template <class Budget>
+concept BudgetOfLogPartition = requires(const LogPartition<ScoreIndex>& partition,
+                                        const Vector<double>& theta, Budget budget,
+                                        PhiloxEngine& engine) {
+  partition.estimate(theta, budget, engine);
+};
+static_assert(BudgetOfLogPartition<int> && BudgetOfLogPartition<Accuracy>);
+static_assert(!BudgetOfLogPartition<double> && !BudgetOfLogPartition<float>);
+
 TEST(LogPartition, HeadOfEverythingIsExact) {
   const auto scores = ramp(50);
   const ScoreIndex index(scores);

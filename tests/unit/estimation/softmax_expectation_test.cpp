@@ -30,6 +30,18 @@ const RowMatrix<double>& values() {
   return rows;
 }
 
+// 0.05 is not a number of samples.
+template <class Values, class Budget>
+concept BudgetOfExpectation = requires(const SoftmaxExpectation<ScoreIndex>& expectation,
+                                       const Vector<double>& theta, const Values& f, Budget budget,
+                                       PhiloxEngine& engine) {
+  expectation.estimate(theta, f, budget, engine);
+};
+static_assert(BudgetOfExpectation<RowMatrix<double>, int> &&
+              BudgetOfExpectation<RowMatrix<double>, Accuracy>);
+static_assert(!BudgetOfExpectation<RowMatrix<double>, double>);
+static_assert(!BudgetOfExpectation<double (*)(item_id), double>);
+
 TEST(SoftmaxExpectation, ScalarVectorAndMatrixAgree) {
   const SoftmaxExpectation expectation(index());
   const auto as_vector = [&](item_id id) { return Vector<double>(values().row(id).transpose()); };
