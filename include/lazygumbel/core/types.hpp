@@ -25,7 +25,8 @@ template <class Scalar>
 using Vector = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
 
 /// A view of an n x d row-major matrix with any distance between rows. Binds to RowMatrix, its
-/// blocks and Eigen::Map without a copy; a column-major matrix is copied into a temporary.
+/// blocks and Eigen::Map without a copy; a column-major matrix is copied into a temporary. Eigen
+/// takes a distance of 0 for one of d: rows must not all lie in one place.
 template <class Scalar>
 using MatrixView = Eigen::Ref<const RowMatrix<Scalar>, 0, Eigen::OuterStride<>>;
 

@@ -124,6 +124,17 @@ TEST(RowStore, AppendRefusesBadRowsAndChangesNothing) {
   EXPECT_TRUE(view.matrix() == all);
 }
 
+// Eigen's views took a distance of 0 for one of d, and read past the end.
+TEST(RowStore, RefusesRowsThatLieInOnePlace) {
+  const Vector<float> one = Vector<float>::Ones(4);
+  const auto rows = [&](Eigen::Index n) {
+    return RowPointer<float>(one.data(), n, 4, Eigen::OuterStride<>(0));
+  };
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { RowStore<float> store(rows(3)); }),
+            "lazygumbel: rows.outerStride() = 0: must not be 0");
+  EXPECT_EQ(RowStore<float>(rows(1)).size(), 1u);
+}
+
 TEST(RowStore, ScoresManyInAnyOrder) {
   const RowStore<float> store(gaussian_rows<float>(20, 5, 88));
   const Vector<float> query = store.row(3);

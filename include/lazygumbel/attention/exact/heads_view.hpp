@@ -19,7 +19,8 @@ class HeadsView {
  public:
   using scalar_type = T;
 
-  /// Throws std::invalid_argument when there are tokens or heads but no dimension or no data.
+  /// Throws std::invalid_argument when there are tokens or heads but no dimension or no data, and
+  /// when two tokens lie in one place.
   HeadsView(const T* data, std::size_t tokens, std::size_t heads, std::size_t dimension,
             std::ptrdiff_t token_stride, std::ptrdiff_t head_stride)
       : data_(data),
@@ -31,6 +32,8 @@ class HeadsView {
     if (heads == 0) detail::throw_invalid("heads", heads, "must be at least 1");
     if (dimension == 0) detail::throw_invalid("dimension", dimension, "must be at least 1");
     if (data == nullptr && tokens > 0) detail::throw_invalid("data", "nullptr", "has tokens");
+    if (token_stride == 0 && tokens > 1)  // Eigen's views would take it for `dimension`
+      detail::throw_invalid("token_stride", 0, "must not be 0");
   }
 
   /// The rows of a row-major matrix, its blocks or maps: n x (heads d), heads side by side. Views

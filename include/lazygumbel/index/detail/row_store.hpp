@@ -22,8 +22,13 @@ class RowStore {
   /// Owns the rows. Throws std::invalid_argument as `require_rows` does, and when a norm overflows.
   explicit RowStore(RowMatrix<Scalar>&& rows) : owned_(std::move(rows)) { attach(owned_); }
 
-  /// Views the caller's rows.
-  explicit RowStore(const Rows& rows) { attach(rows); }
+  /// Views the caller's rows. Throws std::invalid_argument as the constructor above does, and on a
+  /// distance of 0 between rows, which Eigen's views would take for one of d.
+  explicit RowStore(const Rows& rows) {
+    if (rows.outerStride() == 0 && rows.rows() > 1)
+      detail::throw_invalid("rows.outerStride()", 0, "must not be 0");
+    attach(rows);
+  }
 
   /// Leaves no rows, of dimension 0, behind.
   RowStore(RowStore&& other) noexcept { swap(other); }

@@ -58,9 +58,9 @@ class HnswIndex {
   void set_ef(std::size_t ef);
 
   /// Appends rows, which may be rows of this index, as items size() .. size() + rows.rows() - 1, at
-  /// the cost of inserting them alone. Throws std::invalid_argument, leaving the index as it was,
-  /// on bad rows and, under l2_reduction, on a row longer than the norm_bound. When `progress`
-  /// throws, the rows inserted until then, the first ones, stay.
+  /// the cost of inserting them alone. Throws std::invalid_argument on bad rows and, under
+  /// l2_reduction, on a row longer than the norm_bound; std::bad_alloc; what `progress` throws. The
+  /// index then has the rows that it had; links to those that were begun lead to their neighbours.
   void add(const MatrixView<Scalar>& rows, std::size_t threads = 1, const Progress& progress = {});
 
   /// <query, x_id>, computed in Scalar. Precondition, not checked: id < size(). O(d).
@@ -98,8 +98,9 @@ class HnswIndex {
   void save(const std::filesystem::path& path) const;
 
   /// Reads what `save` wrote. Throws file_error on a missing, truncated, corrupted or foreign file,
-  /// or one of another Scalar or format version; every number is checked before it is used. Rows
-  /// added later draw fresh levels from the seed.
+  /// or one of another Scalar or format version; every number is checked before memory is taken for
+  /// it, and nodes get room for as many links as the file has for one of them. Rows added later draw
+  /// fresh levels from the seed.
   static HnswIndex load(const std::filesystem::path& path);
 
  private:

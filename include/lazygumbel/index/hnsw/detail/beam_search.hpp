@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <limits>
 #include <vector>
@@ -26,34 +27,39 @@ class BeamSearch {
   };
 
   /// Takes the nodes of the graph's upper levels, about `pivot_count` of them, as places to start,
-  /// after places were added behind those of the last call. Amortised O(1) a place, and O(d)
-  /// pivots where they change; they depend on the graph alone.
+  /// after places were added behind those of the last call, `count` in all. Amortised O(1) a place,
+  /// and O(d) pivots where they change; they depend on the graph alone. Throws std::bad_alloc,
+  /// changing nothing.
   template <class Graph>
-  void update_pivots(const Graph& graph) {
+  void update_pivots(const Graph& graph, std::size_t count) {
     const auto& levels = graph.engine().element_levels_;
-    const std::size_t before = nodes_.size();
-    for (; seen_ < graph.size(); ++seen_) {
-      const int level = levels[seen_];
-      if (level >= level_) nodes_.push_back(static_cast<Place>(seen_));
-      counts_.resize((std::max)(counts_.size(), static_cast<std::size_t>(level) + 1));
-      for (int l = 0; l <= level; ++l) ++counts_[static_cast<std::size_t>(l)];
+    auto counts = counts_;
+    std::vector<Place> nodes;
+    for (std::size_t place = seen_; place < count; ++place) {
+      const auto level = static_cast<std::size_t>((std::min)(levels[place], most_levels));
+      if (levels[place] >= level_) nodes.push_back(static_cast<Place>(place));
+      for (std::size_t l = 0; l <= level; ++l) ++counts[l];
     }
     // The highest level that has enough of them.
-    int highest = static_cast<int>(counts_.size()) - 1;
-    while (highest > level_ && counts_[static_cast<std::size_t>(highest)] < pivot_count) --highest;
-    if (highest > level_) {
-      level_ = highest;
-      std::erase_if(nodes_, [&](Place place) { return levels[place] < level_; });
-    } else if (nodes_.size() == before) {
-      return;
+    int highest = most_levels;
+    while (highest > level_ && counts[static_cast<std::size_t>(highest)] < pivot_count) --highest;
+    if (highest > level_ || !nodes.empty()) {
+      nodes.insert(nodes.begin(), nodes_.begin(), nodes_.end());
+      std::erase_if(nodes, [&](Place place) { return levels[place] < highest; });
+      const std::size_t step = (std::max)(std::size_t{1}, nodes.size() / pivot_count);
+      std::vector<Place> pivots;
+      for (std::size_t i = 0; i < nodes.size(); i += step) pivots.push_back(nodes[i]);
+      RowMatrix<Scalar> rows(static_cast<Eigen::Index>(pivots.size()),
+                             static_cast<Eigen::Index>(graph.width()));
+      for (std::size_t i = 0; i < pivots.size(); ++i)
+        rows.row(static_cast<Eigen::Index>(i)) = graph.stored(pivots[i]).transpose();
+      nodes_.swap(nodes);
+      pivots_.swap(pivots);
+      rows_.swap(rows);
     }
-    const std::size_t step = (std::max)(std::size_t{1}, nodes_.size() / pivot_count);
-    pivots_.clear();
-    for (std::size_t i = 0; i < nodes_.size(); i += step) pivots_.push_back(nodes_[i]);
-    rows_.resize(static_cast<Eigen::Index>(pivots_.size()),
-                 static_cast<Eigen::Index>(graph.width()));
-    for (std::size_t i = 0; i < pivots_.size(); ++i)
-      rows_.row(static_cast<Eigen::Index>(i)) = graph.stored(pivots_[i]).transpose();
+    counts_ = counts;
+    seen_ = count;
+    level_ = highest;
   }
 
   /// Leaves the `ef` best nodes found in `beam`, best first. O(ef M d) and a scan of the pivots.
@@ -105,6 +111,7 @@ class BeamSearch {
 
  private:
   static constexpr std::size_t pivot_count = 256, start_count = 4;
+  static constexpr int most_levels = 64;
 
   /// A set of places from the engine's pool of them, given back at the end.
   class Visited {
@@ -129,8 +136,8 @@ class BeamSearch {
     hnswlib::VisitedList* list_;
   };
 
-  std::size_t seen_ = 0;             // places
-  std::vector<std::size_t> counts_;  // places of each level or a higher one
+  std::size_t seen_ = 0;                               // places
+  std::array<std::size_t, most_levels + 1> counts_{};  // places of each level or a higher one
   int level_ = 0;
   std::vector<Place> nodes_;  // of that level or a higher one
   std::vector<Place> pivots_;

@@ -1,16 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <limits>
-#include <new>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "lazygumbel/core/detail/binary_file.hpp"
 #include "lazygumbel/index/hnsw/detail/hnsw_graph.hpp"
@@ -99,63 +98,96 @@ std::pair<HnswHeader, std::uint64_t> read_header(BinaryReader& in) {
   return {header, count};
 }
 
-/// Reads the links of one level into hnswlib's list: at most `capacity`, all below `count`.
-template <class Engine>
-void read_links(BinaryReader& in, Engine& engine, hnswlib::linklistsizeint* list,
-                std::size_t capacity, std::uint64_t count) {
+/// Where the graph is entered, and norms.
+template <class Scalar>
+EntryPoint read_rest(BinaryReader& in, HnswHeader& header) {
+  EntryPoint entry{};
+  entry.place = in.get<std::uint32_t>();
+  entry.level = in.get<std::int32_t>();
+  header.parameters.norm_bound = in.get<double>();
+  header.max_norm = in.get<double>();
+  return entry;
+}
+
+/// The links of one level: at most `most`, all below `count`. Fills `places`.
+inline std::span<const std::uint32_t> read_links(BinaryReader& in, std::size_t most,
+                                                 std::uint64_t count,
+                                                 std::vector<std::uint32_t>& places) {
   const auto links = in.get<std::uint32_t>();
-  if (links > capacity) in.fail("is corrupted: a node has " + text_of(links) + " links");
-  const std::span<hnswlib::tableint> places(list + 1, links);
-  in.get(places);
-  for (const auto place : places)
+  if (links > most) in.fail("is corrupted: a node has " + text_of(links) + " links");
+  if (links > in.left() / sizeof(std::uint32_t)) in.fail("is truncated");
+  places.resize((std::max)(places.size(), std::size_t{links}));
+  const std::span<std::uint32_t> read(places.data(), links);
+  in.get(read);
+  for (const auto place : read)
     if (place >= count) in.fail("is corrupted: a link leads to row " + text_of(place));
-  engine.setListCount(list, static_cast<unsigned short>(links));
+  return read;
+}
+
+/// The links that a node needs room for, as hnswlib counts them: half of those on level 0 and all
+/// on the others. Reads the file up to its checksum, in the memory of a row and a node's links, so
+/// that damage shows before memory is taken for the graph.
+template <class Scalar>
+std::size_t room_for_links(const std::filesystem::path& path) {
+  BinaryReader in(path);
+  auto [header, count] = read_header<Scalar>(in);
+  read_rest<Scalar>(in, header);
+  const HnswParameters& p = header.parameters;
+  std::vector<Scalar> row(header.dimension + (p.geometry == HnswGeometry::l2_reduction ? 1 : 0));
+  std::vector<std::uint32_t> places;
+  std::size_t room = 2;
+  for (std::uint64_t place = 0; place < count; ++place) {
+    static_cast<void>(in.get<std::uint32_t>());  // its id
+    const auto level = in.get<std::uint32_t>();
+    if (level > 64) in.fail("is corrupted: a node has level " + text_of(level));
+    in.get(std::span<Scalar>(row));
+    for (std::uint32_t l = 0; l <= level; ++l) {
+      const std::size_t links = read_links(in, l == 0 ? 2 * p.M : p.M, count, places).size();
+      room = (std::max)(room, l == 0 ? (links + 1) / 2 : links);
+    }
+  }
+  in.finish();
+  return (std::min)(room, p.M);
 }
 
 /// Reads the node at `place`; the engine owns it from here on, also when a later read fails.
 template <class Scalar>
 void read_node(BinaryReader& in, HnswGraph<Scalar>& graph, std::uint64_t count,
-               hnswlib::tableint place) {
+               hnswlib::tableint place, std::vector<std::uint32_t>& links) {
   auto& engine = graph.engine();
   const auto id = in.get<std::uint32_t>();
   const auto level = in.get<std::uint32_t>();
   if (id >= count || engine.label_lookup_.contains(id))
     in.fail("is corrupted: id " + text_of(id) + " is out of range or stands twice");
   if (level > 64) in.fail("is corrupted: a node has level " + text_of(level));
-  std::memset(engine.get_linklist0(place), 0, engine.size_data_per_element_);
-  if (level > 0) {
-    auto* const upper = static_cast<char*>(std::calloc(level, engine.size_links_per_element_));
-    if (upper == nullptr) throw std::bad_alloc();
-    engine.linkLists_[place] = upper;
-  }
-  engine.element_levels_[place] = static_cast<int>(level);
-  engine.cur_element_count = place + 1u;
+  open_node(engine, place, id, static_cast<int>(level));
   engine.label_lookup_[id] = place;
-  engine.setExternalLabel(place, id);
   const std::span<Scalar> row(HnswGraph<Scalar>::values(engine.getDataByInternalId(place)),
                               graph.width());
   in.get(row);
   for (const Scalar x : row)
     if (!std::isfinite(x)) in.fail("is corrupted: a row holds " + text_of(x));
-  read_links(in, engine, engine.get_linklist0(place), engine.maxM0_, count);
-  for (int l = 1; l <= static_cast<int>(level); ++l)
-    read_links(in, engine, engine.get_linklist(place, l), engine.maxM_, count);
+  for (int l = 0; l <= static_cast<int>(level); ++l) {
+    const auto read = read_links(in, l == 0 ? engine.maxM0_ : engine.maxM_, count, links);
+    auto* const list = links_of(engine, place, l);
+    std::copy(read.begin(), read.end(), list + 1);
+    engine.setListCount(list, static_cast<unsigned short>(read.size()));
+  }
 }
 
 }  // namespace hnsw_reading
 
 template <class Scalar>
 std::pair<HnswHeader, HnswGraph<Scalar>> load_hnsw(const std::filesystem::path& path) {
+  const std::size_t room = hnsw_reading::room_for_links<Scalar>(path);
   BinaryReader in(path);
   auto [header, count] = hnsw_reading::read_header<Scalar>(in);
-  const auto entry = in.get<std::uint32_t>();
-  const auto top_level = in.get<std::int32_t>();
-  header.parameters.norm_bound = in.get<double>();
-  header.max_norm = in.get<double>();
+  const auto [entry, top_level] = hnsw_reading::read_rest<Scalar>(in, header);
   const bool extended = header.parameters.geometry == HnswGeometry::l2_reduction;
-  HnswGraph<Scalar> graph(header.dimension + (extended ? 1 : 0), count, header.parameters);
+  HnswGraph<Scalar> graph(header.dimension + (extended ? 1 : 0), count, header.parameters, room);
+  std::vector<std::uint32_t> links;
   for (hnswlib::tableint place = 0; place < count; ++place)
-    hnsw_reading::read_node(in, graph, count, place);
+    hnsw_reading::read_node(in, graph, count, place, links);
   in.finish();
 
   // The checksum holds. What is left are files made wrong on purpose.
@@ -164,9 +196,9 @@ std::pair<HnswHeader, HnswGraph<Scalar>> load_hnsw(const std::filesystem::path& 
     in.fail("is corrupted: its entry point is not on the top level");
   for (hnswlib::tableint place = 0; place < count; ++place)
     for (int l = 1; l <= engine.element_levels_[place]; ++l) {
-      auto* const links = engine.get_linklist(place, l);
-      for (unsigned short i = 1; i <= engine.getListCount(links); ++i)
-        if (engine.element_levels_[links[i]] < l)
+      auto* const list = engine.get_linklist(place, l);
+      for (unsigned short i = 1; i <= engine.getListCount(list); ++i)
+        if (engine.element_levels_[list[i]] < l)
           in.fail("is corrupted: a link leads above a node's level");
     }
   double largest = 0.0;
@@ -183,6 +215,7 @@ std::pair<HnswHeader, HnswGraph<Scalar>> load_hnsw(const std::filesystem::path& 
     in.fail("is corrupted: its norms do not match its rows");
   engine.enterpoint_node_ = entry;
   engine.maxlevel_ = top_level;
+  graph.expect_norm(extended ? header.parameters.norm_bound : header.max_norm);
   graph.refresh();
   return {header, std::move(graph)};
 }

@@ -93,7 +93,7 @@ void HnswIndex<Scalar>::insert(const MatrixView<Scalar>& rows, std::size_t threa
   const MipsToL2 reduction(parameters_.norm_bound);
   if (reduce)  // all rows before the first is inserted
     for (Eigen::Index i = 0; i < rows.rows(); ++i) reduction.extra_coordinate(rows.row(i));
-  max_norm_ = (std::max)(max_norm_, norm);
+  if (size() == 0) graph_.expect_norm(reduce ? parameters_.norm_bound : norm);
   graph_.append(static_cast<std::size_t>(rows.rows()), threads, progress,
                 [&](std::size_t i, Scalar* out) {
                   const auto source = rows.row(static_cast<Eigen::Index>(i));
@@ -101,6 +101,7 @@ void HnswIndex<Scalar>::insert(const MatrixView<Scalar>& rows, std::size_t threa
                   if (reduce)
                     out[dimension_] = static_cast<Scalar>(reduction.extra_coordinate(source));
                 });
+  max_norm_ = (std::max)(max_norm_, norm);
 }
 
 /// Builds both geometries over at most 4,000 evenly spaced rows and compares their recall@32 on at
