@@ -298,6 +298,15 @@ TYPED_TEST(Ivf, LongListsAreSplit) {
   }
 }
 
+// All are equally far from each other: rows left a long list one by one, 793 lists in cubic time.
+TYPED_TEST(Ivf, OneHotRowsAreSplitInFewLists) {
+  const RowMatrix<TypeParam> rows = RowMatrix<TypeParam>::Identity(400, 400);
+  const auto lists = lazygumbel::detail::build_lists<TypeParam>(rows, {});
+  EXPECT_LE(lists.lists(), 160u);  // 80 before lists are split
+  EXPECT_EQ(lists.size(), 400u);
+  EXPECT_EQ(rows_above_their_bound(lists, 3.0), 0u);
+}
+
 // Two far clusters that start in one list: it is split, no row is lost, and bounds become tighter.
 TYPED_TEST(Ivf, WideListsAreSplit) {
   RowMatrix<TypeParam> rows = gaussian_rows<TypeParam>(800, 4, 749) * TypeParam(0.05);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -101,12 +102,13 @@ class InvertedLists {
     return (balls.min)(query.largest);
   }
 
-  /// Opens a list with this centroid, d numbers. O(d).
+  /// Opens a list with this centroid, d numbers. O(d). When memory runs out, nothing has changed.
   void open(const Scalar* centroid) {
     make_room(centroids_, dimension_);
+    make_room(rows_, 1);
     for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) make_room(*numbers, 1);
-    rows_.emplace_back();
     directory_.open();
+    rows_.emplace_back();
     centroids_.insert(centroids_.end(), centroid, centroid + dimension_);
     for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) numbers->push_back(0.0);
     max_norm_ = (std::max)(max_norm_, Row(centroid, columns()).template cast<Real>().stableNorm());
@@ -154,32 +156,31 @@ class InvertedLists {
     });
   }
 
-  /// Splits a list of at least two rows by 2-means; in the middle when its rows are all the same.
-  void split(std::size_t list, std::uint64_t seed) {
+  /// Splits a list of at least two rows by 2-means, so that each half has at least `smallest` of
+  /// them, at most half of all: rows that lie farthest to its side go to the smaller one. When
+  /// memory runs out, nothing has changed.
+  void split(std::size_t list, std::uint64_t seed, std::size_t smallest = 1) {
     const Rows all = rows(list);
-    KmeansParameters two;
-    two.clusters = 2;
-    two.seed = seed;
-    const RowMatrix<Scalar> seeds = kmeans<Scalar>(all, two);
-    std::vector<std::uint32_t> side(static_cast<std::size_t>(all.rows()));
-    assign_to_centroids<Scalar>(all, seeds, side);
-    auto right = static_cast<std::size_t>(std::count(side.begin(), side.end(), 1u));
-    if (right == 0 || right == side.size()) {
-      right = side.size() / 2;
-      std::fill(side.begin(), side.end() - static_cast<std::ptrdiff_t>(right), 0u);
-      std::fill(side.end() - static_cast<std::ptrdiff_t>(right), side.end(), 1u);
-    }
+    const std::vector<std::uint32_t> side = sides(all, seed, smallest);
+    const auto right = static_cast<std::size_t>(std::count(side.begin(), side.end(), 1U));
     const std::size_t counts[] = {side.size() - right, right};
     const RowMatrix<Scalar> means = list_means(all, side, counts);
-
+    std::vector<Scalar> rows_of[2];
+    std::vector<item_id> items_of[2];
+    for (const int s : {0, 1}) {
+      rows_of[s].reserve(counts[s] * dimension_);
+      items_of[s].reserve(counts[s]);
+    }
     open(means.row(1).data());
+
     const std::size_t places[] = {list, lists() - 1};
-    const std::vector<Scalar> old_rows = std::exchange(rows_[list], {});
-    const std::vector<item_id> old_items = directory_.release(list);
+    const std::vector<Scalar> old_rows = std::exchange(rows_[list], std::move(rows_of[0]));
+    rows_.back() = std::move(rows_of[1]);
+    const std::vector<item_id> old_items = directory_.release(list, std::move(items_of[0]));
+    directory_.release(places[1], std::move(items_of[1]));
     radii_[list] = root_squares_[list] = 0.0;
     std::copy_n(means.row(0).data(), dimension_,
                 centroids_.begin() + static_cast<std::ptrdiff_t>(list * dimension_));
-    for (const int s : {0, 1}) make_room_in(places[s], counts[s]);
     for (std::size_t i = 0; i < side.size(); ++i) {
       const Scalar* const row = old_rows.data() + i * dimension_;
       put(places[side[i]], old_items[i], row, distance(row, places[side[i]]));
@@ -214,6 +215,36 @@ class InvertedLists {
     deviations_.swap(other.deviations_);
     root_squares_.swap(other.root_squares_);
     std::swap(directory_, other.directory_);
+  }
+
+  /// 0 or 1 for each row: the nearer of two means, but for rows that make up `smallest`.
+  static std::vector<std::uint32_t> sides(const Rows& all, std::uint64_t seed,
+                                          std::size_t smallest) {
+    KmeansParameters two;
+    two.clusters = 2;
+    two.seed = seed;
+    const RowMatrix<Scalar> seeds = kmeans<Scalar>(all, two);
+    std::vector<std::uint32_t> side(static_cast<std::size_t>(all.rows()));
+    assign_to_centroids<Scalar>(all, seeds, side);
+    const auto right = static_cast<std::size_t>(std::count(side.begin(), side.end(), 1U));
+    const std::size_t least = (std::max)(std::size_t{1}, (std::min)(smallest, side.size() / 2));
+    if (right >= least && right + least <= side.size()) return side;
+
+    const Vector<double> apart =
+        (seeds.row(1).template cast<double>() - seeds.row(0).template cast<double>()).transpose();
+    const double length = apart.stableNorm();
+    const Vector<Scalar> direction =
+        (apart / (length > 0.0 ? length : 1.0)).template cast<Scalar>();
+    const Vector<Scalar> along = all * direction;
+    std::vector<Eigen::Index> order(side.size());
+    std::iota(order.begin(), order.end(), Eigen::Index{0});
+    std::sort(order.begin(), order.end(), [&](Eigen::Index a, Eigen::Index b) {
+      return along[a] != along[b] ? along[a] < along[b] : a < b;
+    });
+    const std::size_t end = right < least ? side.size() - least : least;  // of side 0
+    for (std::size_t i = 0; i < order.size(); ++i)
+      side[static_cast<std::size_t>(order[i])] = i < end ? 0 : 1;
+    return side;
   }
 
   Eigen::Index columns() const noexcept { return static_cast<Eigen::Index>(dimension_); }

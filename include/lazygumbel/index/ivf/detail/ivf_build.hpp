@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
@@ -29,15 +30,18 @@ double require_addition(const InvertedLists<Scalar>& lists, const MatrixView<Sca
   return norm;
 }
 
-/// Splits lists until none holds more than four times the mean.
+/// Splits lists until none holds more than four times the mean. Halves have an eighth of the rows
+/// at least, so that rows which are all equally far from each other do not leave one by one. When
+/// memory runs out, lists are left long.
 template <class Scalar>
-void split_long_lists(InvertedLists<Scalar>& lists, std::uint64_t seed) {
+void split_long_lists(InvertedLists<Scalar>& lists, std::uint64_t seed) try {
   const auto too_long = [&](std::size_t g) {
     const std::size_t mean = (lists.size() + lists.lists() - 1) / lists.lists();
     return lists.directory().items(g).size() > 4 * mean;
   };
   for (std::size_t g = 0; g < lists.lists(); ++g)  // new lists come last: their turn comes, too
-    while (too_long(g)) lists.split(g, seed);
+    while (too_long(g)) lists.split(g, seed, lists.directory().items(g).size() / 8);
+} catch (const std::bad_alloc&) {
 }
 
 /// Splits lists whose radius exceeds `widest` times the median of all until there are none, or

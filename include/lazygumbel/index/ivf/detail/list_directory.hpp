@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -34,9 +35,10 @@ class BasicListDirectory {
   double log_count(std::size_t list) const noexcept { return log_counts_[list]; }
   Place place(item_id id) const noexcept { return places_[id]; }
 
-  /// Adds an empty list.
+  /// Adds an empty list. When memory runs out, nothing has changed.
   void open() {
     make_room(log_counts_, 1);
+    make_room(items_, 1);
     items_.emplace_back();
     log_counts_.push_back(-std::numeric_limits<double>::infinity());
   }
@@ -57,10 +59,11 @@ class BasicListDirectory {
     log_counts_[list] = std::log(static_cast<double>(items_[list].size()));
   }
 
-  /// Empties the list and returns what it held; its items have no place until they are appended.
-  std::vector<Id> release(std::size_t list) noexcept {
+  /// Gives the list other, empty memory and returns what it held; its items have no place until
+  /// they are appended.
+  std::vector<Id> release(std::size_t list, std::vector<Id> room) noexcept {
     log_counts_[list] = -std::numeric_limits<double>::infinity();
-    return std::exchange(items_[list], {});
+    return std::exchange(items_[list], std::move(room));
   }
 
   std::size_t size_in_bytes() const noexcept {
