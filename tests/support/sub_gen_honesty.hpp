@@ -166,8 +166,10 @@ inline SubGenCounts count_trusting_reports(SubGenFamily family, SubGenEstimator 
       query.data());
   return count_reports(p, runs, [&](std::size_t run) {
     lazygumbel::detail::SubGenSketch<float> sketch(d, dv, family.options, PhiloxEngine(seed, run));
-    for (Eigen::Index i = 0; i < p.tokens(); ++i)
+    for (Eigen::Index i = 0; i < p.tokens(); ++i) {
+      sketch.prepare(p.keys.row(i).data());
       sketch.add(p.keys.row(i).data(), p.values.row(i).data());
+    }
     lazygumbel::detail::SketchWork work;
     auto row =
         sketch.estimate(query.data(), static_cast<double>(p.queries.row(0).norm()), options, work);

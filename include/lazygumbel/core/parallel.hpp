@@ -44,12 +44,21 @@ void parallel_for(std::size_t count, std::size_t threads, Body&& body) {
     }
   };
 #ifdef _OPENMP
+  // What Eigen reads before it splits a product is a setting of the task: of each thread of a team,
+  // or of this one for the time being. One thread needs no team, for which OpenMP takes memory and
+  // ends the program when it gets none.
   const int team = static_cast<int>(usable_threads(threads, count));
-#pragma omp parallel num_threads(team)
-  {
-    omp_set_num_threads(
-        1);  // this task's setting only: what Eigen reads before it splits a product
+  if (team == 1) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(1);
     work();
+    omp_set_num_threads(before);
+  } else {
+#pragma omp parallel num_threads(team)
+    {
+      omp_set_num_threads(1);
+      work();
+    }
   }
 #else
   static_cast<void>(threads);

@@ -46,8 +46,9 @@ class KnnAttention {
   const KeyValueCache<T>& cache() const noexcept { return cache_; }
 
   /// Appends tokens to the cache (copied), and codes their keys, rotated. Amortised O(d^2 + dv) a
-  /// token and head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity;
-  /// nothing is then appended.
+  /// token and head. Throws std::invalid_argument on shapes that do not fit, NaN or infinity, and
+  /// std::bad_alloc; nothing is then appended. Where memory is short for the codes alone, the next
+  /// call makes them.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values);
 
   /// Attention of one token's queries (1 token, all heads) over the whole cache. Where sampling

@@ -87,7 +87,8 @@ class SubGenCache {
     return heads_[kv].sketch.clusters().clusters().size();
   }
 
-  /// As KvCache says.
+  /// As KvCache says. When memory runs out, the tokens before the one that had no room are in, in all
+  /// heads: tokens_seen() counts them.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values);
 
   /// As KvCache says.
@@ -102,7 +103,8 @@ class SubGenCache {
   /// `radius` of theirs, so that their members lie within twice that (after nested merges more). In
   /// law as one cache that saw both streams when clusters are that far apart; unbiased and with
   /// valid reports in any case. Throws std::invalid_argument on itself, other shapes and options,
-  /// and a cache of the same seed.
+  /// and a cache of the same seed; on std::bad_alloc, too, the cache stays as it was. Takes as much
+  /// memory again while it runs.
   void merge(const SubGenCache& later);
 
   std::size_t size_in_bytes() const noexcept;
@@ -120,6 +122,11 @@ class SubGenCache {
     detail::RecentTokens<T> exact;
     detail::SubGenSketch<T> sketch;
 
+    /// Makes room for a token, of which the `add` has to follow and cannot throw.
+    void prepare(const T* key) {
+      if (const T* const leaving = exact.prepare(key)) sketch.prepare(leaving);
+    }
+
     void add(const T* key, const T* value) {
       exact.add(key, value, [&](const T* k, const T* v) { sketch.add(k, v); });
     }
@@ -129,6 +136,7 @@ class SubGenCache {
       const auto& keys = later.exact.keys();
       const auto& values = later.exact.values();
       const auto add_row = [&](std::size_t i) {
+        prepare(keys.row(later.exact.row(i)));
         add(keys.row(later.exact.row(i)), values.row(later.exact.row(i)));
       };
       for (std::size_t i = 0; i < later.exact.sinks(); ++i) add_row(i);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "lazygumbel/attention/knn/detail/decode/sampled_decode.hpp"
@@ -33,7 +34,10 @@ KnnAttention<T>::~KnnAttention() = default;
 template <StorageScalar T>
 void KnnAttention<T>::append(const HeadsView<T>& keys, const HeadsView<T>& values) {
   cache_.append(keys, values);
-  decoder_->append(cache_);
+  try {
+    decoder_->append(cache_);
+  } catch (const std::bad_alloc&) {  // the tokens are in; their codes follow
+  }
 }
 
 template <StorageScalar T>

@@ -11,6 +11,7 @@
 
 #include "lazygumbel/attention/subgen/detail/row_block.hpp"
 #include "lazygumbel/attention/subgen/detail/sketch_kernels.hpp"
+#include "lazygumbel/core/detail/make_room.hpp"
 #include "lazygumbel/core/storage_scalar.hpp"
 #include "lazygumbel/sampling/reservoirs/uniform_reservoir.hpp"
 
@@ -61,12 +62,32 @@ class KeyClusters {
   const std::vector<std::uint32_t>& owners() const noexcept { return owners_; }
   const std::vector<std::uint32_t>& places() const noexcept { return places_; }
 
-  /// O(clusters d). `value` is not looked at where values are not kept.
-  template <BitGenerator Engine>
-  void add(const T* key, const T* value, Engine& engine) {
+  /// Finds the cluster that `key` is to join, and makes room for it: `add` of this key, which has
+  /// to follow, cannot throw. When memory runs out, nothing has changed. O(clusters d).
+  void prepare(const T* key) {
     widened_.assign(compared_width(d_), 0.0F);
     std::transform(key, key + d_, widened_.begin(), [](T x) { return static_cast<float>(x); });
-    const auto [c, distance] = nearest();
+    nearest_ = nearest();
+    if (keys_.rows() == (std::numeric_limits<std::uint32_t>::max)())
+      throw std::length_error("lazygumbel: the samples of all clusters are 2^32 keys");
+    keys_.make_room();
+    values_.make_room();
+    make_room(owners_, 1);
+    make_room(places_, 1);
+    if (joins(nearest_.second)) {
+      make_room(clusters_[nearest_.first].rows, 1);
+    } else {
+      representatives_.make_room();
+      sums_.make_room();
+      make_room(clusters_, 1);
+      spare_.reserve(1);
+    }
+  }
+
+  /// Adds the key of the last `prepare`. `value` is not looked at where values are not kept.
+  template <BitGenerator Engine>
+  void add(const T* key, const T* value, Engine& engine) {
+    const auto [c, distance] = nearest_;
     const bool near = joins(distance);
     const std::size_t joined = near ? c : open();
     Cluster& cluster = clusters_[joined];
@@ -173,6 +194,7 @@ class KeyClusters {
     representatives_.push(widened_.data(), representatives_.width());
     std::fill_n(sums_.push(), sums_.width(), 0.0);
     clusters_.emplace_back(samples_);
+    clusters_.back().rows.swap(spare_);
     return clusters_.size() - 1;
   }
 
@@ -202,7 +224,9 @@ class KeyClusters {
   RowBlock<double> sums_;
   std::vector<Cluster> clusters_;
   std::vector<std::uint32_t> owners_, places_;
-  std::vector<float> widened_;  // the key that is being placed
+  std::vector<float> widened_;                // the key that is being placed
+  std::pair<std::size_t, double> nearest_{};  // to it: cluster, distance
+  std::vector<std::uint32_t> spare_;          // of the next cluster: its rows, none
 };
 
 }  // namespace lazygumbel::detail

@@ -29,6 +29,17 @@ class RecentTokens {
     return sinks_ + (oldest_ + i - sinks_) % (size() - sinks_);
   }
 
+  /// The key that the next token takes the place of, its own `key` where none is kept; nullptr, and
+  /// room for it, while all are. When memory runs out, nothing has changed.
+  const T* prepare(const T* key) {
+    if (size() < sinks_ || size() - sinks_ < window_) {
+      keys_.make_room();
+      values_.make_room();
+      return nullptr;
+    }
+    return window_ == 0 ? key : keys_.row(sinks_ + oldest_);
+  }
+
   /// Takes a token in; evict(key, value) is called for the one that has to go, which may be the
   /// same.
   template <class Evict>

@@ -21,10 +21,17 @@ class RowBlock {
   const T* row(std::size_t i) const noexcept { return numbers_.data() + i * width_; }
   T* row(std::size_t i) noexcept { return numbers_.data() + i * width_; }
 
+  /// The next `push` cannot throw.
+  void make_room() {
+    if (numbers_.size() + width_ > numbers_.capacity())
+      reserve((std::max)(rows_ + rows_ / 8, rows_ + 8));
+  }
+  /// Nor can any until there are so many rows.
+  void reserve(std::size_t rows) { numbers_.reserve(rows * width_); }
+
   /// A new last row, its numbers not set.
   T* push() {
-    if (numbers_.size() + width_ > numbers_.capacity())
-      numbers_.reserve(((std::max)(rows_ + rows_ / 8, rows_ + 8)) * width_);
+    make_room();
     numbers_.resize(numbers_.size() + width_);
     return numbers_.data() + rows_++ * width_;
   }

@@ -22,10 +22,12 @@ namespace lazygumbel {
 template <StorageScalar T>
 void SubGenCache<T>::append(const HeadsView<T>& keys, const HeadsView<T>& values) {
   detail::require_tokens(keys, values, kv_heads(), d_, dv_);
-  for (std::size_t kv = 0; kv < kv_heads(); ++kv)
-    for (std::size_t i = 0; i < keys.tokens(); ++i)
+  for (std::size_t i = 0; i < keys.tokens(); ++i) {
+    for (std::size_t kv = 0; kv < kv_heads(); ++kv) heads_[kv].prepare(keys.row(i, kv));
+    for (std::size_t kv = 0; kv < kv_heads(); ++kv)
       heads_[kv].add(keys.row(i, kv), values.row(i, kv));
-  tokens_ += keys.tokens();
+    ++tokens_;
+  }
 }
 
 template <StorageScalar T>
@@ -81,7 +83,9 @@ void SubGenCache<T>::merge(const SubGenCache& later) {
                           "or its numbers are not those of this cache");
   if (&later == this || later.seed_ == seed_)
     detail::throw_invalid("later", later.seed_, "has the same seed: its draws are not independent");
-  for (std::size_t kv = 0; kv < kv_heads(); ++kv) heads_[kv].merge(later.heads_[kv]);
+  std::vector<Head> merged = heads_;
+  for (std::size_t kv = 0; kv < kv_heads(); ++kv) merged[kv].merge(later.heads_[kv]);
+  heads_.swap(merged);
   tokens_ += later.tokens_;
 }
 

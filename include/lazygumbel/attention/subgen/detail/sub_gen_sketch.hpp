@@ -38,6 +38,13 @@ class SubGenSketch {
   const ValueSlots<T>& slots() const noexcept { return slots_; }
   const TokenSums& sums() const noexcept { return sums_; }
 
+  /// Makes room for a token with this key, of which the `add` has to follow and cannot throw. When
+  /// memory runs out, nothing has changed.
+  void prepare(const T* key) {
+    clusters_.prepare(key);
+    slots_.make_room();
+  }
+
   void add(const T* key, const T* value) {
     clusters_.add(key, value, engine_);
     ++sums_.tokens;

@@ -43,6 +43,14 @@ class ValueSlots {
     return 1.0 / chance;
   }
 
+  /// The next `add` cannot throw.
+  void make_room() {
+    if (filled() == slots()) return;
+    keys_.reserve(slots());
+    values_.reserve(slots());
+    squares_.reserve(slots());
+  }
+
   template <BitGenerator Engine>
   void add(const T* key, const T* value, Engine& engine) {
     const double square = square_of(value);

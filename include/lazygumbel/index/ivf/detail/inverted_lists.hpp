@@ -104,6 +104,7 @@ class InvertedLists {
 
   /// Opens a list with this centroid, d numbers. O(d). When memory runs out, nothing has changed.
   void open(const Scalar* centroid) {
+    const double norm = Row(centroid, columns()).template cast<Real>().stableNorm();
     make_room(centroids_, dimension_);
     make_room(rows_, 1);
     for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) make_room(*numbers, 1);
@@ -111,7 +112,7 @@ class InvertedLists {
     rows_.emplace_back();
     centroids_.insert(centroids_.end(), centroid, centroid + dimension_);
     for (auto* const numbers : {&radii_, &deviations_, &root_squares_}) numbers->push_back(0.0);
-    max_norm_ = (std::max)(max_norm_, Row(centroid, columns()).template cast<Real>().stableNorm());
+    max_norm_ = (std::max)(max_norm_, norm);
   }
 
   /// Appends rows as items size() .. ; row i goes to list `nearest[i]`. `norm`: the largest row's,
@@ -171,6 +172,7 @@ class InvertedLists {
       rows_of[s].reserve(counts[s] * dimension_);
       items_of[s].reserve(counts[s]);
     }
+    const double norm = means.row(0).template cast<Real>().stableNorm();
     open(means.row(1).data());
 
     const std::size_t places[] = {list, lists() - 1};
@@ -187,7 +189,7 @@ class InvertedLists {
     }
     refresh(places[0]);
     refresh(places[1]);
-    max_norm_ = (std::max)(max_norm_, means.row(0).template cast<Real>().stableNorm());
+    max_norm_ = (std::max)(max_norm_, norm);
   }
 
   /// The centroids of lists that hold the rows as `nearest` says: their means.
@@ -256,9 +258,22 @@ class InvertedLists {
   /// |row - centroid|, rounded up: relative errors of at most 2^-53 for each difference and square,
   /// (d + 4) 2^-53 for the sum and its root, and what underflows.
   double distance(const Scalar* row, std::size_t list) const noexcept {
-    const Row centroid(centroids_.data() + list * dimension_, columns());
-    const double computed =
-        (Row(row, columns()).template cast<Real>() - centroid.template cast<Real>()).stableNorm();
+    const Scalar* const centroid = centroids_.data() + list * dimension_;
+    const auto difference = [&](std::size_t c) {
+      return std::abs(static_cast<double>(row[c]) - static_cast<double>(centroid[c]));
+    };
+    double unit = 1.0;  // squares of differences of doubles may be out of range
+    if constexpr (sizeof(Scalar) >= sizeof(double)) {
+      double largest = 0.0;
+      for (std::size_t c = 0; c < dimension_; ++c) largest = (std::max)(largest, difference(c));
+      if (largest > 0.0) unit = std::ldexp(1.0, std::ilogb(largest));
+    }
+    double sum = 0.0;
+    for (std::size_t c = 0; c < dimension_; ++c) {
+      const double scaled = difference(c) / unit;
+      sum += scaled * scaled;
+    }
+    const double computed = unit * std::sqrt(sum);
     return computed * (1.0 + (static_cast<double>(dimension_) + 16.0) * 0x1p-52) +
            (std::numeric_limits<double>::min)();
   }

@@ -10,16 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "lazygumbel/core/detail/make_room.hpp"
 #include "lazygumbel/core/types.hpp"
 
 namespace lazygumbel::detail {
-
-/// Makes room for `added` more elements; the appends that follow cannot throw.
-template <class T>
-void make_room(std::vector<T>& vector, std::size_t added) {
-  const std::size_t needed = vector.size() + added;
-  if (needed > vector.capacity()) vector.reserve((std::max)(needed, vector.size() * 3 / 2));
-}
 
 /// Which items each inverted list holds, and where each item stands.
 template <std::same_as<item_id> Id>  // a template: core/detail/later.hpp

@@ -50,7 +50,11 @@ void SampledDecoder<T>::append(const KeyValueCache<T>& cache) {
     return;
   }
   const std::size_t end = (cache.tokens_seen() - window) / tile_rows * tile_rows;
-  if (states_.front().codes.size() >= end) return;
+  // One may be behind the others, where memory ran out.
+  if (std::all_of(states_.begin(), states_.end(), [&](const State& state) {
+        return state.codes.size() >= end && state.ball.size() >= end;
+      }))
+    return;
   const HeadsView<T> keys = cache.keys();
   if (!rule_.strict() && !rotation_) rotation_ = KeyRotation::of(keys.dimension(), rotation_seed);
   parallel_for(states_.size(), options_.attention.threads, [&](std::size_t kv) {
