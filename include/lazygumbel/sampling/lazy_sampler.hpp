@@ -190,8 +190,12 @@ template <MipsIndex Index>
 template <BitGenerator Engine>
 std::vector<Draw> LazySampler<Index>::sample_batch(const MatrixView<scalar_type>& thetas,
                                                    Engine& engine, std::size_t threads) const {
-  const std::uint64_t seed = uniform_bits(engine);
   const auto count = static_cast<std::size_t>(thetas.rows());
+  for (std::size_t j = 0; j < count; ++j)
+    detail::require_query<scalar_type>("thetas.row(" + detail::text_of(j) + ")",
+                                       thetas.row(static_cast<Eigen::Index>(j)).transpose(),
+                                       index_->dimension());
+  const std::uint64_t seed = uniform_bits(engine);
   std::vector<Draw> draws(count);
   constexpr std::size_t group = queries_together();
   if constexpr (spreads_searches()) {

@@ -43,14 +43,15 @@ TEST(LazySampler, RefusesBadThetasEverywhere) {
     theta[3] = bad;
     const std::string value = std::isnan(bad) ? "nan" : "inf";
     expect_throws<std::invalid_argument>([&] { sampler.sample(theta, engine); },
-                                         {"(3) = ", value.c_str()});
-    expect_throws<std::invalid_argument>([&] { sampler.sample(theta, 5, engine); }, {"(3) = "});
+                                         {"theta(3) = ", value.c_str()});
+    expect_throws<std::invalid_argument>([&] { sampler.sample(theta, 5, engine); },
+                                         {"theta(3) = "});
     expect_throws<std::invalid_argument>(
-        [&] { sampler.sample_without_replacement(theta, 2, engine); }, {"(3) = "});
+        [&] { sampler.sample_without_replacement(theta, 2, engine); }, {"theta(3) = "});
     RowMatrix<float> thetas = RowMatrix<float>::Ones(3, 6);
     thetas(1, 3) = bad;
     expect_throws<std::invalid_argument>([&] { sampler.sample_batch(thetas, engine); },
-                                         {"3) = ", value.c_str()});
+                                         {"thetas.row(1)(3) = ", value.c_str()});
   }
   const Vector<float> wide = Vector<float>::Ones(7);
   expect_throws<std::invalid_argument>([&] { sampler.sample(wide, engine); },

@@ -58,6 +58,7 @@ class HeadTail {
   /// Searches. Throws as search_checked does.
   HeadTail(const Index& index, const VectorView<scalar_type>& theta, std::size_t k)
       : index_(index), theta_(theta) {
+    detail::require_query<scalar_type>("theta", theta, index.dimension());
     if constexpr (has_proposals)
       search_checked(index, theta, k, head_, sorted_, proposals_);
     else

@@ -23,6 +23,7 @@ namespace lazygumbel {
 template <MipsIndex Index>
 void Envelope<Index>::assign(const VectorView<scalar_type>& theta, std::size_t k, Gap gap,
                              std::size_t draws) {
+  detail::require_query<scalar_type>("theta", theta, index_->dimension());
   forget_scores();
   if constexpr (TailIndex<Index>)
     search_checked(*index_, theta, k, retrieval_, sorted_, tail_, draws);

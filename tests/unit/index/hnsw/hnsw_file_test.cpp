@@ -142,7 +142,7 @@ TEST_F(HnswFile, ALoadedIndexStillRefusesLongerRows) {
   auto loaded = HnswIndex<float>::load(path());
   EXPECT_EQ(message_of<std::invalid_argument>([&] {
               loaded.add(RowMatrix<float>::Constant(1, 8, 100.0f));
-            }).find("lazygumbel: |row| = 282.8"),
+            }).find("lazygumbel: rows.row(0).norm() = 282.8"),
             0u);
   EXPECT_EQ(loaded.size(), 200u);
 }

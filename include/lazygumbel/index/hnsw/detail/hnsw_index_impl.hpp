@@ -91,8 +91,15 @@ void HnswIndex<Scalar>::insert(const MatrixView<Scalar>& rows, std::size_t threa
   const double norm = detail::max_row_norm<Scalar>("rows", rows);
   const bool reduce = parameters_.geometry == HnswGeometry::l2_reduction;
   const MipsToL2 reduction(parameters_.norm_bound);
-  if (reduce)  // all rows before the first is inserted
-    for (Eigen::Index i = 0; i < rows.rows(); ++i) reduction.extra_coordinate(rows.row(i));
+  if (reduce && norm > parameters_.norm_bound)  // all rows before the first is inserted
+    for (Eigen::Index i = 0; i < rows.rows(); ++i)
+      if (const double length = detail::row_norm<Scalar>(rows, i);
+          !(length <= parameters_.norm_bound * (1.0 + 1e-6)))
+        detail::throw_invalid(
+            "rows.row(" + detail::text_of(i) + ").norm()", length,
+            "exceeds norm_bound = " + detail::text_of(parameters_.norm_bound) +
+                ", by default that of the rows that the index was built from: longer ones need an "
+                "index built with a larger norm_bound");
   if (size() == 0) graph_.expect_norm(reduce ? parameters_.norm_bound : norm);
   graph_.append(static_cast<std::size_t>(rows.rows()), threads, progress,
                 [&](std::size_t i, Scalar* out) {
