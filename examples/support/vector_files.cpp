@@ -108,6 +108,10 @@ Matrix read_fvecs(const std::filesystem::path& path, Eigen::Index max_rows) {
   return rows;
 }
 
+constexpr std::string_view formats_hint =
+    " (vectors are read from .npy, from .fvecs, and from text with a word and its numbers on each "
+    "line; numpy.save makes a .npy of a table)";
+
 Dataset read_embeddings_text(const std::filesystem::path& path) {
   auto stream = detail::open_file(path).stream;
   Dataset data;
@@ -132,7 +136,8 @@ Dataset read_embeddings_text(const std::filesystem::path& path) {
         continue;
       }
       dimension = count_trailing_numbers(tokens);
-      if (dimension == 0) fail(path, place + "a word must be followed by numbers");
+      if (dimension == 0)
+        fail(path, place + "a word must be followed by numbers" + std::string(formats_hint));
       if (dimension > static_cast<std::size_t>(max_dimension)) {
         fail(path, place + "more than " + std::to_string(max_dimension) + " numbers");
       }
@@ -174,6 +179,8 @@ Dataset read_embeddings_text(const std::filesystem::path& path) {
 
 Dataset read_vectors(const std::filesystem::path& path) {
   const std::string extension = path.extension().string();
+  if (extension == ".csv" || extension == ".tsv")
+    fail(path, "is a table" + std::string(formats_hint));
   if (extension != ".fvecs" && extension != ".npy") return read_embeddings_text(path);
   Dataset data;
   data.rows = extension == ".npy" ? read_npy(path) : read_fvecs(path);

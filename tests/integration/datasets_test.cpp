@@ -223,6 +223,11 @@ TEST_F(Datasets, TextErrorsNameTheLine) {
   expect("3 0\na 1 2\n", "line 1: the header announces 3 words of dimension 0");
 }
 
+TEST_F(Datasets, TablesAreToldOfOtherFormats) {
+  for (const char* const name : {"a.csv", "a.txt"})
+    expect_error(read_vectors, write(name, "x,y\n1,2\n"), "numpy.save makes a .npy of a table");
+}
+
 TEST_F(Datasets, ReadVectorsPicksTheReaderByExtension) {
   for (const auto& path : {write("a.fvecs", good_fvecs), write("a.npy", npy_file(good_header, six)),
                            write("a.vec", good_text)}) {
