@@ -6,7 +6,7 @@
 #                    assertions and self-checks compiled in; ci, dev, asan-ubsan and tsan:
 #                    see CMakePresets.json
 #   --label REGEX    only tests with such a label: unit, concept, compile, law_fast, control,
-#                    law_control, integration, consumer, meta, example
+#                    law_control, integration, race, consumer, meta, example
 #   --target NAME    build only this, such as tests_unit, to go with --label unit (may be repeated)
 #   -D NAME=VALUE    a further CMake setting, such as LAZYGUMBEL_WARNINGS_AS_ERRORS=ON
 #   --no-install     install nothing; say what is missing

@@ -260,8 +260,7 @@ TEST(KnnAttention, FewKeysAreExactAttention) {
 // tested elsewhere.
 TEST(KnnAttention, MasksHeadsCapsAndSinks) {
   const std::size_t n = 900;
-  for (const auto& [heads, kv_heads] :
-       {std::pair<std::size_t, std::size_t>{1, 1}, {3, 1}, {6, 2}, {8, 1}, {2, 2}})
+  for (const auto& [heads, kv_heads] : {std::pair<std::size_t, std::size_t>{1, 1}, {6, 2}, {8, 1}})
     for (int variant = 0; variant < 8; ++variant) {
       const bool clusters = variant % 2 == 1;
       const std::size_t m = variant % 4 < 2 ? 260 : 61;
@@ -363,6 +362,8 @@ TEST(KnnAttention, TheSeedIsTheEnginesNext) {
 // Keys and values behind what a query sees, and queries that see more, change no bit of its row.
 TEST(KnnAttention, NothingOfTheFutureLeaks) {
   const std::size_t n = 1100;
+  const std::size_t times[] = {100, 230, 455, 500, 701, 830, 1000, 1098};
+  std::size_t next = 0;  // three for each setting: each meets six or seven of them
   for (const auto& [heads, kv_heads] : {std::pair<std::size_t, std::size_t>{1, 1}, {3, 1}, {4, 2}})
     for (const bool clusters : {false, true})
       for (int budget = 0; budget < 3; ++budget) {
@@ -377,7 +378,8 @@ TEST(KnnAttention, NothingOfTheFutureLeaks) {
         KnnAttentionOptions prefix = options;
         prefix.attention.mask = AttentionMask::prefix(lengths);
         const AttentionOutput prefix_out = forward(problem, prefix);
-        for (const std::size_t t : {100, 230, 455, 500, 701, 830, 1000, 1098}) {
+        for (int some = 0; some < 3; ++some) {
+          const std::size_t t = times[next++ % std::size(times)];
           HeadsProblem other = problem;
           const HeadsProblem noise = gaussian_problem(sizes, 3.0, 1000 + t);
           const auto rest = static_cast<Eigen::Index>(n - t - 1);
