@@ -7,6 +7,7 @@
 option(LAZYGUMBEL_BUILD_TESTS      "Build the tests" OFF)
 option(LAZYGUMBEL_BUILD_BENCHMARKS "Build the benchmarks" OFF)
 option(LAZYGUMBEL_BUILD_EXAMPLES   "Build the examples and the demo" OFF)
+option(LAZYGUMBEL_BUILD_FUZZERS    "With the tests: fuzzers of what reads files (clang)" OFF)
 option(LAZYGUMBEL_COMPILED
   "Component compiled (target lazygumbel::compiled): a library of the usual instantiations, static or shared as BUILD_SHARED_LIBS says" OFF)
 set(LAZYGUMBEL_COMPILED_SOURCES "." CACHE STRING
