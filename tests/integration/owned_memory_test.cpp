@@ -1,6 +1,6 @@
-// What memory that runs out leaves behind. Each allocation fails in turn, by malloc, so that those
-// of Eigen and hnswlib do, too; what was to change must be as it was. And what loading takes of
-// files that were made wrong: no more than of the right ones.
+// What owns memory, on one list of types: values that are copied, moved and exchanged; memory that
+// runs out, each allocation in turn, by malloc, so that those of Eigen and hnswlib do, too; and
+// what loading takes of files that were made wrong: no more than of the right ones.
 
 #include "memory_hooks.hpp"
 
@@ -18,6 +18,7 @@
 #include <lazygumbel/index/ivf/ivf_index.hpp>
 #include <lazygumbel/index/quantized/scalar_quantized_index.hpp>
 #include <lazygumbel/random/categorical.hpp>
+#include <lazygumbel/sampling/lazy_sampler.hpp>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -276,6 +277,72 @@ TEST(FailingAllocations, TokensAreInAllHeadsOrInNone) {
     if (!outcome.failed) break;
   }
   EXPECT_GE(parts, 4U);
+}
+
+/// A sampler keeps work memory that belongs to its index.
+struct DrawFromCodes {
+  using Sampler = LazySampler<ScalarQuantizedIndex<float>>;
+  static const ScalarQuantizedIndex<float>& index(std::size_t first) {
+    static const ScalarQuantizedIndex<float> indexes[] = {
+        ScalarQuantizedIndex<float>(rows_of(0, 100)),
+        ScalarQuantizedIndex<float>(rows_of(90, 200))};
+    return indexes[first];
+  }
+  static Sampler make() {
+    Sampler sampler(index(0));
+    static_cast<void>(state(sampler));
+    return sampler;
+  }
+  static void change(Sampler& sampler) { sampler = Sampler(index(1)); }
+  static Numbers state(const Sampler& sampler) {
+    PhiloxEngine engine(3);
+    Numbers ids;
+    for (int draw = 0; draw < 30; ++draw)
+      ids.push_back(sampler.sample(gaussian_query<float>(8, 2), engine).id);
+    return ids;
+  }
+};
+
+template <class Case>
+class OwnedValues : public ::testing::Test {};
+
+using Values = ::testing::Types<AddToCodes<4>, AddToLists, AddToGraph, AppendToKeyValues,
+                                AppendToWindow, AppendToSubGen<SubGenEstimator::plain>,
+                                AppendToSubGen<SubGenEstimator::centred>, DrawFromCodes>;
+TYPED_TEST_SUITE(OwnedValues, Values);
+
+TYPED_TEST(OwnedValues, AreCopiedMovedAndExchanged) {
+  auto a = TypeParam::make();
+  using Value = decltype(a);
+  auto b = TypeParam::make();
+  TypeParam::change(b);
+  const Numbers of_a = TypeParam::state(a), of_b = TypeParam::state(b);
+  ASSERT_NE(of_a, of_b);
+
+  Value moved(std::move(a));
+  EXPECT_EQ(TypeParam::state(moved), of_a);
+  a = std::move(moved);
+  EXPECT_EQ(TypeParam::state(a), of_a);
+  std::swap(a, b);
+  EXPECT_EQ(TypeParam::state(a), of_b);
+  EXPECT_EQ(TypeParam::state(b), of_a);
+  std::vector<Value> many;
+  many.push_back(std::move(a));
+  many.push_back(std::move(b));
+  many.erase(many.begin());
+  EXPECT_EQ(TypeParam::state(many.front()), of_a);
+
+  if constexpr (std::is_copy_constructible_v<Value>) {
+    Value copy(many.front());
+    TypeParam::change(copy);
+    EXPECT_EQ(TypeParam::state(many.front()), of_a);
+    Value other = TypeParam::make();
+    other = copy;
+    EXPECT_EQ(TypeParam::state(other), TypeParam::state(copy));
+    const Value& itself = other;
+    other = itself;
+    EXPECT_EQ(TypeParam::state(other), TypeParam::state(copy));
+  }
 }
 
 // Codes of one head may be behind those of the other; decoding makes them first.
