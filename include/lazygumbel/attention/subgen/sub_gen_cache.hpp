@@ -46,7 +46,8 @@ struct SubGenBounds {
 /// about 1 - error_probability, from the spread of the samples, from what they may have missed in
 /// clusters as wide as they are, and, of slots, from their formula. Where a cluster is wide for a
 /// query, r_c rho above about 1, samples of it tell nothing that may be relied on, and the error
-/// grows up to 1 + max |v| / |o^|, which none exceeds; see docs/kv_caches.md. `bounds`: what is proved.
+/// grows up to 1 + max |v| / |o^|, which none exceeds; see docs/kv_caches.md. `bounds`: what is
+/// proved.
 ///
 /// A token that alone carries a row is a cluster of its own, so Z^ knows it; its value is known
 /// with `centred` and `stratified`, and to slots with probability about s / n (of |v|^2 like the
