@@ -88,8 +88,8 @@ class SubGenCache {
     return heads_[kv].sketch.clusters().clusters().size();
   }
 
-  /// As KvCache says. When memory runs out, the tokens before the one that had no room are in, in all
-  /// heads: tokens_seen() counts them.
+  /// As KvCache says. When memory runs out, the tokens before the one that had no room are in, in
+  /// all heads: tokens_seen() counts them.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values);
 
   /// As KvCache says.
