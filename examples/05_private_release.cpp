@@ -11,6 +11,7 @@
 #include <iostream>
 #include <lazygumbel/lazygumbel.hpp>
 #include <new>
+#include <noted_engine.hpp>
 #include <stdexcept>
 #include <tables.hpp>
 
@@ -29,7 +30,7 @@ using lazygumbel::Neighbours;
 using lazygumbel::Release;
 using lazygumbel::ReleaseMethod;
 
-/// From here on the budget counts as spent, whatever happens.
+/// Noise was drawn: from here on the budget counts as spent, whatever happens.
 bool has_begun = false;
 
 struct Input {
@@ -82,7 +83,7 @@ Outcome run(const Options& options, const Input& input, const W& workload,
       *options.delta * static_cast<double>(input.table.total()) >= 1.0)
     std::cout << "WARNING    delta is not below 1 / n: that permits to publish somebody's record\n";
   std::cout.flush();
-  lazygumbel::SystemEngine engine;
+  lazygumbel_tools::NotedEngine<lazygumbel::SystemEngine> engine(has_begun);
   const lazygumbel::ReleaseOptions release_options{
       .method = options.method,
       .expected_records = options.expected_records,
@@ -106,7 +107,6 @@ Outcome run(const Options& options, const Input& input, const W& workload,
       return release_by(lazygumbel::LazyCertified());
   };
 
-  has_begun = true;
   Outcome outcome{.release = release(),
                   .source = input.source,
                   .workload = description,

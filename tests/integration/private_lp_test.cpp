@@ -96,6 +96,15 @@ class PrivateLp : public lazygumbel::testing::ToolTest {
     EXPECT_FALSE(fs::exists(folder_ / "violations.csv")) << arguments;
   }
 
+  /// The same after the plan was printed.
+  void expect_solver_refuses(const std::string& arguments) const {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.code, 1) << arguments;
+    EXPECT_EQ(result.err.find("error: "), 0U) << result.err;
+    EXPECT_FALSE(contains(result.err, "had begun")) << result.err;
+    EXPECT_FALSE(fs::exists(folder_ / "plans.csv")) << arguments;
+  }
+
   static constexpr const char* budget = " --sensitivity 0.001 --epsilon 1 ";
   static constexpr const char* target = " --sensitivity 0.001 --epsilon 1 --objective-value 30 ";
   static constexpr const char* truth = " --not-private-diagnostics ";
@@ -382,6 +391,8 @@ TEST_F(PrivateLp, BadOptionsAreRefused) {
       expect_usage("ok.lp" + std::string(target) + option + " " + count, option);
   expect_usage("ok.lp --runs 0" + std::string(target), "--runs");
   expect_refused("ok.lp --rounds 1000001" + std::string(target), "rounds = 1000001");
+  // Found out inside the solver, before any noise was drawn: nothing had begun.
+  expect_solver_refuses("ok.lp --epsilon 1e-300 --sensitivity 1 --objective-value 30");
   expect_usage("ok.lp --selection fast" + std::string(target), "--selection");
   expect_usage("ok.lp --format xml" + std::string(target), "--format");
   expect_usage("--format lp", "--format");

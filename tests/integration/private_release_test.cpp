@@ -102,6 +102,7 @@ class PrivateRelease : public lazygumbel::testing::ToolTest {
     EXPECT_TRUE(contains(result.err, message)) << arguments << '\n' << result.err;
     EXPECT_EQ(result.err.find("error: "), 0U) << result.err;
     EXPECT_EQ(result.err.find('\n') + 1, result.err.size()) << result.err;
+    EXPECT_FALSE(contains(result.err, "had begun")) << result.err;
     EXPECT_FALSE(fs::exists(folder_ / "synthetic.csv")) << arguments;
     EXPECT_FALSE(fs::exists(folder_ / "report.json")) << arguments;
   }
@@ -294,6 +295,16 @@ TEST_F(PrivateRelease, BadBudgetsAreRefused) {
   expect_usage(replace_one() + "--epsilon one", "epsilon");
   // Accepted as a budget, but the noise would leave its range: nothing is released.
   expect_refused(replace_one() + "--epsilon 1e-30", "");
+}
+
+// What is refused before any noise was drawn has cost nothing, and expect_refused looks for that.
+TEST_F(PrivateRelease, NothingIsSpentBeforeNoiseIsDrawn) {
+  const std::string mwem = replace_one() + "--method mwem ";
+  expect_refused(mwem + "--epsilon 1 --rounds 100001", "rounds = 100001");
+  expect_refused(mwem + "--epsilon 1e-15 --rounds 100", "epsilon = ");
+  expect_refused(replace_one() + "--epsilon 1e-16 --method identity", "epsilon = ");
+  write("q.csv", "0,0,0,0,0,0,0,0,0,0,0,0\n");
+  expect_refused(mwem + "--epsilon 1 --workload queries --queries q.csv", "sensitivity");
 }
 
 TEST_F(PrivateRelease, OptionsThatDoNotGoTogetherAreRefused) {
