@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -269,6 +270,32 @@ void write_table(const std::filesystem::path& path, const Domain& domain,
     for (std::size_t a = 0; a < width; ++a) {
       fields[a] = attributes[a].label(records[row * width + a]);
     }
+    file.write_row(fields);
+  }
+  file.close();
+}
+
+void write_weights(const std::filesystem::path& path, const Domain& domain,
+                   std::span<const double> weights) {
+  if (weights.size() != domain.size()) {
+    throw std::invalid_argument("weights.size() = " + std::to_string(weights.size()) +
+                                ": must equal the number of cells " +
+                                std::to_string(domain.size()));
+  }
+  const auto& attributes = domain.attributes();
+  OutputFile file(path);
+  std::vector<std::string> fields;
+  for (const auto& attribute : attributes) fields.push_back(attribute.name());
+  fields.emplace_back("weight");
+  file.write_row(fields);
+  std::vector<std::uint32_t> codes(attributes.size());
+  std::array<char, 32> number{};
+  for (std::size_t cell = 0; cell < weights.size(); ++cell) {
+    if (weights[cell] == 0.0) continue;
+    domain.codes_of(cell, codes);
+    for (std::size_t a = 0; a < codes.size(); ++a) fields[a] = attributes[a].label(codes[a]);
+    const auto end = std::to_chars(number.data(), number.data() + number.size(), weights[cell]).ptr;
+    fields.back().assign(number.data(), end);
     file.write_row(fields);
   }
   file.close();

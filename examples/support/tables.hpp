@@ -59,6 +59,13 @@ std::vector<std::uint32_t> read_table(const std::filesystem::path& path,
 void write_table(const std::filesystem::path& path, const lazygumbel::Domain& domain,
                  std::span<const std::uint32_t> records);
 
+/// Writes released weights as CSV: a column for each attribute and the column "weight", a row for
+/// each cell whose weight is not 0, all fields quoted. Numbers are read back as they were.
+/// \throws std::runtime_error as write_table does; std::invalid_argument unless there is one weight
+///         a cell.
+void write_weights(const std::filesystem::path& path, const lazygumbel::Domain& domain,
+                   std::span<const double> weights);
+
 /// A table by its counts, one for each cell of the domain.
 struct CountedTable {
   lazygumbel::Domain domain;

@@ -337,6 +337,12 @@ TEST_F(PrivateLp, BudgetsOfAllRunsAreAddedUp) {
   expect_good(result);
   EXPECT_TRUE(contains(result.out, "together epsilon = 7.5\n")) << result.out;
   EXPECT_EQ(violations().at("epsilon"), (std::vector<double>{0.5, 2.0}));
+  const std::vector<double> rounds = violations().at("rounds");
+  std::ostringstream rounding;  // 5 rows
+  rounding.precision(2);
+  rounding << 3.0 * 5.0 * (rounds[0] + rounds[1]) * 0x1p-53;
+  EXPECT_TRUE(contains(result.out, "Floating point adds a delta of " + rounding.str() + " to all"))
+      << result.out;
   result = run("ok.lp --epsilon 1 --delta 1e-6" + rest);
   expect_good(result);
   EXPECT_TRUE(contains(result.out, "zCDP, delta = 1e-06")) << result.out;
