@@ -29,7 +29,8 @@ namespace lazygumbel {
 /// The privacy is that of the budget, by adaptive composition: each round spends selection_share of
 /// its part on the choice and the rest on discrete Laplace (pure) or Gaussian (zCDP) noise. n is
 /// public under replace_one; under add_remove it is first released with noise, and only the noisy
-/// number is used. Everything else is post-processing. The workload, T and every option must be
+/// number is used; tables of 2^30 records or more count as if answers stopped there
+/// (ErrorScores). Everything else is post-processing. The workload, T and every option must be
 /// fixed without a look at the table.
 ///
 /// Refers to the workload, which must outlive it. const and thread-safe, one engine a run. Sources:
@@ -50,8 +51,9 @@ class Mwem {
   const MwemOptions& options() const noexcept { return options_; }
 
   /// Spends the whole budget. `observe(round)` is called after each round with an MwemRound.
-  /// Throws std::invalid_argument when the table's cells are not the workload's, or when the
-  /// budget is too small for the noise to have a scale; budget_error when it was spent before.
+  /// Throws std::invalid_argument when the table's cells are not the workload's, under replace_one
+  /// when it has 2^30 records or more, or when the budget is too small for the noise to have a
+  /// scale; budget_error when it was spent before.
   template <SecureBitGenerator Engine, class Mode = FullScan,
             class Observe = void (*)(const MwemRound&)>
   MwemResult run(
@@ -108,7 +110,7 @@ class Mwem {
   }
 
  private:
-  /// At least n, and public.
+  /// At least n, or what answers are clipped at; public.
   double records(const ErrorScores<W>& scores) const noexcept {
     return options_.neighbours == Neighbours::replace_one ? scores.total()
                                                           : ErrorScores<W>::record_limit;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "lazygumbel/privacy/accounting/budget.hpp"
 #include "lazygumbel/privacy/accounting/costs.hpp"
@@ -19,6 +20,7 @@ struct MwemPlan {
   double measurement = 0.0;  ///< the cost of each round's noise
 };
 
+/// Throws std::invalid_argument under replace_one unless n, which is public there, is below 2^30.
 /// `rounds(total, amount)`: how many, where the options do not say, for so much of the budget.
 template <class Rounds, SecureBitGenerator Engine>
 MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& rounds, double gap,
@@ -26,6 +28,8 @@ MwemPlan plan_mwem(const Histogram& table, const MwemOptions& options, Rounds&& 
   require_own_budget(budget);
   const bool counted = options.neighbours == Neighbours::replace_one;
   const double share = counted ? 1.0 : 1.0 - options.total_share;
+  if (counted && table.total() >= std::int64_t{1} << 30)
+    throw_invalid("table.total()", table.total(), "must be below 2^30");
   MwemPlan plan;
   plan.total = counted ? (std::max)(1.0, static_cast<double>(table.total()))
                        : noisy_total(table, budget.share(options.total_share), budget, engine);
