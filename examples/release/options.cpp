@@ -126,7 +126,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
        {"identity", ReleaseMethod::identity}},
       "mwem: a table fitted to the workload; identity: noise on\n"
       "every cell; auto (default): what public numbers favour");
-  add_count("--rounds", options.rounds, "Rounds of MWEM (default, 0: from public numbers)");
+  add_count("--rounds", options.rounds,
+            "Rounds of MWEM (default, 0: from public numbers). Their time\n"
+            "grows as their square times the cells");
   add_choice<SelectionMode>(app, "--selection", options.selection,
                             {{"full-scan", SelectionMode::full_scan},
                              {"lazy-certified", SelectionMode::lazy_certified},
