@@ -11,6 +11,7 @@
 #include <iostream>
 #include <lazygumbel/lazygumbel.hpp>
 #include <new>
+#include <noted_engine.hpp>
 #include <stdexcept>
 #include <tables.hpp>
 
@@ -29,8 +30,14 @@ using lazygumbel::Neighbours;
 using lazygumbel::Release;
 using lazygumbel::ReleaseMethod;
 
-/// From here on the budget counts as spent, whatever happens.
+/// Noise was drawn: from here on the budget counts as spent, whatever happens.
 bool has_begun = false;
+
+/// Where the released weights lie, once they do.
+std::string saved;
+
+/// A delta of a tenth of 1 / n and more is warned of.
+constexpr double largest_delta_share = 0.1;
 
 struct Input {
   Histogram table;
@@ -56,6 +63,17 @@ Budget budget_of(const Options& options) {
                        : Budget::pure(options.epsilon);
 }
 
+/// A delta near 1 / n permits to publish somebody's record. Only a public n may be looked at.
+void warn_of_delta(const Options& options, const Input& input) {
+  const double records = options.neighbours == Neighbours::replace_one
+                             ? static_cast<double>(input.table.total())
+                             : options.expected_records;
+  if (!options.delta || !(*options.delta * records >= largest_delta_share)) return;
+  std::cout << "WARNING    delta = " << *options.delta
+            << " is not small against 1 / n = " << 1.0 / records
+            << ": that permits to publish somebody's record\n";
+}
+
 /// NOT private.
 template <class W>
 TrueErrors true_errors(const Histogram& table, const W& workload, const Release& release) {
@@ -78,11 +96,9 @@ Outcome run(const Options& options, const Input& input, const W& workload,
   const auto& domain = input.table.domain();
   Budget budget = budget_of(options);
   if (!options.quiet) print_plan(std::cout, options, domain, budget, description, workload.size());
-  if (options.delta && options.neighbours == Neighbours::replace_one &&
-      *options.delta * static_cast<double>(input.table.total()) >= 1.0)
-    std::cout << "WARNING    delta is not below 1 / n: that permits to publish somebody's record\n";
+  warn_of_delta(options, input);
   std::cout.flush();
-  lazygumbel::SystemEngine engine;
+  lazygumbel_tools::NotedEngine<lazygumbel::SystemEngine> engine(has_begun);
   const lazygumbel::ReleaseOptions release_options{
       .method = options.method,
       .expected_records = options.expected_records,
@@ -106,12 +122,13 @@ Outcome run(const Options& options, const Input& input, const W& workload,
       return release_by(lazygumbel::LazyCertified());
   };
 
-  has_begun = true;
   Outcome outcome{.release = release(),
                   .source = input.source,
                   .workload = description,
                   .queries = workload.size(),
-                  .range = workload.range()};
+                  .range = workload.range(),
+                  .candidates = workload.size()};
+  if constexpr (lazygumbel::GroupedWorkload<W>) outcome.candidates = workload.groups();
   progress.clear();
   outcome.round_times = progress.milliseconds();
   outcome.total_time = progress.total();
@@ -149,18 +166,37 @@ Outcome run(const Options& options, const Input& input) {
   return outcome;
 }
 
-void write_records(const Options& options, Outcome& outcome) {
+/// Released weights first: whatever fails afterwards, they are what the budget was spent on.
+void write_weights(const Options& options, const Release& release) {
+  lazygumbel_tables::write_weights(options.weights, release.table().domain(),
+                                   release.table().weights());
+  saved = options.weights.string();
+}
+
+/// Returns what went wrong, or "".
+std::string write_records(const Options& options, Outcome& outcome) {
   const auto& table = outcome.release.table();
-  outcome.records =
-      options.records ? *options.records : static_cast<std::size_t>(std::llround(table.total()));
-  lazygumbel::SystemEngine engine;
+  const double wanted =
+      options.records ? static_cast<double>(*options.records) : std::round(table.total());
+  outcome.capped = !options.records && wanted > static_cast<double>(most_records);
+  outcome.records = options.records  ? *options.records
+                    : outcome.capped ? most_records
+                                     : static_cast<std::size_t>(wanted);
+  std::string problem;
   try {
+    lazygumbel::SystemEngine engine;
     lazygumbel_tables::write_table(options.output, table.domain(),
                                    table.systematic_records(outcome.records, engine));
+    return "";
   } catch (const std::bad_alloc&) {
-    throw std::runtime_error("no memory for " + std::to_string(outcome.records) +
-                             " records: --records sets their number");
+    problem = "no memory for " + std::to_string(outcome.records) +
+              " records: --records sets their number";
+  } catch (const std::exception& error) {
+    problem = error.what();
   }
+  outcome.records = 0;
+  outcome.capped = false;
+  return problem;
 }
 
 /// The published counts beside the released ones.
@@ -191,8 +227,11 @@ int run_tool(const Options& options) {
   const Input input = read_input(options);
   require_writable(options);
   Outcome outcome = run(options, input);
-  write_records(options, outcome);
+  write_weights(options, outcome.release);
+  const std::string problem = write_records(options, outcome);
   write_report(options, outcome);
+  if (!options.timings.empty()) write_timings(options, outcome);
+  if (!problem.empty()) throw std::runtime_error(problem);
   print_outcome(std::cout, options, outcome);
   const auto& table = outcome.release.table();
   if (!options.plot.empty()) {
@@ -215,8 +254,10 @@ int run_tool(const Options& options) {
   return 0;
 }
 
-const char* note() {
-  return has_begun ? " (the release had begun: count its budget as spent)\n" : "\n";
+std::string note() {
+  if (!has_begun) return "\n";
+  return " (the release had begun: count its budget as spent" +
+         (saved.empty() ? "" : "; what it released is in " + saved) + ")\n";
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <lazygumbel/lazygumbel.hpp>
 #include <lazygumbel/random/not_private_engine.hpp>
 #include <new>
+#include <noted_engine.hpp>
 #include <output_files.hpp>
 #include <stdexcept>
 #include <string>
@@ -32,7 +33,7 @@ using lazygumbel::LpResult;
 using lazygumbel::ScalarPrivateLp;
 using lazygumbel::ScaledSimplex;
 
-/// From here on the budget counts as spent, whatever happens.
+/// Noise was drawn: from here on the budget counts as spent, whatever happens.
 bool has_begun = false;
 
 Budget budget_of(const Options& options, double epsilon) {
@@ -121,8 +122,8 @@ Outcome solve(const Report& report, const ScalarPrivateLp<double>& solver, doubl
 }
 
 template <class Engine>
-void solve_all(Report& report, const ScalarPrivateLp<double>& solver, Engine&& engine) {
-  has_begun = true;
+void solve_all(Report& report, const ScalarPrivateLp<double>& solver, Engine secure) {
+  lazygumbel_tools::NotedEngine<Engine> engine(has_begun, std::move(secure));
   for (const double epsilon : report.options.epsilons)
     report.outcomes.push_back(solve(report, solver, epsilon, engine));
 }

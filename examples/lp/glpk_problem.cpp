@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "unsupported.hpp"
+
 namespace private_lp {
 
 namespace {
@@ -62,15 +64,39 @@ std::string printable(std::string text) {
   return text;
 }
 
+/// Where a right-hand side may stand: what is quoted, and holds a digit, is not passed on.
+std::string without_values(const std::string& message) {
+  std::string made;
+  for (std::size_t at = 0; at < message.size();) {
+    const std::size_t end = message[at] == '\'' ? message.find('\'', at + 1) : message.npos;
+    if (end == message.npos) {
+      made += message[at++];
+      continue;
+    }
+    const std::string quoted = message.substr(at, end + 1 - at);
+    made += quoted.find_first_of("0123456789") == quoted.npos ? quoted : "'...'";
+    at = end + 1;
+  }
+  return made;
+}
+
 std::string said(const Watch& watch) { return printable({watch.text, watch.used}); }
+
+/// The last two lines, as one: those of an error inside GLPK. What came before may be a log of
+/// numbers.
+std::string last_words(const Watch& watch) {
+  std::istringstream lines(said(watch));
+  std::string line, last, before;
+  while (std::getline(lines, line))
+    if (!line.empty()) before = std::exchange(last, line);
+  return before + ' ' + last;
+}
 
 template <class Call>
 void glpk(const std::string& what, Watch& watch, Call& call) {
   const auto forward = [](void* to) { (*static_cast<Call*>(to))(); };
   if (guarded(watch, forward, &call)) return;
-  std::string text = said(watch);
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  throw std::runtime_error(what + ": GLPK failed: " + text);
+  throw std::runtime_error(what + ": GLPK failed: " + without_values(last_words(watch)));
 }
 
 template <class Call>
@@ -79,14 +105,15 @@ void glpk(const std::string& what, Call&& call) {
   glpk(what, watch, call);
 }
 
-/// The last line that says where in `path` something is wrong, without the path.
+/// The last line that says where in `path` something is wrong, without the path and without what
+/// may be a right-hand side.
 std::string complaint_of(const Watch& watch, const std::string& path) {
   std::istringstream lines(said(watch));
   const std::string start = printable(path) + ":";
   std::string line, found = "is not understood";
   while (std::getline(lines, line))
     if (line.rfind(start, 0) == 0 && line.find(": warning:") == std::string::npos)
-      found = "line " + line.substr(start.size());
+      found = "line " + without_values(line.substr(start.size()));
   return found;
 }
 
@@ -180,7 +207,16 @@ GlpkProblem GlpkProblem::read(const std::filesystem::path& path, Format format) 
                                 nullptr, file);
   };
   glpk(name, watch, call);
-  if (status != 0) throw std::runtime_error(name + ": " + complaint_of(watch, name));
+  if (status != 0) {
+    const std::string complaint = complaint_of(watch, name);
+    const std::string better = unsupported_part(path, format, complaint);
+    throw std::runtime_error(name + ": " + (better.empty() ? complaint : better));
+  }
+  // GLPK takes an entry of RHS for the objective as its constant, everybody else as minus that.
+  if (format != Format::lp) {
+    const double constant = glp_get_obj_coef(made.problem_.get(), 0);
+    glp_set_obj_coef(made.problem_.get(), 0, 0.0 - constant);
+  }
   return made;
 }
 

@@ -24,9 +24,10 @@ struct Optimum {
 /// any more. GLPK's state is one for each thread.
 class GlpkProblem {
  public:
-  /// Reads a file. Format::automatic goes by the name: .lp, .mps (free form).
-  /// \throws std::runtime_error no readable file, or nothing of that format; the message names the
-  ///         file and the line.
+  /// Reads a file. Format::automatic goes by the name: .lp, .mps (free form). An entry for the
+  /// objective in the RHS section of an MPS file is minus its constant (CPLEX's convention).
+  /// \throws std::runtime_error no readable file, nothing of that format, or what unsupported.hpp
+  ///         lists; the message names the file and the line, and quotes no right-hand side.
   static GlpkProblem read(const std::filesystem::path& path, Format format);
 
   /// Reads a problem in CPLEX LP format from memory, through a temporary file.

@@ -23,7 +23,11 @@ constexpr const char* description =
     "A, c, the value and everything on the command line are public, and must be chosen without a "
     "look\n"
     "at b. Rows are used as they are: to scale one would change what --sensitivity means for it.\n"
-    "Upper bounds of variables become rows like the others. Runs on the same b add up.";
+    "Upper bounds of variables become rows like the others. A constant in the objective is public; "
+    "an\n"
+    "RHS entry of the objective row of an MPS file is minus that constant. Runs on the same b add "
+    "up.\n"
+    "Errors in reading the file name lines, rows and variables, and quote no right-hand side.";
 
 void check(const CLI::App& app, Options& options) {
   const bool given = app.count("FILE") > 0, valued = app.count("--objective-value") > 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <lazygumbel/privacy/accounting/costs.hpp>
 #include <lazygumbel/privacy/accounting/zcdp.hpp>
 #include <numeric>
 #include <ostream>
@@ -166,7 +167,12 @@ void print_outcomes(std::ostream& out, const Report& report) {
   const std::string& unit = report.options.bound_unit;
   const bool truth = report.reference.has_value();
   const std::string many = report.options.runs == 1 ? "" : ", mean of runs";
+  double rounding = 0.0;
+  for (const Outcome& outcome : report.outcomes)
+    rounding += static_cast<double>(report.options.runs) *
+                lazygumbel::floating_point_delta(report.program.bounds.size(), outcome.rounds);
   out << "Selection by " << report.outcomes.front().selection << ".\n"
+      << "Floating point adds a delta of " << text(rounding, 2) << " to all runs together.\n"
       << "Largest violation max_i (A_i x - b_i) in " << unit << "; negative: room in every row"
       << many << "\n\n"
       << "                    theorem                     "

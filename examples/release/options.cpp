@@ -28,10 +28,12 @@ constexpr const char* description =
     "\n"
     "Everything on the command line, the domain and the queries must be fixed without a look at "
     "the\n"
-    "data. What is written and printed after a release is protected; errors in reading the data\n"
-    "come before it and quote rows and values: they are for the owner of the data only. Budgets "
-    "of\n"
-    "several runs on the same data add up.";
+    "data. What is written and printed after a release is protected, but for what is called NOT\n"
+    "PRIVATE below. Errors in reading the data come before it and quote rows and values: they are "
+    "for\n"
+    "the owner of the data only. So are the time that a run takes and the progress that a "
+    "terminal\n"
+    "shows. Budgets of several runs on the same data add up.";
 
 void check(const CLI::App& app, Options& options) {
   const bool given = app.count("--data") > 0,
@@ -56,7 +58,8 @@ void check(const CLI::App& app, Options& options) {
     throw CLI::RequiredError("--queries (a file, for --workload queries)");
   require(app, "--expected-records", !replace,
           "goes with --neighbours add-remove: under replace-one the number of records is public");
-  require(app, "--expected-records", !options.method, "goes with --method auto");
+  require(app, "--expected-records", !options.method || options.delta,
+          "goes with --method auto or --delta");
   if (!replace && !options.method && app.count("--expected-records") == 0)
     throw CLI::RequiredError(
         "--expected-records (a public guess, for --method auto under add-remove) or --method");
@@ -114,7 +117,8 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       "(the number of records is public); add-remove: also whether\n"
       "there is one. Required with --data");
   add("--expected-records", options.expected_records, "X",
-      "Public guess, for --method auto under add-remove");
+      "Public guess under add-remove, for --method auto and for\n"
+      "a warning when --delta is large");
   add_choice<std::optional<ReleaseMethod>>(
       app, "--method", options.method,
       {{"auto", std::nullopt},
@@ -122,7 +126,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
        {"identity", ReleaseMethod::identity}},
       "mwem: a table fitted to the workload; identity: noise on\n"
       "every cell; auto (default): what public numbers favour");
-  add_count("--rounds", options.rounds, "Rounds of MWEM (default, 0: from public numbers)");
+  add_count("--rounds", options.rounds,
+            "Rounds of MWEM (default, 0: from public numbers). Their time\n"
+            "grows as their square times the cells");
   add_choice<SelectionMode>(app, "--selection", options.selection,
                             {{"full-scan", SelectionMode::full_scan},
                              {"lazy-certified", SelectionMode::lazy_certified},
@@ -131,25 +137,34 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
                             "table; lazy-certified (default): the same law, in a time that\n"
                             "depends on the data; lazy-clipped: as private, a clipped law");
   add("--output", options.output, "CSV", "Synthetic table (default: synthetic.csv)");
-  add_count("--records", options.records, "Its number of records (default: the released total)");
+  add_count("--records", options.records,
+            "Its number of records (default: the released total, but\n"
+            "10,000,000 at most)");
+  add("--weights", options.weights, "CSV",
+      "The released weight of each cell, written before all else\n"
+      "(default: weights.csv beside the output)");
   add("--report", options.report, "JSON", "Report (default: report.json beside the output)");
+  add("--timings", options.timings, "JSON",
+      "NOT PRIVATE: how long the rounds took (default: not written)");
   add("--plot", options.plot, "PNG",
       "Picture of the released counts, by gnuplot (default without\n"
       "--data: the output's name with .png)");
   app.add_flag("--not-private-diagnostics", options.diagnostics,
-               "Also report true errors. They are NOT protected: for data\n"
-               "that are public or made up");
+               "NOT PRIVATE: also report true errors, for data that are\n"
+               "public or made up");
   app.add_flag("--quiet", options.quiet, "Print warnings and errors only");
   if (const auto code = lazygumbel_tools::parse(app, argc, argv, [&] { check(app, options); }))
     return code;
   if (options.report.empty()) options.report = options.output.parent_path() / "report.json";
+  if (options.weights.empty()) options.weights = options.output.parent_path() / "weights.csv";
   if (options.plot.empty() && options.embedded())
     options.plot = std::filesystem::path(options.output).replace_extension(".png");
   return std::nullopt;
 }
 
 void require_writable(const Options& options) {
-  std::vector<std::filesystem::path> outputs{options.output, options.report};
+  std::vector<std::filesystem::path> outputs{options.output, options.report, options.weights};
+  if (!options.timings.empty()) outputs.push_back(options.timings);
   if (!options.plot.empty()) {
     outputs.push_back(options.plot);
     outputs.push_back(numbers_of(options.plot));

@@ -14,6 +14,9 @@ namespace private_release {
 enum class WorkloadKind { marginals, boxes, queries };
 enum class SelectionMode { full_scan, lazy_certified, lazy_clipped };
 
+/// Of the synthetic table, where --records does not ask for more.
+inline constexpr std::size_t most_records = 10'000'000;
+
 /// The command line. All of it is public: nothing here may be chosen by a look at the data.
 struct Options {
   std::filesystem::path data, domain;  ///< both empty: the embedded table
@@ -30,8 +33,9 @@ struct Options {
   std::optional<lazygumbel::ReleaseMethod> method;  ///< nothing: by the hint
   std::size_t rounds = 0;                           ///< 0: automatic
   SelectionMode selection = SelectionMode::lazy_certified;
-  std::filesystem::path output = "synthetic.csv", report, plot;
-  std::optional<std::size_t> records;  ///< nothing: the released total, rounded
+  std::filesystem::path output = "synthetic.csv", weights, report, plot;
+  std::filesystem::path timings;       ///< NOT PRIVATE; empty: none
+  std::optional<std::size_t> records;  ///< nothing: the released total, rounded, up to most_records
   bool diagnostics = false, quiet = false;
 
   bool embedded() const { return data.empty(); }

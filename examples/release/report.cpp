@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <lazygumbel/core/version.hpp>
+#include <lazygumbel/privacy/accounting/costs.hpp>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <ostream>
@@ -47,7 +48,16 @@ std::string guarantee_text(const Options& options, const lazygumbel::MwemResult&
   return name + ": exactly the exponential mechanism's law";
 }
 
-Json privacy_of(const Options& options, const Budget& budget) {
+/// What rounding in the rounds' draws adds to delta. The identity draws integers only.
+double floating_point_delta_of(const Outcome& outcome) {
+  const auto& [method, hint, result] = outcome.release;
+  return method == ReleaseMethod::mwem
+             ? lazygumbel::floating_point_delta(outcome.candidates, result.rounds)
+             : 0.0;
+}
+
+Json privacy_of(const Options& options, const Outcome& outcome) {
+  const Budget& budget = outcome.release.result.budget;
   const bool pure = budget.accountant() == Accountant::pure;
   // Rounds alternate between two mechanisms: one line each, in the order of their first run.
   std::vector<lazygumbel::Expense> lines;
@@ -68,6 +78,7 @@ Json privacy_of(const Options& options, const Budget& budget) {
           {"accountant", lazygumbel::name_of(budget.accountant())},
           {"epsilon", budget.epsilon()},
           {"delta", pure ? Json(nullptr) : Json(budget.delta())},
+          {"floating_point_delta", floating_point_delta_of(outcome)},
           {"rho", pure ? Json(nullptr) : Json(budget.total())},
           {"unit", pure ? "epsilon" : "rho"},
           {"spent", budget.spent()},
@@ -138,10 +149,11 @@ Json accuracy_of(const Outcome& outcome) {
 }
 
 Json timing_of(const Outcome& outcome) {
-  Json json = {{"warning", "depends on private data: do not publish where timing is a threat"},
-               {"total_milliseconds", outcome.total_time},
-               {"median_milliseconds_per_step", nullptr},
-               {"mean_milliseconds_per_step", nullptr}};
+  Json json = {
+      {"warning", "NOT PRIVATE: depends on the private table and is not protected by the budget"},
+      {"total_milliseconds", outcome.total_time},
+      {"median_milliseconds_per_step", nullptr},
+      {"mean_milliseconds_per_step", nullptr}};
   std::vector<double> times = outcome.round_times;
   if (times.empty()) return json;
   const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
@@ -150,6 +162,13 @@ Json timing_of(const Outcome& outcome) {
   json["mean_milliseconds_per_step"] =
       std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
   return json;
+}
+
+void write(const std::filesystem::path& path, const Json& json) {
+  std::ofstream file(path, std::ios::binary);
+  file << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  file.close();
+  if (!file) throw std::runtime_error(path.string() + ": cannot be written");
 }
 
 }  // namespace
@@ -227,10 +246,15 @@ void print_outcome(std::ostream& out, const Options& options, const Outcome& out
       out << "; the table misses the noisy answers by " << text(result.mean_residual, 3)
           << " on average, " << text(result.largest_residual, 3) << " at most";
     out << "\nbudget     " << text(result.budget.spent()) << " of " << text(result.budget.total())
-        << (result.budget.accountant() == Accountant::pure ? " epsilon" : " rho") << " spent\n"
+        << (result.budget.accountant() == Accountant::pure ? " epsilon" : " rho")
+        << " spent; floating point adds a delta of " << text(floating_point_delta_of(outcome), 2)
+        << '\n'
         << "released   " << options.output.string() << " (" << outcome.records << " records), "
-        << options.report.string() << '\n';
+        << options.weights.string() << ", " << options.report.string() << '\n';
   }
+  if (outcome.capped)
+    out << "WARNING    " << outcome.records << " records stand for a released total of "
+        << text(result.total) << ": --records sets their number\n";
   if (outcome.errors) {
     const auto& [largest, mean, records] = *outcome.errors;
     out << "WARNING    " << not_private_warning << "\n           true errors: " << text(mean, 4)
@@ -243,16 +267,17 @@ void write_report(const Options& options, const Outcome& outcome) {
   Json json = {{"tool", "lazygumbel private release"},
                {"version", lazygumbel::version},
                {"data", outcome.source},
-               {"privacy", privacy_of(options, outcome.release.result.budget)},
+               {"privacy", privacy_of(options, outcome)},
                {"domain", domain_of(outcome.release.table().domain())},
                {"workload", workload_of(options, outcome)},
                {"method", method_of(options, outcome.release)},
                {"mwem", mwem_of(options, outcome)},
                {"accuracy", accuracy_of(outcome)},
-               {"timing", timing_of(outcome)},
                {"output",
                 {{"file", options.output.string()},
+                 {"weights_file", options.weights.string()},
                  {"records", outcome.records},
+                 {"records_capped", outcome.capped},
                  {"released_total", outcome.release.result.total}}}};
   if (outcome.errors)
     json["not_private"] = {
@@ -261,10 +286,11 @@ void write_report(const Options& options, const Outcome& outcome) {
         {"mean_error_counts", outcome.errors->mean},
         {"largest_error_share", outcome.errors->largest / outcome.errors->records},
         {"mean_error_share", outcome.errors->mean / outcome.errors->records}};
-  std::ofstream file(options.report, std::ios::binary);
-  file << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
-  file.close();
-  if (!file) throw std::runtime_error(options.report.string() + ": cannot be written");
+  write(options.report, json);
+}
+
+void write_timings(const Options& options, const Outcome& outcome) {
+  write(options.timings, timing_of(outcome));
 }
 
 }  // namespace private_release

@@ -38,6 +38,8 @@ struct Outcome {
   std::optional<Measured> measured{};  ///< of marginals, by MWEM
   std::optional<TrueErrors> errors{};  ///< with --not-private-diagnostics
   std::size_t records = 0;             ///< written
+  bool capped = false;                 ///< fewer records than the released total
+  std::size_t candidates = 0;          ///< queries or groups that a round chooses among
   double noise_deviation = 0.0;        ///< of a measured answer or, by identity, of a cell
 };
 
@@ -60,5 +62,8 @@ extern const char* const not_private_warning;
 
 /// Writes the JSON report. Throws std::runtime_error when the file cannot be written.
 void write_report(const Options& options, const Outcome& outcome);
+
+/// NOT PRIVATE: writes how long the rounds took. Throws as write_report does.
+void write_timings(const Options& options, const Outcome& outcome);
 
 }  // namespace private_release

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <limits>
 #include <memory>
 #include <string_view>
-#include <unordered_set>
 
 #include "file_input.hpp"
 
@@ -32,12 +32,22 @@ std::string quote(std::string_view field) {
   return "'" + text + (field.size() > 40 ? "...'" : "'");
 }
 
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 /// Takes fields and ends of rows from libcsv. Its callbacks are called from C, through which no
 /// exception may pass: the first one is kept, and what follows it ignored.
 class TableReader {
  public:
   TableReader(const std::filesystem::path& path, const Domain& domain)
-      : path_(path), domain_(domain), codes_(domain.attributes().size()) {
+      : path_(path),
+        domain_(domain),
+        has_column_(domain.attributes().size()),
+        nearly_(domain.attributes().size()),
+        codes_(domain.attributes().size()) {
     if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL) != 0) {
       fail(path_, "the CSV parser cannot be set up");
     }
@@ -108,12 +118,25 @@ class TableReader {
   }
 
   void add_column(std::string_view name) {
-    if (!names_.emplace(name).second) fail(path_, "has two columns " + quote(name));
+    const std::size_t attribute = attribute_of(name);
+    columns_.push_back(attribute);
+    if (attribute == ignored) {
+      if (const std::size_t meant = attribute_of(trimmed(name)); meant != ignored) {
+        nearly_[meant] = true;
+      }
+    } else if (has_column_[attribute]) {
+      fail(path_, "has two columns " + quote(name));
+    } else {
+      has_column_[attribute] = true;
+    }
+  }
+
+  std::size_t attribute_of(std::string_view name) const {
     const auto& attributes = domain_.attributes();
     const auto found = std::find_if(attributes.begin(), attributes.end(),
                                     [&](const auto& a) { return a.name() == name; });
-    columns_.push_back(
-        found == attributes.end() ? ignored : static_cast<std::size_t>(found - attributes.begin()));
+    return found == attributes.end() ? ignored
+                                     : static_cast<std::size_t>(found - attributes.begin());
   }
 
   /// libcsv reports every line end outside quotes, the two of CRLF one by one.
@@ -132,12 +155,13 @@ class TableReader {
   }
 
   void end_header() {
-    for (const auto& attribute : domain_.attributes()) {
-      if (names_.find(attribute.name()) == names_.end()) {
-        fail(path_, "has no column \"" + attribute.name() + "\", which the domain has");
-      }
+    for (std::size_t a = 0; a < has_column_.size(); ++a) {
+      if (has_column_[a]) continue;
+      fail(path_, "has no column \"" + domain_.attributes()[a].name() + "\", which the domain has" +
+                      (nearly_[a] ? ", but one of that name with blanks around it: blanks belong "
+                                    "to a field, take them out of the file"
+                                  : ""));
     }
-    names_.clear();
     has_header_ = true;
   }
 
@@ -175,8 +199,8 @@ class TableReader {
   std::exception_ptr error_;
   std::uint64_t bytes_ = 0;
 
-  std::unordered_set<std::string> names_;  // of columns, while the header is read
   std::vector<std::size_t> columns_;       // the attribute of each, or `ignored`
+  std::vector<bool> has_column_, nearly_;  // of each attribute: a column, or one but for blanks
   bool has_header_ = false;
 
   std::size_t fields_ = 0;  // of the current row, so far
@@ -269,6 +293,32 @@ void write_table(const std::filesystem::path& path, const Domain& domain,
     for (std::size_t a = 0; a < width; ++a) {
       fields[a] = attributes[a].label(records[row * width + a]);
     }
+    file.write_row(fields);
+  }
+  file.close();
+}
+
+void write_weights(const std::filesystem::path& path, const Domain& domain,
+                   std::span<const double> weights) {
+  if (weights.size() != domain.size()) {
+    throw std::invalid_argument("weights.size() = " + std::to_string(weights.size()) +
+                                ": must equal the number of cells " +
+                                std::to_string(domain.size()));
+  }
+  const auto& attributes = domain.attributes();
+  OutputFile file(path);
+  std::vector<std::string> fields;
+  for (const auto& attribute : attributes) fields.push_back(attribute.name());
+  fields.emplace_back("weight");
+  file.write_row(fields);
+  std::vector<std::uint32_t> codes(attributes.size());
+  std::array<char, 32> number{};
+  for (std::size_t cell = 0; cell < weights.size(); ++cell) {
+    if (weights[cell] == 0.0) continue;
+    domain.codes_of(cell, codes);
+    for (std::size_t a = 0; a < codes.size(); ++a) fields[a] = attributes[a].label(codes[a]);
+    const auto end = std::to_chars(number.data(), number.data() + number.size(), weights[cell]).ptr;
+    fields.back().assign(number.data(), end);
     file.write_row(fields);
   }
   file.close();

@@ -41,12 +41,13 @@ lazygumbel::Domain read_domain(const std::filesystem::path& path,
 /// RFC 4180: fields split by commas, quoted by double quotes where they hold commas, quotes ("")
 /// or line ends; blanks belong to the field. Lines end with LF or CRLF, the last one may lack it; a
 /// UTF-8 byte order mark and blank lines at the end are skipped. The first line names the columns:
-/// every attribute must be there, in any order; other columns are ignored. Values are what
-/// Attribute::code_of accepts. A header alone is legal: no records.
-/// \throws std::runtime_error unreadable or empty file, an attribute without a column, two columns
-///         of one name, a value outside its attribute, another number of fields than the header
-///         has, a blank line between rows, NUL bytes, stray or unterminated quotes, a field of more
-///         than a mebibyte. Rows count from 0, after the header; lines from 1.
+/// every attribute must be there once, in any order; other columns are ignored, whatever their
+/// names. Values are what Attribute::code_of accepts. A header alone is legal: no records. \throws
+/// std::runtime_error unreadable or empty file, an attribute without a column or with two
+///         (one whose name has blanks around it is no column of it), a value outside its attribute,
+///         another number of fields than the header has, a blank line between rows, NUL bytes,
+///         stray or unterminated quotes, a field of more than a mebibyte. Rows count from 0, after
+///         the header; lines from 1.
 std::vector<std::uint32_t> read_table(const std::filesystem::path& path,
                                       const lazygumbel::Domain& domain);
 
@@ -58,6 +59,13 @@ std::vector<std::uint32_t> read_table(const std::filesystem::path& path,
 ///         the number of attributes; the file is then untouched.
 void write_table(const std::filesystem::path& path, const lazygumbel::Domain& domain,
                  std::span<const std::uint32_t> records);
+
+/// Writes released weights as CSV: a column for each attribute and the column "weight", a row for
+/// each cell whose weight is not 0, all fields quoted. Numbers are read back as they were.
+/// \throws std::runtime_error as write_table does; std::invalid_argument unless there is one weight
+///         a cell.
+void write_weights(const std::filesystem::path& path, const lazygumbel::Domain& domain,
+                   std::span<const double> weights);
 
 /// A table by its counts, one for each cell of the domain.
 struct CountedTable {

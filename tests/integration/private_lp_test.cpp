@@ -96,6 +96,15 @@ class PrivateLp : public lazygumbel::testing::ToolTest {
     EXPECT_FALSE(fs::exists(folder_ / "violations.csv")) << arguments;
   }
 
+  /// The same after the plan was printed.
+  void expect_solver_refuses(const std::string& arguments) const {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.code, 1) << arguments;
+    EXPECT_EQ(result.err.find("error: "), 0U) << result.err;
+    EXPECT_FALSE(contains(result.err, "had begun")) << result.err;
+    EXPECT_FALSE(fs::exists(folder_ / "plans.csv")) << arguments;
+  }
+
   static constexpr const char* budget = " --sensitivity 0.001 --epsilon 1 ";
   static constexpr const char* target = " --sensitivity 0.001 --epsilon 1 --objective-value 30 ";
   static constexpr const char* truth = " --not-private-diagnostics ";
@@ -235,6 +244,50 @@ ENDATA
   EXPECT_NEAR(violations().at("NOT_PRIVATE_mean")[0], violation, 1e-6);
 }
 
+// The CPLEX convention: an RHS entry of the objective row is minus the constant. An LP file has it
+// as the coefficient of a variable that is fixed at 1.
+TEST_F(PrivateLp, TheObjectivesConstantHasOneSignInBothFormats) {
+  write("c.mps", R"(NAME TEST
+ROWS
+ N cost
+ G dem
+COLUMNS
+ x cost 1 dem 1
+ y cost 2 dem 1
+RHS
+ RHS dem 10 cost -5
+ENDATA
+)");
+  write("fixed.mps",
+        "NAME          T\n"
+        "ROWS\n"
+        " N  COST\n"
+        " G  DEM\n"
+        "COLUMNS\n"
+        "    X         COST               1.0   DEM                1.0\n"
+        "    Y         COST               2.0   DEM                1.0\n"
+        "RHS\n"
+        "    RHS       DEM               10.0   COST              -5.0\n"
+        "ENDATA\n");
+  write("c.lp", R"(Minimize
+ cost: x + 2 y + 5 one
+Subject To
+ dem: x + y >= 10
+Bounds
+ one = 1
+End
+)");
+  for (const std::string file : {"c.mps", "fixed.mps --format fixed-mps", "c.lp"}) {
+    const Result result = run(file + " --objective-value 20" + std::string(budget) + truth);
+    expect_good(result);
+    EXPECT_TRUE(contains(result.out, "the optimum is 15 ")) << file << result.out;  // 10 + 5
+    const auto x = plan();
+    ASSERT_EQ(x.size(), 2U) << file;
+    EXPECT_NEAR(x[0] + 2.0 * x[1] + 5.0, 20.0, 1e-6) << file;
+  }
+  EXPECT_TRUE(contains(run("--help").out, "is minus that constant"));
+}
+
 TEST_F(PrivateLp, FixedMpsAndAFormatThatTheNameDoesNotTell) {
   write("fixed.mps",
         "NAME          T\n"
@@ -284,6 +337,12 @@ TEST_F(PrivateLp, BudgetsOfAllRunsAreAddedUp) {
   expect_good(result);
   EXPECT_TRUE(contains(result.out, "together epsilon = 7.5\n")) << result.out;
   EXPECT_EQ(violations().at("epsilon"), (std::vector<double>{0.5, 2.0}));
+  const std::vector<double> rounds = violations().at("rounds");
+  std::ostringstream rounding;  // 5 rows
+  rounding.precision(2);
+  rounding << 3.0 * 5.0 * (rounds[0] + rounds[1]) * 0x1p-53;
+  EXPECT_TRUE(contains(result.out, "Floating point adds a delta of " + rounding.str() + " to all"))
+      << result.out;
   result = run("ok.lp --epsilon 1 --delta 1e-6" + rest);
   expect_good(result);
   EXPECT_TRUE(contains(result.out, "zCDP, delta = 1e-06")) << result.out;
@@ -338,6 +397,8 @@ TEST_F(PrivateLp, BadOptionsAreRefused) {
       expect_usage("ok.lp" + std::string(target) + option + " " + count, option);
   expect_usage("ok.lp --runs 0" + std::string(target), "--runs");
   expect_refused("ok.lp --rounds 1000001" + std::string(target), "rounds = 1000001");
+  // Found out inside the solver, before any noise was drawn: nothing had begun.
+  expect_solver_refuses("ok.lp --epsilon 1e-300 --sensitivity 1 --objective-value 30");
   expect_usage("ok.lp --selection fast" + std::string(target), "--selection");
   expect_usage("ok.lp --format xml" + std::string(target), "--format");
   expect_usage("--format lp", "--format");
@@ -365,6 +426,53 @@ TEST_F(PrivateLp, BrokenFilesAreRefusedInOneLine) {
   refused("n.mps", "NAME\nROWS\n N c\nCOLUMNS\n x c 1\nENDATA\n", "there are no constraints");
   refused("lp.mps", ok_lp, "line 1: invalid indicator record");
   refused("v\xc3\xbc.lp", "x", "line 1: 'minimize' or 'maximize' keyword missing");
+}
+
+TEST_F(PrivateLp, WhatTheReaderHasNoWordsForIsRefusedByName) {
+  const auto refused = [&](const std::string& name, const std::string& content,
+                           const std::string& message) {
+    write(name, content);
+    expect_refused(name + " --objective-value 3" + budget, name + ": " + message);
+  };
+  const std::string body = "ROWS\n N c\n L a\nCOLUMNS\n x c 1 a 1\nRHS\n RHS a 4\n",
+                    end = "ENDATA\n";
+  refused("a.mps", "NAME\nOBJSENSE\n    MAX\n" + body + end,
+          "line 2: section OBJSENSE is not supported");
+  refused("a.mps", "NAME\nOBJSENSE MAXIMIZE\n" + body + end,
+          "line 2: section OBJSENSE is not supported");
+  refused("a.mps", "NAME\n" + body + "QUADOBJ\n x x 1\n" + end,
+          "line 9: section QUADOBJ is not supported");
+  refused("a.mps", "NAME\n" + body + "BOUNDS\n SC BND x 5\n" + end,
+          "line 10: bound SC: a semi-continuous variable is not supported");
+  const std::string rows = "Subject To\n a: x + y <= 3\n";
+  refused("a.lp", "Maximize\n p: x + y + 5\n" + rows + "End\n",
+          "line 3: missing variable name after a number: constants and rows of two sides");
+  refused("a.lp", "Maximize\n p: x + y\n" + rows + " b: 1 <= x + y <= 3\nEnd\n",
+          "line 5: missing variable name after a number: constants and rows of two sides");
+  refused("a.lp", "Maximize\n p: x + y\n" + rows + "Bounds\n x <= 4\nSemi-continuous\n x\nEnd\n",
+          "line 7: a semi-continuous variable is not supported");
+  refused("a.lp", "Maximize\n p: x + y\n" + rows + "SOS\n s: S1:: x:1\nEnd\n",
+          "line 5: special ordered sets are not supported");
+}
+
+// What is quoted from the file may be a right-hand side in a wrong place.
+TEST_F(PrivateLp, ErrorsOfTheReaderQuoteNoRightHandSide) {
+  const auto refused = [&](const std::string& name, const std::string& content,
+                           const std::string& message) {
+    write(name, content);
+    const std::string arguments = name + " --objective-value 3" + budget;
+    expect_refused(arguments, name + ": " + message);
+    EXPECT_FALSE(contains(run(arguments).err, "4242")) << message;
+  };
+  const std::string body = "NAME\nROWS\n N c\n L a\nCOLUMNS\n x c 1 a 1\n";
+  refused("a.mps", body + "RHS\n RHS 4242 a\nENDATA\n", "line 8: row '...' not found");
+  refused("a.mps", body + "RHS\n RHS a 4242e999\nENDATA\n",
+          "line 8: cannot convert '...' to floating-point number");
+  refused("a.mps", body + "RHS\n RHS b 4242\nENDATA\n", "line 8: row 'b' not found");
+  refused("a.mps", body + "RHS\n RHS a 1\nBOUNDS\n UP BND 4242 x\nENDATA\n",
+          "line 10: column '...' not found");
+  refused("a.lp", "Maximize\n p: x\nSubject To\n a: x <= 4242e999\nEnd\n",
+          "line 4: numeric constant '...' out of range");
 }
 
 TEST_F(PrivateLp, ProgramsThatTheSolverCannotTakeAreRefusedWithAdvice) {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <lazygumbel/privacy/table/histogram.hpp>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -72,17 +73,43 @@ class PrivateRelease : public lazygumbel::testing::ToolTest {
     EXPECT_EQ(json.at("domain").at("attributes").size(), 3U);
     EXPECT_EQ(made().total(), json.at("output").at("records").get<std::int64_t>());
     EXPECT_GT(json.at("accuracy").at("noise_deviation").get<double>(), 0.0);
-    EXPECT_TRUE(contains(json.at("timing").at("warning"), "depends on private data"));
     EXPECT_FALSE(json.contains("not_private"));
+    EXPECT_FALSE(contains(json.dump(), "milliseconds"));
+    expect_weights(json);
     if (json.at("method").at("used") == "identity") {
       EXPECT_TRUE(json.at("mwem").is_null());
     } else {
       EXPECT_GE(json.at("mwem").at("rounds"), 1);
       EXPECT_TRUE(contains(json.at("mwem").at("guarantee"), "certified"));
-      EXPECT_GT(json.at("timing").at("median_milliseconds_per_step"), 0.0);
+      const double rounds = json.at("mwem").at("rounds").get<double>();
+      const double delta = privacy.at("floating_point_delta").get<double>() / 0x1p-53;
+      if (json.at("workload").at("kind") == "marginals") {
+        EXPECT_GE(delta, rounds);  // groups times rounds
+      } else {
+        EXPECT_EQ(delta, rounds * json.at("workload").at("queries").get<double>());
+      }
+      EXPECT_TRUE(contains(result.out, "floating point adds a delta of ")) << result.out;
       EXPECT_LE(json.at("accuracy").at("mean_residual").get<double>(),
                 json.at("accuracy").at("largest_residual").get<double>() * (1.0 + 1e-9));
     }
+  }
+
+  /// Every cell's weight, beside the report: their sum is the released total.
+  void expect_weights(const Json& json) const {
+    const auto lines = lines_of(json.at("output").at("weights_file").get<std::string>());
+    ASSERT_GE(lines.size(), 2U);
+    EXPECT_EQ(lines[0].substr(lines[0].rfind(',') + 1), "\"weight\"");
+    double sum = 0.0;
+    for (std::size_t i = 1; i < lines.size(); ++i)
+      sum += std::stod(lines[i].substr(lines[i].rfind(',') + 2));
+    const double total = json.at("output").at("released_total").get<double>();
+    EXPECT_NEAR(sum, total, 1e-9 * total);
+  }
+  std::vector<std::string> lines_of(const std::string& name) const {
+    std::istringstream content(content_of(folder_ / name));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(content, line);) lines.push_back(line);
+    return lines;
   }
 
   /// One line on stderr that says so, exit code 1, and nothing written.
@@ -102,6 +129,7 @@ class PrivateRelease : public lazygumbel::testing::ToolTest {
     EXPECT_TRUE(contains(result.err, message)) << arguments << '\n' << result.err;
     EXPECT_EQ(result.err.find("error: "), 0U) << result.err;
     EXPECT_EQ(result.err.find('\n') + 1, result.err.size()) << result.err;
+    EXPECT_FALSE(contains(result.err, "had begun")) << result.err;
     EXPECT_FALSE(fs::exists(folder_ / "synthetic.csv")) << arguments;
     EXPECT_FALSE(fs::exists(folder_ / "report.json")) << arguments;
   }
@@ -258,6 +286,36 @@ TEST_F(PrivateRelease, TrueErrorsOnlyOnRequestAndWithAWarning) {
               wrong.at("largest_error_counts").get<double>(), 1e-9);
 }
 
+TEST_F(PrivateRelease, TimingsAreWrittenOnlyWhenAskedFor) {
+  Result result = run(replace_one() + "--epsilon 1 --method mwem --rounds 3");
+  expect_good(result);
+  for (const auto& entry : fs::directory_iterator(folder_))
+    EXPECT_FALSE(contains(content_of(entry.path()), "milliseconds")) << entry.path();
+  result = run(replace_one() + "--epsilon 1 --method mwem --rounds 3 --timings t.json");
+  expect_good(result);
+  const Json timings = Json::parse(content_of(folder_ / "t.json"));
+  EXPECT_TRUE(contains(timings.at("warning"), "NOT PRIVATE"));
+  EXPECT_GT(timings.at("total_milliseconds"), 0.0);
+  EXPECT_GT(timings.at("median_milliseconds_per_step"), 0.0);
+  EXPECT_TRUE(contains(run("--help").out, "NOT PRIVATE: how long the rounds took"));
+}
+
+// A total that is mostly noise may stand for more records than any disk holds.
+TEST_F(PrivateRelease, TheNumberOfRecordsIsCapped) {
+  Result result;
+  do {  // half of all totals are 1, the others far above 10^7: noise of scale 2 10^10
+    result =
+        run(files() + "--neighbours add-remove --epsilon 1e-9 --method mwem --rounds 1 --keep y");
+    ASSERT_EQ(result.code, 0) << result.err;
+  } while (report().at("output").at("released_total").get<double>() <= 1e7);
+  const Json output = report().at("output");
+  EXPECT_EQ(output.at("records"), 10'000'000);
+  EXPECT_EQ(output.at("records_capped"), true);
+  EXPECT_TRUE(contains(result.out, "WARNING    10000000 records stand for a released total of "))
+      << result.out;
+  expect_weights(report());
+}
+
 // Under add-remove a table without records is a neighbour of one with a record.
 TEST_F(PrivateRelease, AddRemoveReleasesAnEmptyTable) {
   write("data.csv", "y,age,sex\n");
@@ -266,11 +324,16 @@ TEST_F(PrivateRelease, AddRemoveReleasesAnEmptyTable) {
 }
 
 TEST_F(PrivateRelease, ALargeDeltaIsWarnedOfWhereTheNumberOfRecordsIsPublic) {
-  const std::string warning = "delta is not below 1 / n";
-  EXPECT_TRUE(contains(run(replace_one() + "--epsilon 1 --delta 0.0025").out, warning));
-  EXPECT_FALSE(contains(run(replace_one() + "--epsilon 1 --delta 0.0024").out, warning));
-  EXPECT_FALSE(contains(
-      run(files() + "--neighbours add-remove --epsilon 1 --delta 0.5 --method mwem").out, warning));
+  const std::string warning = "is not small against 1 / n = 0.0025";
+  EXPECT_TRUE(contains(run(replace_one() + "--epsilon 1 --delta 0.00025").out, warning));
+  EXPECT_FALSE(contains(run(replace_one() + "--epsilon 1 --delta 0.00024").out, warning));
+  const std::string add_remove = files() + "--neighbours add-remove --epsilon 1 ";
+  EXPECT_FALSE(contains(run(add_remove + "--delta 0.5 --method mwem").out, "WARNING"));
+  for (const std::string method : {"", "--method mwem ", "--method identity "}) {
+    const std::string guess = add_remove + method + "--expected-records 400 --delta ";
+    EXPECT_TRUE(contains(run(guess + "0.00025").out, warning)) << method;
+    EXPECT_FALSE(contains(run(guess + "0.00024").out, warning)) << method;
+  }
 }
 
 // What is refused.
@@ -294,6 +357,16 @@ TEST_F(PrivateRelease, BadBudgetsAreRefused) {
   expect_usage(replace_one() + "--epsilon one", "epsilon");
   // Accepted as a budget, but the noise would leave its range: nothing is released.
   expect_refused(replace_one() + "--epsilon 1e-30", "");
+}
+
+// What is refused before any noise was drawn has cost nothing, and expect_refused looks for that.
+TEST_F(PrivateRelease, NothingIsSpentBeforeNoiseIsDrawn) {
+  const std::string mwem = replace_one() + "--method mwem ";
+  expect_refused(mwem + "--epsilon 1 --rounds 100001", "rounds = 100001");
+  expect_refused(mwem + "--epsilon 1e-15 --rounds 100", "epsilon = ");
+  expect_refused(replace_one() + "--epsilon 1e-16 --method identity", "epsilon = ");
+  write("q.csv", "0,0,0,0,0,0,0,0,0,0,0,0\n");
+  expect_refused(mwem + "--epsilon 1 --workload queries --queries q.csv", "sensitivity");
 }
 
 TEST_F(PrivateRelease, OptionsThatDoNotGoTogetherAreRefused) {
@@ -365,6 +438,8 @@ TEST_F(PrivateRelease, FilesThatCannotBeWrittenAreFoundOutBeforeTheBudgetIsSpent
   expect_refused(ok + "--output data.csv --report r.json", "is an input");
   expect_refused(ok + "--output ./x/../data.csv --report r.json", "is an input");
   expect_refused(ok + "--report domain.json", "is an input");
+  expect_refused(ok + "--weights data.csv", "is an input");
+  expect_refused(ok + "--timings data.csv", "is an input");
   expect_refused(ok + "--output a.csv --report a.csv", "would be written twice");
   expect_refused(ok + "--output a.csv --report b.json --plot data.csv", "is an input");
   EXPECT_EQ(content_of(folder_ / "data.csv"), data);
@@ -375,12 +450,29 @@ TEST_F(PrivateRelease, FilesThatCannotBeWrittenAreFoundOutBeforeTheBudgetIsSpent
 // Found out too late to take the release back: the message says so.
 TEST_F(PrivateRelease, AFullDiskIsReported) {
   if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const std::string ok = replace_one() + "--epsilon 1 --weights w.csv ";
   for (const std::string file : {"--output /dev/full --report r.json", "--report /dev/full"}) {
-    const Result result = run(replace_one() + "--epsilon 1 " + file);
+    const Result result = run(ok + file);
     EXPECT_EQ(result.code, 1);
     EXPECT_TRUE(contains(result.err, "/dev/full: cannot be written")) << result.err;
-    EXPECT_TRUE(contains(result.err, "count its budget as spent")) << result.err;
+    EXPECT_TRUE(contains(result.err, "count its budget as spent; what it released is in w.csv"))
+        << result.err;
+    EXPECT_GE(lines_of("w.csv").size(), 2U);
+    fs::remove(folder_ / "w.csv");
   }
+  // Records that cannot be written: the report is there, too, and says that there are none.
+  run(ok + "--output /dev/full --report r.json");
+  const Json json = Json::parse(content_of(folder_ / "r.json"));
+  EXPECT_EQ(json.at("output").at("records"), 0);
+  expect_weights(json);
+}
+
+TEST_F(PrivateRelease, RecordsThatNoMemoryHoldsLeaveTheWeights) {
+  const Result result = run(replace_one() + "--epsilon 1 --records 2000000000000000");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(contains(result.err, "--records sets their number")) << result.err;
+  EXPECT_TRUE(contains(result.err, "what it released is in weights.csv")) << result.err;
+  expect_weights(report());
 }
 
 TEST_F(PrivateRelease, AllThreeWayMarginalsOfEightAdultAttributes) {

@@ -197,7 +197,20 @@ TEST_F(Tables, BlanksBelongToTheField) {
             "row 0 (line 2), column \"sex\": ' Female' is not one of 4 categories");
   EXPECT_EQ(table_error("age,sex\n17 ,Female\n"),
             "row 0 (line 2), column \"age\": '17 ' is not an integer of 17 .. 90");
-  EXPECT_EQ(table_error("age, sex\n17,Female\n"), "has no column \"sex\", which the domain has");
+}
+
+TEST_F(Tables, WritesWeights) {
+  const Domain domain({Attribute::integers("n", 0, 1), Attribute::categories("s", {"a\"", "b"})});
+  const auto path = directory_ / "w.csv";
+  write_weights(path, domain, std::vector<double>{0.1, 0.0, 1e300, 7.0});
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}),
+            "\"n\",\"s\",\"weight\"\n\"0\",\"a\"\"\",\"0.1\"\n\"1\",\"a\"\"\",\"1e+300\"\n"
+            "\"1\",\"b\",\"7\"\n");
+  EXPECT_EQ(message_of<std::invalid_argument>(
+                [&] { write_weights(directory_ / "no.csv", domain, std::vector<double>{1.0}); }),
+            "weights.size() = 1: must equal the number of cells 4");
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "no.csv"));
 }
 
 TEST_F(Tables, ErrorsNameRowLineColumnAndValue) {
@@ -224,6 +237,11 @@ TEST_F(Tables, ABlankLineIsNoRecordOfAnEmptyField) {
   EXPECT_EQ(read_table(write("t.csv", "a\nx\n\"\"\nx\n"), one), (Codes{1, 0, 1}));
 }
 
+// Nothing is read from columns that the domain does not know, so their names may be anything.
+TEST_F(Tables, UnusedColumnsMayShareAName) {
+  EXPECT_EQ(read("age,x,sex,x,, age,\n17,a,Female,b,,1,\n"), (Codes{0, 0}));
+}
+
 TEST_F(Tables, HeaderErrors) {
   EXPECT_EQ(table_error(""), "is empty");
   EXPECT_EQ(table_error("\xef\xbb\xbf"), "has no line of column names");
@@ -231,7 +249,11 @@ TEST_F(Tables, HeaderErrors) {
   EXPECT_EQ(table_error("sex\nFemale\n"), "has no column \"age\", which the domain has");
   EXPECT_EQ(table_error("Age,sex\n17,Female\n"), "has no column \"age\", which the domain has");
   EXPECT_EQ(table_error("age,sex,age\n17,Female,17\n"), "has two columns 'age'");
-  EXPECT_EQ(table_error("age,x,sex,x\n"), "has two columns 'x'");
+  const std::string blanks =
+      "which the domain has, but one of that name with blanks around it: blanks belong to a field, "
+      "take them out of the file";
+  EXPECT_EQ(table_error(" age,sex\n17,Female\n"), "has no column \"age\", " + blanks);
+  EXPECT_EQ(table_error("age, sex\t\n17,Female\n"), "has no column \"sex\", " + blanks);
   EXPECT_EQ(message_of<std::runtime_error>([&] { read_table(directory_ / "no.csv", domain_); }),
             (directory_ / "no.csv").string() + ": no such file");
   EXPECT_EQ(message_of<std::runtime_error>([&] { read_table(directory_, domain_); }),
@@ -274,7 +296,7 @@ TEST_F(Tables, AMillionColumns) {
             "row 0 (line 2) has 1000001 fields, the header 1000002");
   EXPECT_EQ(table_error("age,sex\n17,Female" + row + "\n"),
             "row 0 (line 2), column \"sex\": 'FemaleFemale' is not one of 4 categories");
-  EXPECT_EQ(table_error(std::string(1000000, ',')), "has two columns ''");
+  EXPECT_EQ(table_error(std::string(1000000, ',')), "has no column \"age\", which the domain has");
 }
 
 TEST_F(Tables, RowsThatCrossTheReadersBlocks) {

@@ -56,8 +56,6 @@ class GroupMwem {
     if (table.domain().size() != workload_->cells())
       detail::throw_invalid("table.domain().size()", table.domain().size(),
                             "must equal cells() = " + detail::text_of(workload_->cells()));
-    if (table.total() >= std::int64_t{1} << 30)
-      detail::throw_invalid("table.total()", table.total(), "must be below 2^30");
     const auto rounds = [&](double total, double amount) {
       return group_mwem_rounds(workload_->groups(), total, budget.accountant(), amount,
                                options_.neighbours);
@@ -75,15 +73,16 @@ class GroupMwem {
                                             ? std::sqrt(0.5)                       // Laplace
                                             : std::sqrt(2.0 / std::numbers::pi));  // Gaussian
 
-    const double scale = plan.epsilon / (2.0 * score_sensitivity(table, plan, penalty));
+    const double limit = largest_distance(table, plan, penalty);
+    const double scale = plan.epsilon / (2.0 * score_sensitivity(limit));
 
     Fit fit(*workload_, plan.total, deviation);
     std::vector<double> scores(truth.size()), exponentials, mean(workload_->cells(), 0.0);
     std::vector<MwemRound> history;
     for (std::size_t t = 1; t <= plan.rounds; ++t) {
       for (std::size_t g = 0; g < truth.size(); ++g)
-        scores[g] =
-            scale * (fit.distance(g, truth[g]) - penalty * static_cast<double>(truth[g].size()));
+        scores[g] = scale * ((std::min)(limit, fit.distance(g, truth[g])) -
+                             penalty * static_cast<double>(truth[g].size()));
       MwemRound round{.round = t, .rounds = plan.rounds};
       budget.spend("exponential mechanism",
                    exponential_mechanism_cost(budget.accountant(), plan.epsilon));
@@ -196,18 +195,29 @@ class GroupMwem {
     return options_.neighbours == Neighbours::replace_one ? 2.0 : 1.0;
   }
 
-  /// That of a score as computed: a sum of terms of which every one, and every partial sum, is
-  /// rounded, on both tables. n is below 2^30 where it is private.
-  double score_sensitivity(const Histogram& table, const detail::MwemPlan& plan,
-                           double penalty) const {
-    std::size_t terms = 0;
-    for (std::size_t g = 0; g < workload_->groups(); ++g)
-      terms = (std::max)(terms, workload_->group_size(g));
+  /// Public, and above every distance of a table of fewer than 2^30 records. n is private under
+  /// add_remove, so no table is refused for it: distances above this number are clipped, which
+  /// moves no two of them apart, and sums that stay below it have rounded no larger ones.
+  double largest_distance(const Histogram& table, const detail::MwemPlan& plan,
+                          double penalty) const {
     const double records = options_.neighbours == Neighbours::replace_one
                                ? static_cast<double>(table.total())
                                : 0x1p30;
-    const double largest = records + plan.total + penalty * static_cast<double>(terms);
-    return detail::next_up(sensitivity() + 2.0 * detail::summation_error(terms + 8, largest));
+    return records + plan.total + penalty * static_cast<double>(largest_group());
+  }
+
+  /// That of a score as computed: a sum of terms of which every one, and every partial sum, is
+  /// rounded, on both tables.
+  double score_sensitivity(double largest) const {
+    return detail::next_up(sensitivity() +
+                           2.0 * detail::summation_error(largest_group() + 8, largest));
+  }
+
+  std::size_t largest_group() const {
+    std::size_t terms = 0;
+    for (std::size_t g = 0; g < workload_->groups(); ++g)
+      terms = (std::max)(terms, workload_->group_size(g));
+    return terms;
   }
 
   /// Counts are integers, and so is the noise.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,8 +30,12 @@ namespace lazygumbel {
 /// The privacy is that of the budget, by adaptive composition: each round spends selection_share of
 /// its part on the choice and the rest on discrete Laplace (pure) or Gaussian (zCDP) noise. n is
 /// public under replace_one; under add_remove it is first released with noise, and only the noisy
-/// number is used. Everything else is post-processing. The workload, T and every option must be
+/// number is used; tables of 2^30 records or more count as if answers stopped there
+/// (ErrorScores). Everything else is post-processing. The workload, T and every option must be
 /// fixed without a look at the table.
+///
+/// Memory: about ten vectors of |X| doubles, kept_bytes, and what the mode takes. Replay is
+/// T (T + 1) / 2 replay_passes updates of O(|X|), which most_updates bounds.
 ///
 /// Refers to the workload, which must outlive it. const and thread-safe, one engine a run. Sources:
 /// Hardt, Ligett, McSherry, NIPS 2012 (algorithm and accuracy); docs/algorithms.md, section 7 (lazy
@@ -50,7 +55,8 @@ class Mwem {
   const MwemOptions& options() const noexcept { return options_; }
 
   /// Spends the whole budget. `observe(round)` is called after each round with an MwemRound.
-  /// Throws std::invalid_argument when the table's cells are not the workload's, or when the
+  /// Throws std::invalid_argument when the table's cells are not the workload's, under replace_one
+  /// when it has 2^30 records or more, when the rounds asked for exceed most_updates, or when the
   /// budget is too small for the noise to have a scale; budget_error when it was spent before.
   template <SecureBitGenerator Engine, class Mode = FullScan,
             class Observe = void (*)(const MwemRound&)>
@@ -69,9 +75,12 @@ class Mwem {
     require_room(noise, scores);
 
     detail::MwemSelector<Mode, W> selector(scores, sensitivity, mode);
-    MultiplicativeWeights fit(workload_->cells(), plan.total);
+    MultiplicativeWeights fit(workload_->cells(), plan.total, options_.kept_bytes);
     std::vector<double> query(workload_->cells()), mean(workload_->cells(), 0.0);
     std::vector<MwemRound> history;
+    const auto again = [&](std::size_t i, std::span<double> out) {
+      workload_->query(history[i].query, out);
+    };
     Guarantee guarantee = Guarantee::certified();
     for (std::size_t t = 1; t <= plan.rounds; ++t) {
       MwemRound round{.round = t, .rounds = plan.rounds};
@@ -84,11 +93,11 @@ class Mwem {
       guarantee = detail::weaker(guarantee, selection.trace.guarantee);
       workload_->query(selection.id, query);
       fit.add(query, round.answer);
-      fit.fit(options_.replay_passes);
+      history.push_back(round);
+      fit.fit(options_.replay_passes, again);
       for (std::size_t x = 0; x < mean.size(); ++x)
         mean[x] += fit.weights()[x] / static_cast<double>(plan.rounds);
       observe(std::as_const(round));
-      history.push_back(round);
     }
 
     if (!options_.average) mean.assign(fit.weights().begin(), fit.weights().end());
@@ -97,18 +106,18 @@ class Mwem {
                       .total = plan.total,
                       .selection = selector.name(),
                       .guarantee = guarantee,
-                      .history = std::move(history),
                       .noise_deviation = noise.standard_deviation(),
                       .budget = std::move(budget)};
-    for (const double residual : fit.residuals(result.table.weights())) {
+    for (const double residual : fit.residuals(result.table.weights(), again)) {
       result.largest_residual = (std::max)(result.largest_residual, std::abs(residual));
       result.mean_residual += std::abs(residual) / static_cast<double>(plan.rounds);
     }
+    result.history = std::move(history);
     return result;
   }
 
  private:
-  /// At least n, and public.
+  /// At least n, or what answers are clipped at; public.
   double records(const ErrorScores<W>& scores) const noexcept {
     return options_.neighbours == Neighbours::replace_one ? scores.total()
                                                           : ErrorScores<W>::record_limit;

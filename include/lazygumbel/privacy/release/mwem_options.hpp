@@ -21,7 +21,12 @@ struct MwemOptions {
   /// Of the whole budget, for the noisy number of records, under add_remove only.
   double total_share = 0.05;
   std::size_t replay_passes = 20;  ///< over all measurements after each round; costs no budget
-  bool average = false;            ///< release the mean of the rounds' tables, not the last one
+  /// Of cells, by replay in all its rounds: T (T + 1) / 2 replay_passes |X|. More rounds are
+  /// refused before anything is spent, or not chosen where T is 0. 2^42 take about two hours.
+  double most_updates = 0x1p42;
+  /// Of measured queries, for replay. Those beyond are computed again by the workload each time.
+  std::size_t kept_bytes = std::size_t{1} << 26;
+  bool average = false;  ///< release the mean of the rounds' tables, not the last one
   /// Measured answers of fractional queries are rounded to multiples of this share of the
   /// sensitivity (the next power of two below), which makes the noise larger by about that share.
   double grid_share = 0x1p-10;
@@ -82,7 +87,25 @@ inline void require_fraction(std::string_view name, double value) {
   if (!(value > 0.0 && value < 1.0)) throw_invalid(name, value, "must lie in (0, 1)");
 }
 
+/// What replay costs, in updates of a cell.
+inline double replay_updates(const MwemOptions& options, std::size_t cells, std::size_t rounds) {
+  const double t = static_cast<double>(rounds);
+  return 0.5 * t * (t + 1.0) * static_cast<double>(options.replay_passes) *
+         static_cast<double>(cells);
+}
+
+/// The most rounds, at least 1, whose replay does not exceed most_updates.
+inline std::size_t replayable_rounds(const MwemOptions& options, std::size_t cells) {
+  std::size_t low = 1, high = 100'001;
+  while (high - low > 1) {
+    const std::size_t middle = low + (high - low) / 2;
+    (replay_updates(options, cells, middle) <= options.most_updates ? low : high) = middle;
+  }
+  return low;
+}
+
 inline void require_options(const MwemOptions& options) {
+  require_positive("most_updates", options.most_updates);
   require_fraction("selection_share", options.selection_share);
   require_fraction("total_share", options.total_share);
   require_fraction("grid_share", options.grid_share);

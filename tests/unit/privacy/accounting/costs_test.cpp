@@ -24,6 +24,12 @@ TEST(Costs, GoldenValues) {
   expect_just_above(gaussian_cost(zcdp_accountant, 2.0), 2.0);
 }
 
+TEST(Costs, FloatingPointDelta) {
+  EXPECT_EQ(floating_point_delta(0x1p20, 8), 0x1p-30);
+  EXPECT_EQ(floating_point_delta(1, 1), 0x1p-53);
+  EXPECT_EQ(floating_point_delta(5, 0), 0.0);
+}
+
 TEST(Costs, InversesBuyNoMoreThanIsPaid) {
   for (const Accountant accountant : {pure_accountant, zcdp_accountant})
     for (const double cost : {5e-324, 1e-300, 1e-12, 1e-3, 0.02436, 0.1, 1.0, 7.3, 1e9, 1e300}) {

@@ -99,9 +99,34 @@ TEST(ErrorScores, Refusals) {
   };
   EXPECT_EQ(refusal(line_table({1, 2, 3})),
             "lazygumbel: table.counts().size() = 3: must equal cells() = 2");
-  EXPECT_EQ(refusal(line_table({1 << 29, 1 << 29})),
-            "lazygumbel: table.total() = 1073741824: must be below 2^30");
-  EXPECT_NO_THROW(ErrorScores(workload, line_table({1 << 29, (1 << 29) - 1})));
+}
+
+// n may be private: no number of records is refused, and no record moves an answer by more than it
+// may, on either side of 2^30 and up to 2^52.
+TEST(ErrorScores, MoreThan2To30RecordsAreClipped) {
+  const IntegerWorkload integral({{1, 1, 0}, {1, -1, 1}, {0, 0, -1}}, {-1, 1});
+  const std::int64_t huge = (std::int64_t{1} << 51) - 5;
+  const ErrorScores clipped(integral, line_table({huge, huge - 3, 7}));
+  EXPECT_EQ(clipped.private_answers()[0], 0x1p30);
+  EXPECT_EQ(clipped.private_answers()[1], 10.0);
+  EXPECT_EQ(clipped.private_answers()[2], -7.0);
+
+  const DenseWorkload<float> dense(random_queries<float>(40, 3, -1, 0.7, 1));
+  const double rounding = ErrorScores(dense, line_table({0, 0, 0}))
+                              .rounding(ErrorScores<DenseWorkload<float>>::record_limit, 0.0);
+  EXPECT_LT(rounding, 1e-4);
+  for (const std::int64_t n : {std::int64_t{1} << 30, (std::int64_t{1} << 31) + 5, huge})
+    for (std::int64_t less = 0; less < 6; ++less) {
+      const std::int64_t half = (n - less) / 2;
+      const Histogram table = line_table({half, n - less - half, 0}),
+                      more = line_table({half, n - less - half, 1});
+      const ErrorScores a(integral, table), b(integral, more);
+      const ErrorScores c(dense, table), d(dense, more);
+      for (std::size_t j = 0; j < 3; ++j)
+        EXPECT_LE(std::abs(a.private_answers()[j] - b.private_answers()[j]), 1.0);
+      for (std::size_t j = 0; j < 40; ++j)
+        EXPECT_LE(std::abs(c.private_answers()[j] - d.private_answers()[j]), 1.0 + 2.0 * rounding);
+    }
 }
 
 }  // namespace

@@ -121,6 +121,20 @@ TEST(GroupMwem, DegenerateShapes) {
     }
 }
 
+// n is private there: a refusal of large tables would tell of it.
+TEST(GroupMwem, AddRemoveRefusesNoNumberOfRecords) {
+  const MarginalWorkload workload = MarginalWorkload::all(domain_2x3x4(), 2);
+  for (const std::int64_t n :
+       {(std::int64_t{1} << 30) - 1, std::int64_t{1} << 30, std::int64_t{1} << 50}) {
+    std::vector<std::int64_t> counts(24, 0);
+    counts[3] = n;
+    const MwemResult result = run_group_mwem(workload, Histogram(domain_2x3x4(), counts),
+                                             Budget::pure(1.0), {.neighbours = added, .rounds = 2});
+    EXPECT_NEAR(result.total / static_cast<double>(n), 1.0, 1e-6);
+    EXPECT_NEAR(result.budget.spent(), 1.0, 1e-9);
+  }
+}
+
 TEST(GroupMwem, Refusals) {
   const auto refusal = [](auto&& body) { return message_of<std::invalid_argument>(body); };
   const MarginalWorkload workload = MarginalWorkload::all(domain_2x3x4(), 1);

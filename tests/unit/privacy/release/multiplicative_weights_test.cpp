@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <lazygumbel/privacy/release/multiplicative_weights.hpp>
 #include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +95,46 @@ TEST(MultiplicativeWeights, HopelessAnswersLeaveTheRestAlone) {
   for (int i = 0; i < 30; ++i)
     measured.emplace_back(nearly, 500.0), measured.emplace_back(nearly, 300.0);
   expect_reference(cells, 97.3, measured, 20);
+}
+
+// Queries that are not kept are asked for again, and nothing else changes.
+TEST(MultiplicativeWeights, AsksAgainForWhatItHasNoRoomFor) {
+  const std::vector<Values> queries = {{1, 0, 1, 0}, {0.5, -1, 0, 2}, {0, 0, 1, 1}, {1, 1, 0, 1}};
+  const Values answers = {6.0, 1.0, 3.0, 2.0};
+  for (const std::size_t room : {std::size_t{0}, 3 * sizeof(double), 8 * sizeof(double)}) {
+    MultiplicativeWeights some(4, 7.0, room), kept(4, 7.0);
+    std::vector<std::size_t> asked(4, 0);
+    const auto again = [&](std::size_t i, std::span<double> out) {
+      ++asked[i];
+      std::copy(queries[i].begin(), queries[i].end(), out.begin());
+    };
+    for (std::size_t t = 0; t < 4; ++t) {
+      some.add(queries[t], answers[t]);
+      some.fit(5, again);
+      kept.add(queries[t], answers[t]);
+      kept.fit(5);
+      for (std::size_t x = 0; x < 4; ++x) EXPECT_EQ(some.weights()[x], kept.weights()[x]);
+    }
+    EXPECT_EQ(some.residuals(some.weights(), again), kept.residuals());
+    const std::size_t held = room / (4 * sizeof(double));  // the first ones
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(asked[i] == 0, i < held) << room;
+    EXPECT_EQ(refusal([&] { some.fit(1); }),
+              "lazygumbel: room = " + std::to_string(room) +
+                  ": leaves no place for all queries: fit has to be told them again");
+  }
+}
+
+// Many blocks, and one that is not full.
+TEST(MultiplicativeWeights, ManyCells) {
+  Measurements measured;
+  for (std::size_t t = 0; t < 4; ++t) {
+    Values query(2500);
+    for (std::size_t x = 0; x < query.size(); ++x)
+      query[x] =
+          t % 2 == 0 ? ((x * 7 + t) % 3 == 0 ? 1.0 : 0.0) : std::cos(static_cast<double>(x * t));
+    measured.emplace_back(query, 100.0 * static_cast<double>(t) + 50.0);
+  }
+  expect_reference(2500, 1000.0, measured, 20);
 }
 
 TEST(MultiplicativeWeights, NoWeightIsEverZero) {

@@ -80,6 +80,29 @@ TEST(MwemPlan, TheRoundsFitTheBudget) {
   }
 }
 
+// Replay is quadratic in the rounds. What would take too long is refused before anything is spent,
+// and not chosen.
+TEST(MwemPlan, ReplayIsBounded) {
+  NotPrivateEngine engine(1);
+  for (const Neighbours neighbours : {Neighbours::replace_one, Neighbours::add_remove}) {
+    MwemOptions options = {.neighbours = neighbours, .rounds = 11, .replay_passes = 10};
+    options.most_updates = 10.0 * 11.0 / 2.0 * 10.0 * 2.0;  // T = 10, 10 passes, 2 cells
+    Budget budget = Budget::pure(2.0);
+    EXPECT_EQ(
+        message_of<std::invalid_argument>([&] {
+          plan_mwem(line_table({3, 4}), options, one_round, 0.0, budget, engine);
+        }),
+        "lazygumbel: rounds = 11: their replay over 2 cells exceeds most_updates: at most 10");
+    EXPECT_EQ(budget.spent(), 0.0);
+    options.rounds = 0;
+    const auto many = [](double, double) { return std::size_t{1000}; };
+    EXPECT_EQ(plan_mwem(line_table({3, 4}), options, many, 0.0, budget, engine).rounds, 10U);
+    options.most_updates = 1.0;  // less than one round takes
+    Budget other = Budget::pure(2.0);
+    EXPECT_EQ(plan_mwem(line_table({3, 4}), options, many, 0.0, other, engine).rounds, 1U);
+  }
+}
+
 TEST(MwemPlan, NoRecords) {
   NotPrivateEngine engine(1);
   Budget budget = Budget::pure(2.0);

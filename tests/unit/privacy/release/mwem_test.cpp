@@ -198,6 +198,36 @@ TEST(Mwem, AutomaticRoundsAreFromPublicNumbers) {
   EXPECT_EQ(noisy.rounds, mwem_rounds(3, 3, noisy.total, Accountant::pure, 0.95));
 }
 
+// Memory for replay does not grow with the rounds: measured queries are computed again.
+TEST(Mwem, QueriesThatAreNotKeptChangeNothing) {
+  const MwemOptions keep = {.rounds = 6};
+  MwemOptions forget = keep;
+  forget.kept_bytes = 0;
+  const DenseWorkload<float> dense(random_queries<float>(5, 3, -1, 1, 1));
+  const auto expect_same = [&](const auto& workload) {
+    const MwemResult a = run_mwem(workload, {10, 20, 30}, Budget::pure(5.0), keep),
+                     b = run_mwem(workload, {10, 20, 30}, Budget::pure(5.0), forget);
+    for (std::size_t x = 0; x < 3; ++x) EXPECT_EQ(a.table.weights()[x], b.table.weights()[x]);
+    EXPECT_EQ(a.largest_residual, b.largest_residual);
+  };
+  expect_same(prefixes());
+  expect_same(dense);
+}
+
+// n is private there: a refusal of large tables would tell of it.
+TEST(Mwem, AddRemoveRefusesNoNumberOfRecords) {
+  const std::int64_t half = std::int64_t{1} << 29;
+  const MwemOptions three = {.neighbours = added, .rounds = 3};
+  for (const std::int64_t more : {std::int64_t{-1}, std::int64_t{0}, 1000 * half}) {
+    const MwemResult result =
+        run_mwem(prefixes(), {half, half + more, 0}, Budget::pure(1.0), three, LazyCertified{});
+    EXPECT_NEAR(sum_of(result.table.weights()) / result.total, 1.0, 1e-9);
+    EXPECT_NEAR(result.budget.spent(), 1.0, 1e-9);
+    const DenseWorkload<float> dense(random_queries<float>(5, 3, -1, 1, 1));
+    EXPECT_NO_THROW(run_mwem(dense, {half, half + more, 0}, Budget::pure(1.0), three));
+  }
+}
+
 TEST(Mwem, Refusals) {
   const auto refusal = [](auto&& body) { return message_of<std::invalid_argument>(body); };
   const IntegerWorkload workload = prefixes();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lazygumbel/core/types.hpp"
+#include "lazygumbel/privacy/release/detail/compensated_dot.hpp"
 #include "lazygumbel/privacy/table/histogram.hpp"
 #include "lazygumbel/privacy/workload/workload.hpp"
 
@@ -22,14 +23,19 @@ namespace lazygumbel {
 /// tables however it is rounded. So the sensitivity of the computed score is that of <q, h> plus
 /// 2 `rounding`, and nothing else has to be charged for floating-point arithmetic.
 ///
+/// <q_j, h> is clipped to what 2^30 records can give, +-2^30 max |q(x)|. n is private under
+/// add_remove, so no table is refused for it: clipping moves no two answers apart, and tables of
+/// fewer records do not notice.
+///
 /// PRIVATE: it holds the answers on h. Refers to the workload, which must outlive it. const members
-/// are thread-safe. Construction: one scan of the workload.
+/// are thread-safe. Construction: one scan of the workload; with 2^30 records or more one `answer`
+/// a query, or a compensated sum where queries are fractional.
 template <Workload W>
 class ErrorScores {
  public:
   static constexpr double record_limit = 0x1p30;
 
-  /// Throws std::invalid_argument unless the table has cells() cells and fewer than 2^30 records.
+  /// Throws std::invalid_argument unless the table has cells() cells.
   ErrorScores(const W& workload, const Histogram& table)
       : workload_(&workload),
         counts_(table.counts().begin(), table.counts().end()),
@@ -38,9 +44,10 @@ class ErrorScores {
     if (counts_.size() != workload.cells())
       detail::throw_invalid("table.counts().size()", counts_.size(),
                             "must equal cells() = " + detail::text_of(workload.cells()));
-    if (!(total_ < record_limit))
-      detail::throw_invalid("table.total()", total_, "must be below 2^30");
-    workload.answers(counts_, answers_);
+    if (total_ < record_limit)
+      workload.answers(counts_, answers_);
+    else
+      clip_answers();
   }
   ErrorScores(const W&&, const Histogram&) = delete;
 
@@ -107,6 +114,25 @@ class ErrorScores {
   }
 
  private:
+  /// `answers` are exact, or as good as `rounding` says, for fewer than 2^30 records. With up to
+  /// 2^52, one `answer` is exact where the workload is integral; the compensated sum of a
+  /// fractional query is off by |X|^2 2^-54 of max |q(x)| at most, less than answers_error(2^30).
+  void clip_answers() {
+    const double limit = largest_value() * record_limit;
+    std::vector<double> query(W::integral ? 0 : counts_.size());
+    for (std::size_t j = 0; j < answers_.size(); ++j) {
+      const auto id = static_cast<item_id>(j);
+      double answer = 0.0;
+      if constexpr (W::integral) {
+        answer = workload_->answer(counts_, id);
+      } else {
+        workload_->query(id, query);
+        answer = detail::compensated_dot(query, counts_);
+      }
+      answers_[j] = (std::min)(limit, (std::max)(-limit, answer));
+    }
+  }
+
   const W* workload_;
   std::vector<double> counts_, answers_;
   double total_;
