@@ -39,9 +39,10 @@ TEST(DecodeHonesty, ReportsHoldByCodes) { expect_honest(KeyIndex::codes, true); 
 TEST(DecodeHonesty, TargetsAreMetByLists) { expect_honest(KeyIndex::lists, false); }
 TEST(DecodeHonesty, ReportsHoldByLists) { expect_honest(KeyIndex::lists, true); }
 
-// Flat scores, a tenth of the values 1 and the others 0; some samples of 256 stop at once, which are
-// those that met too few ones. The normal law alone missed the target 11.3% of the time and left
-// 13.4% outside their errors; 20,000 answers find .113 for .1 with probability .9, .134 always.
+// Flat scores, a tenth of the values 1 and the others 0; some samples of 256 stop at once, which
+// are those that met too few ones. The normal law alone missed the target 11.3% of the time and
+// left 13.4% outside their errors; 20,000 answers find .113 for .1 with probability .9, .134
+// always.
 TEST(DecodeHonesty, SamplesThatStopEarlyKeepTheirWord) {
   constexpr std::size_t n = 16384;
   constexpr double epsilon = 0.0214;

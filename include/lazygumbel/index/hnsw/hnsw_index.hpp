@@ -99,8 +99,8 @@ class HnswIndex {
 
   /// Reads what `save` wrote. Throws file_error on a missing, truncated, corrupted or foreign file,
   /// or one of another Scalar or format version; every number is checked before memory is taken for
-  /// it, and nodes get room for as many links as the file has for one of them. Rows added later draw
-  /// fresh levels from the seed.
+  /// it, and nodes get room for as many links as the file has for one of them. Rows added later
+  /// draw fresh levels from the seed.
   static HnswIndex load(const std::filesystem::path& path);
 
  private:

@@ -66,9 +66,9 @@ inline double exponential_mechanism_epsilon(Accountant accountant, double cost, 
 }
 
 /// What arithmetic in doubles adds to delta when `rounds` draws of the exponential mechanism choose
-/// among `items`: items rounds 2^-53. No cost and no budget includes it. A draw compares doubles, so
-/// the probability of an item is off by about 2^-53 of the total: an item 300 nats below the rest
-/// may be met once in 10^15 draws, where the exact law would never meet it (docs/privacy.md).
+/// among `items`: items rounds 2^-53. No cost and no budget includes it. A draw compares doubles,
+/// so the probability of an item is off by about 2^-53 of the total: an item 300 nats below the
+/// rest may be met once in 10^15 draws, where the exact law would never meet it (docs/privacy.md).
 inline double floating_point_delta(std::size_t items, std::size_t rounds) noexcept {
   return static_cast<double>(items) * static_cast<double>(rounds) * 0x1p-53;
 }
