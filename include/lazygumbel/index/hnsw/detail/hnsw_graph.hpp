@@ -105,7 +105,10 @@ class HnswGraph {
 
   /// Says how long rows are, at most, before the first is inserted: products of much longer or
   /// shorter ones are scaled by a power of two, lest all overflow or vanish.
-  void expect_norm(double norm) noexcept { space_->scale = scale_of(norm); }
+  void expect_norm(double norm) noexcept {
+    space_->scale = scale_of(norm);
+    engine_->fstdistfunc_ = space_->get_dist_func();
+  }
 
   /// Appends the ids of at most k items near the top, found with a beam of max(ef, k); `query` has
   /// width() numbers.
@@ -153,17 +156,22 @@ class HnswGraph {
   struct Space final : hnswlib::SpaceInterface<Scalar> {
     explicit Space(std::size_t width_in) : width(width_in) {}
     std::size_t get_data_size() override { return padding + width * sizeof(Scalar); }
-    hnswlib::DISTFUNC<Scalar> get_dist_func() override { return &distance; }
+    hnswlib::DISTFUNC<Scalar> get_dist_func() override {
+      return scale == Scalar{1} ? &distance : &scaled_distance;
+    }
     void* get_dist_func_param() override { return this; }
 
+    using Row = Eigen::Map<const Vector<Scalar>>;
+    Row row(const void* point) const {
+      return Row(values(static_cast<const char*>(point)), static_cast<Eigen::Index>(width));
+    }
     static Scalar distance(const void* a, const void* b, const void* of) {
       const Space& space = *static_cast<const Space*>(of);
-      const auto d = static_cast<Eigen::Index>(space.width);
-      using Row = Eigen::Map<const Vector<Scalar>>;
-      const Row x(values(static_cast<const char*>(a)), d),
-          y(values(static_cast<const char*>(b)), d);
-      if (space.scale == Scalar{1}) return -x.dot(y);
-      return -(x * space.scale).dot(y * space.scale);
+      return -space.row(a).dot(space.row(b));
+    }
+    static Scalar scaled_distance(const void* a, const void* b, const void* of) {
+      const Space& space = *static_cast<const Space*>(of);
+      return -(space.row(a) * space.scale).dot(space.row(b) * space.scale);
     }
 
     std::size_t width;
