@@ -64,20 +64,14 @@ std::string printable(std::string text) {
   return text;
 }
 
-/// Where a right-hand side may stand: what is quoted, and holds a digit, is not passed on.
+/// Where a right-hand side may stand: what lies between the first quote and the last is left out if
+/// it holds a digit. (A value may hold quotes itself: 1'000.)
 std::string without_values(const std::string& message) {
-  std::string made;
-  for (std::size_t at = 0; at < message.size();) {
-    const std::size_t end = message[at] == '\'' ? message.find('\'', at + 1) : message.npos;
-    if (end == message.npos) {
-      made += message[at++];
-      continue;
-    }
-    const std::string quoted = message.substr(at, end + 1 - at);
-    made += quoted.find_first_of("0123456789") == quoted.npos ? quoted : "'...'";
-    at = end + 1;
-  }
-  return made;
+  const std::size_t first = message.find('\''), last = message.rfind('\'');
+  if (first == last) return message;
+  const std::string quoted = message.substr(first, last + 1 - first);
+  if (quoted.find_first_of("0123456789") == quoted.npos) return message;
+  return message.substr(0, first) + "'...'" + message.substr(last + 1);
 }
 
 std::string said(const Watch& watch) { return printable({watch.text, watch.used}); }

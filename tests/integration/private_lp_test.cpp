@@ -468,6 +468,8 @@ TEST_F(PrivateLp, ErrorsOfTheReaderQuoteNoRightHandSide) {
   refused("a.mps", body + "RHS\n RHS 4242 a\nENDATA\n", "line 8: row '...' not found");
   refused("a.mps", body + "RHS\n RHS a 4242e999\nENDATA\n",
           "line 8: cannot convert '...' to floating-point number");
+  refused("a.mps", body + "RHS\n RHS a 1'4242'0\nENDATA\n",
+          "line 8: cannot convert '...' to floating-point number");
   refused("a.mps", body + "RHS\n RHS b 4242\nENDATA\n", "line 8: row 'b' not found");
   refused("a.mps", body + "RHS\n RHS a 1\nBOUNDS\n UP BND 4242 x\nENDATA\n",
           "line 10: column '...' not found");
