@@ -21,7 +21,7 @@ struct AttentionOptions {
   std::span<const float> sink_logits{};        ///< one a query head, added to Z alone; empty: none
   AttentionMask mask = AttentionMask::full();  ///< the keys that each query sees
   std::size_t threads = 1;                     ///< 0: all; the result does not depend on it
-  Simd simd = best_simd();                     ///< instruction set of the kernels
+  Simd simd = best_simd();                     ///< of the kernels; the result depends on it
 };
 
 namespace detail {
