@@ -74,7 +74,8 @@ void attend_blocked(const HeadsView<float>& queries, const HeadsView<T>& keys,
   if (!kept) return;
   constexpr std::size_t little = 1 << 16;  // numbers to add up: not worth a second thread
   const std::size_t numbers = m * shape.heads * cut.parts * shape.value_dimension;
-  parallel_for(m * shape.heads, numbers < little ? 1 : options.threads, [&](std::size_t row) {
+  const std::size_t threads = numbers < little ? 1 : usable_threads(options.threads, units);
+  parallel_for(m * shape.heads, threads, [&](std::size_t row) {
     const std::size_t i = row / shape.heads, h = row % shape.heads;
     const std::size_t tile = (cut.tiles - 1 - i / cut.tile) * shape.kv_heads + h / group;
     const std::size_t r = i % cut.tile * group + h % group;
