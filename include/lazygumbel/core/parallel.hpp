@@ -36,11 +36,13 @@ inline bool may_use_threads() noexcept {
 }  // namespace detail
 
 /// The threads that `parallel_for` uses for `threads` asked: 0 means all that OpenMP offers, never
-/// more than there is work; 1 without OpenMP, and in a child that fork made after `parallel_for`
-/// had used threads.
+/// more than there is work, nor more than 1,024 or all processors, whichever is more, since OpenMP
+/// ends a program for which the system has no more threads; 1 without OpenMP, and in a child that
+/// fork made after `parallel_for` had used threads.
 inline std::size_t usable_threads(std::size_t threads, std::size_t work) noexcept {
 #ifdef _OPENMP
   if (threads == 0) threads = static_cast<std::size_t>((std::max)(1, omp_get_max_threads()));
+  threads = (std::min)(threads, static_cast<std::size_t>((std::max)(1024, omp_get_num_procs())));
 #else
   threads = 1;
 #endif

@@ -124,6 +124,17 @@ TEST(UsableThreads, IsAtLeastOneAndAtMostTheWork) {
 #endif
 }
 
+// More than the system has: OpenMP would end the program.
+TEST(ParallelFor, TakesAnyNumberOfThreads) {
+  constexpr std::size_t count = 200000;
+  std::atomic<std::size_t> calls{0};
+  for (const std::size_t threads : {count, ~std::size_t{0}}) {
+    EXPECT_LT(usable_threads(threads, count), count);
+    parallel_for(count, threads, [&](std::size_t) { ++calls; });
+  }
+  EXPECT_EQ(calls, 2 * count);
+}
+
 #if defined(_OPENMP) && __has_include(<sys/wait.h>)
 #if defined(__SANITIZE_THREAD__)
 constexpr bool may_fork = false;
