@@ -3,16 +3,19 @@
 //
 //   attention_decode/<path>/<data>/d:<d>/n:<n>   one iteration is one query; after every few, exact
 //                                                attention of other queries beside it
+//   attention_decode/threads/<data>/d:<d>/n:<n>/heads:<h>/m:<m>
+//                                                exact attention of m queries of h heads that share
+//                                                keys and values, on two threads; rival: on one
 //
 // Paths: exact, exact_f16, exact_bf16 (exact_attention in that storage); ggml, ggml_f16 (its flash
 // attention, where CMake finds ggml); sampled (KnnAttention by 4-bit codes, no index), lists
 // (KeyIndex::lists), topk_only (64 keys by codes, no tail). Data: bench/support. The rival of exact
 // paths is exact in f32, of sampled ones the same.
 //
-// speedup_vs_exact: median over rounds. relative_error: mean over queries of |o^ - o| / |o|, o by
-// exact attention in f32 (of f16: that of the rounding of K and V, too). missed: share of queries
-// whose error exceeds the target. bandwidth_fraction: of bytes of K and V over time in what one
-// thread reads at most. append_us: of a token.
+// speedup_vs_exact: median over rounds (threads: speedup_vs_one). relative_error: mean over queries
+// of |o^ - o| / |o|, o by exact attention in f32 (of f16: that of the rounding of K and V, too).
+// missed: share of queries whose error exceeds the target. bandwidth_fraction: of bytes of K and V
+// over time in what one thread reads at most. append_us: of a token.
 
 #include <benchmark/benchmark.h>
 
@@ -20,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "attention_problems.hpp"
@@ -139,6 +143,28 @@ void exact(benchmark::State& state, const Key& key) {
   report(state, *p, timing, sizeof(T), mean(errors));
 }
 
+/// `heads` heads and `m` queries over one head of keys and values.
+void threads(benchmark::State& state, const Key& key, std::size_t heads, std::size_t m) {
+  std::string why;
+  const AttentionProblem* const p = problem(key, why);
+  if (p == nullptr) return state.SkipWithError(why.c_str());
+  const auto d = static_cast<std::ptrdiff_t>(key.d);
+  const lg::HeadsView<float> several(p->queries.data(), m, heads, key.d,
+                                     static_cast<std::ptrdiff_t>(heads) * d, d);
+  const auto caches = cold_caches<float>(*p);
+  lg::AttentionOutput out;
+  const auto run = [&](std::size_t i, std::size_t count) {
+    const auto& cache = caches[i % caches.size()];
+    lg::AttentionOptions options = options_of(*p);
+    options.threads = count;
+    lg::exact_attention<float>(several, cache.keys(), cache.values(), options, out);
+  };
+  Interleaved timing(1, 1, "speedup_vs_one");
+  timing.run(
+      state, [&](std::size_t i) { run(i, 2); }, [&](std::size_t i) { run(i, 1); });
+  state.counters["one_us"] = 1e6 * timing.rival_seconds();
+}
+
 #ifdef LAZYGUMBEL_BENCH_GGML
 void ggml(benchmark::State& state, const Key& key, GgmlAttention::Type type) {
   std::string why;
@@ -207,12 +233,17 @@ void sampled(benchmark::State& state, const Key& key, double epsilon, lg::KeyInd
 }
 
 template <class Body>
-void add(const std::string& path, const Key& key, Body body) {
+void add(const std::string& path, const Key& key, const std::string& end, Body body) {
   const std::string name = "attention_decode/" + path + "/" + key.data +
-                           "/d:" + std::to_string(key.d) + "/n:" + std::to_string(key.n);
+                           "/d:" + std::to_string(key.d) + "/n:" + std::to_string(key.n) + end;
   benchmark::RegisterBenchmark(name.c_str(), [key, body](benchmark::State& s) { body(s, key); })
       ->Unit(benchmark::kMicrosecond)
       ->UseRealTime();
+}
+
+template <class Body>
+void add(const std::string& path, const Key& key, Body body) {
+  add(path, key, "", body);
 }
 
 const bool registered = [] {
@@ -244,6 +275,22 @@ const bool registered = [] {
     sampled_paths({"gaussian_sigma2", 128, n}, 0.034, false);
     sampled_paths({"gaussian_sigma3", 128, n}, 0.034, false);
     sampled_paths({"clusters", 128, n}, 0.022, true);
+  }
+  for (const std::size_t n : {std::size_t{8192}, std::size_t{65536}}) {
+    if (quick() && n > 8192) break;
+    for (const auto& [heads, m] : {std::pair<std::size_t, std::size_t>{1, 1},
+                                   {8, 1},
+                                   {9, 1},
+                                   {16, 1},
+                                   {32, 1},
+                                   {128, 1},
+                                   {1, 9},
+                                   {1, 64},
+                                   {1, 256},
+                                   {16, 16}})
+      add("threads", {"gaussian_sigma2", 128, n},
+          "/heads:" + std::to_string(heads) + "/m:" + std::to_string(m),
+          [h = heads, rows = m](auto& s, const Key& k) { threads(s, k, h, rows); });
   }
   for (const std::size_t n : {std::size_t{65536}, std::size_t{100000}})
     if (!quick()) sampled_paths({"glove100k", 100, n}, 0.022, true);

@@ -12,6 +12,11 @@
 #include <thread>
 #include <vector>
 
+#if __has_include(<sys/wait.h>)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 namespace lazygumbel::testing {
 namespace {
 
@@ -118,6 +123,61 @@ TEST(UsableThreads, IsAtLeastOneAndAtMostTheWork) {
   EXPECT_EQ(usable_threads(8, 100), 1u);
 #endif
 }
+
+// More than the system has: OpenMP would end the program.
+TEST(ParallelFor, TakesAnyNumberOfThreads) {
+  constexpr std::size_t count = 200000;
+  std::atomic<std::size_t> calls{0};
+  for (const std::size_t threads : {count, ~std::size_t{0}}) {
+    EXPECT_LT(usable_threads(threads, count), count);
+    parallel_for(count, threads, [&](std::size_t) { ++calls; });
+  }
+  EXPECT_EQ(calls, 2 * count);
+}
+
+#if defined(_OPENMP) && __has_include(<sys/wait.h>)
+#if defined(__SANITIZE_THREAD__)
+constexpr bool may_fork = false;
+#elif defined(__has_feature)
+constexpr bool may_fork = !__has_feature(thread_sanitizer);
+#else
+constexpr bool may_fork = true;
+#endif
+
+/// The exit code of a child that calls body(), ended after ten seconds; -1 if it was.
+template <class Body>
+int exit_code_of_a_child(Body&& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(10);
+    _exit(body());
+  }
+  int status = 0;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status)
+                                                                               : -1;
+}
+
+/// The sum 0 + .. + 99, by threads.
+int threaded_sum() {
+  std::atomic<int> sum{0};
+  parallel_for(100, 2, [&](std::size_t i) { sum += static_cast<int>(i); });
+  return sum;
+}
+
+TEST(ParallelFor, RunsInAChildOfAThreadedProcess) {
+  if (!may_fork) GTEST_SKIP() << "ThreadSanitizer does not allow it";
+  ASSERT_EQ(threaded_sum(), 4950);
+  EXPECT_EQ(exit_code_of_a_child([] {
+              const bool serial = usable_threads(2, 100) == 1 && usable_threads(0, 100) == 1;
+              // A grandchild has no threads to wait for either.
+              const int of_a_child = exit_code_of_a_child([] { return threaded_sum() / 100; });
+              return serial && of_a_child == 49 ? threaded_sum() / 100 : 1;
+            }),
+            49);
+  EXPECT_EQ(usable_threads(2, 100), 2u);
+  EXPECT_EQ(threaded_sum(), 4950);
+}
+#endif
 
 }  // namespace
 }  // namespace lazygumbel::testing

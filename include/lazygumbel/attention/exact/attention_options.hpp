@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -20,7 +21,7 @@ struct AttentionOptions {
   std::span<const float> sink_logits{};        ///< one a query head, added to Z alone; empty: none
   AttentionMask mask = AttentionMask::full();  ///< the keys that each query sees
   std::size_t threads = 1;                     ///< 0: all; the result does not depend on it
-  Simd simd = best_simd();                     ///< instruction set of the kernels
+  Simd simd = best_simd();                     ///< of the kernels; the result depends on it
 };
 
 namespace detail {
@@ -33,6 +34,14 @@ struct AttentionShape {
   /// Query heads that share one head of keys and values: h uses kv head h / group().
   std::size_t group() const noexcept { return heads / kv_heads; }
 };
+
+/// The number of first keys that some query sees; no other is read.
+inline std::size_t seen_keys(const AttentionShape& shape, const AttentionMask& mask) noexcept {
+  std::size_t seen = 0;
+  for (std::size_t i = 0; i < shape.queries; ++i)
+    seen = (std::max)(seen, mask.visible(i, shape.queries, shape.keys));
+  return seen;
+}
 
 /// Throws std::invalid_argument on shapes or options that do not fit together. Entries are not
 /// looked at.

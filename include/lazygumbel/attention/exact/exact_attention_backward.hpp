@@ -245,8 +245,8 @@ void require_gradients(const AttentionShape& shape, const AttentionOutput& forwa
 /// memory that grows with m n. Thread-safe.
 ///
 /// Throws std::invalid_argument on shapes that do not fit, options out of range, NaN or infinity in
-/// what is read, a forward under whose log_sum_exp the weights of a query sum to more than 1.05,
-/// and gradients that overflow float.
+/// what is read (keys and values: rows that some query sees), a forward under whose log_sum_exp the
+/// weights of a query sum to more than 1.05, and gradients that overflow float.
 /// Source: Dao, Fu, Ermon, Rudra, Re, "FlashAttention", NeurIPS 2022, Algorithm 4.
 template <StorageScalar T>
 void exact_attention_backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
@@ -257,8 +257,9 @@ void exact_attention_backward(const HeadsView<float>& queries, const HeadsView<T
   const detail::AttentionShape shape = detail::require_attention(queries, keys, values, options);
   detail::require_backward(shape, forward, output_gradients);
   detail::require_finite("queries", queries);
-  detail::require_finite("keys", keys);
-  detail::require_finite("values", values);
+  const std::size_t seen = detail::seen_keys(shape, options.mask);
+  detail::require_finite("keys", keys.tokens(0, seen));
+  detail::require_finite("values", values.tokens(0, seen));
   detail::resize_gradients(shape, out);
   detail::BackwardConstants constants =
       detail::backward_constants(shape, options, forward, output_gradients, out.sink_logits);

@@ -54,7 +54,8 @@ class KnnAttention {
   /// Attention of one token's queries (1 token, all heads) over the whole cache. Where sampling
   /// does not pay - few keys, or a target that wants more rows than exact attention reads - it is
   /// exact, and after such a query the next few are exact at once. The same result for any number
-  /// of threads. Throws std::invalid_argument as exact_attention does.
+  /// of threads; instruction sets draw differently (docs/attention.md). Throws
+  /// std::invalid_argument as exact_attention does.
   template <BitGenerator Engine>
   AttentionOutput decode(const HeadsView<float>& queries, Engine& engine) {
     AttentionOutput out;

@@ -27,8 +27,8 @@ namespace lazygumbel {
 /// O(n dv) for each kv head for the rest. Thread-safe.
 ///
 /// Throws std::invalid_argument on shapes that do not fit, m > n, options out of range, NaN or
-/// infinity in any argument, a forward under whose log_sum_exp the weights of a query sum to more
-/// than 1.05, and gradients that overflow float.
+/// infinity in what is read (as in the forward), a forward under whose log_sum_exp the weights of a
+/// query sum to more than 1.05, and gradients that overflow float.
 /// Source: see SlidingWindowCache, exact_attention_backward.
 template <StorageScalar T>
 void sliding_window_backward(const HeadsView<float>& queries, const HeadsView<T>& keys,
@@ -40,14 +40,18 @@ void sliding_window_backward(const HeadsView<float>& queries, const HeadsView<T>
   detail::require_window_mask(shape, options);
   detail::require_backward(shape, forward, output_gradients);
   detail::require_finite("queries", queries);
-  detail::require_finite("keys", keys);
-  detail::require_finite("values", values);
+  // As the forward: keys before all windows are not read, values there only for the residual mass.
+  const bool residual = window.residual_logit > -std::numeric_limits<double>::infinity();
+  const std::size_t first =
+      shape.queries > 0 ? detail::WindowTiles(shape, window.window, 1).outside(0) : shape.keys;
+  detail::require_finite("keys", keys, first);
+  detail::require_finite("values", values, residual && shape.queries > 0 ? 0 : first);
   detail::resize_gradients(shape, out);
   detail::BackwardConstants constants =
       detail::backward_constants(shape, options, forward, output_gradients, out.sink_logits);
   detail::add_windows_backward(queries, keys, values, output_gradients, shape, options,
                                window.window, constants, out);
-  if (shape.queries > 0 && window.residual_logit > -std::numeric_limits<double>::infinity())
+  if (shape.queries > 0 && residual)
     detail::add_residual_backward(values, output_gradients, shape, options, window, forward,
                                   constants, out);
   detail::require_gradients(shape, forward, constants, out);

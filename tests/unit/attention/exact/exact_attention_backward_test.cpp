@@ -3,11 +3,13 @@
 #include <lazygumbel/attention/exact/exact_attention.hpp>
 #include <lazygumbel/attention/exact/exact_attention_backward.hpp>
 #include <string>
+#include <vector>
 
 #include "attention_inputs.hpp"
 #include "largest_difference.hpp"
 #include "message_of.hpp"
 #include "non_finite.hpp"
+#include "simds.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -305,6 +307,28 @@ TEST(ExactBackward, RefusesWhatIsNotFinite) {
   bad.gradients *= 1e38F;
   EXPECT_NE(message(bad, forward).find("output_gradients"), std::string::npos);
   EXPECT_NE(message(bad, forward).find("gradients overflow"), std::string::npos);
+}
+
+// The forward does not read them either.
+TEST(ExactBackward, RowsThatNoQuerySeesAreNotRead) {
+  const AttentionInputs<float> inputs(30, 600, 6, 5, 4, 2);
+  for (const std::size_t longest : {0, 31, 300}) {
+    std::vector<std::size_t> lengths(30, longest / 2);
+    lengths[17] = longest;
+    lengths[7] = 0;
+    for (const Simd simd : supported_simds()) {
+      const AttentionOptions options{.mask = AttentionMask::prefix(lengths), .simd = simd};
+      const AttentionGradients before = inputs.backward(options);
+      AttentionInputs<float> changed = inputs;
+      const auto unseen = static_cast<Eigen::Index>(600 - longest);
+      changed.keys.bottomRows(unseen).setConstant(float_nan);
+      changed.values.bottomRows(unseen).setConstant(float_infinity);
+      const AttentionGradients after = changed.backward(options);
+      EXPECT_TRUE(after.queries == before.queries);
+      EXPECT_TRUE(after.keys == before.keys);
+      EXPECT_TRUE(after.values == before.values);
+    }
+  }
 }
 
 TEST(ExactBackward, RefusesTheForwardOfAnother) {

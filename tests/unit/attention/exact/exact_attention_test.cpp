@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <lazygumbel/attention/exact/detail/blocked_parts.hpp>
 #include <lazygumbel/attention/exact/exact_attention.hpp>
 #include <limits>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -154,10 +157,58 @@ TEST(ExactAttention, NoQueriesAndNoKeys) {
   }
 }
 
-// Nor do parts of the keys (from 4,096 on) or tiles of the queries depend on the threads.
-TEST(ExactAttention, ThreadsChangeNothing) {
+// Few tiles over many keys: parts of the keys, of which some queries see none.
+TEST(ExactAttention, PartsOfTheKeys) {
+  const std::vector<float> sinks = {
+      0.5F, -float_infinity, 3.0F, -80.0F, 20.0F, 0.0F, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F};
   for (const auto& [m, n, heads] :
-       {std::array<std::size_t, 3>{1, 9000, 2}, {2, 40, 2}, {400, 410, 4}, {9, 5000, 2}}) {
+       {std::array<std::size_t, 3>{1, 4099, 12}, {9, 2500, 1}, {5, 3000, 12}, {40, 1100, 3}}) {
+    const AttentionSizes sizes{
+        .queries = m, .keys = n, .heads = heads, .kv_heads = 1, .d = 12, .dv = 9};
+    std::vector<std::size_t> lengths(m, n - 1);
+    for (std::size_t i = 0; i + 1 < m; ++i) lengths[i] = i % 3 == 0 ? 0 : i * 997 % n;
+    const HeadsProblem problem = gaussian_problem(sizes, 2.0, n);
+    for (const AttentionMask& mask :
+         {AttentionMask::full(), AttentionMask::causal(), AttentionMask::prefix(lengths)}) {
+      AttentionOptions options{.mask = mask};
+      expect_exact_all(problem, options, text_of(sizes));
+      options.softcap = 3.0;
+      options.sink_logits = std::span(sinks).first(heads);
+      expect_exact_all(problem, options, "sinks, " + text_of(sizes));
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+// With units dealt to whoever is free, the larger of two threads' shares is at most 1 / 1.8.
+TEST(ExactAttention, TwoThreadsShareEveryShape) {
+  for (const std::size_t keys : {8192, 65536})
+    for (std::size_t m = 1; m <= 768; ++m)
+      for (std::size_t heads = 1; heads <= 128; heads += heads < 16 ? 1 : 7) {
+        if (m * heads <= lazygumbel::detail::streamed_queries) continue;
+        const lazygumbel::detail::AttentionShape shape{
+            .queries = m, .keys = keys, .heads = heads, .kv_heads = 1};
+        const lazygumbel::detail::BlockedCut cut(shape);
+        std::size_t shares[2] = {0, 0};  // queries times parts
+        for (std::size_t tile = cut.tiles; tile-- > 0;)
+          for (std::size_t part = 0; part < cut.parts; ++part)
+            shares[shares[0] > shares[1] ? 1 : 0] += std::min(cut.tile, m - tile * cut.tile);
+        ASSERT_EQ(shares[0] + shares[1], m * cut.parts);
+        ASSERT_LE(1.8 * static_cast<double>(std::max(shares[0], shares[1])),
+                  static_cast<double>(m * cut.parts))
+            << "m " << m << ", heads " << heads << ", keys " << keys;
+      }
+}
+
+// Nor do parts of the keys or tiles of the queries depend on the threads.
+TEST(ExactAttention, ThreadsChangeNothing) {
+  for (const auto& [m, n, heads] : {std::array<std::size_t, 3>{1, 9000, 2},
+                                    {2, 40, 2},
+                                    {400, 410, 4},
+                                    {9, 5000, 2},
+                                    {1, 9000, 34},
+                                    {90, 3000, 34},
+                                    {700, 2100, 2}}) {
     const AttentionSizes sizes{
         .queries = m, .keys = n, .heads = heads, .kv_heads = 2, .d = 12, .dv = 9};
     const HeadsProblem problem = gaussian_problem(sizes, 2.0, n);

@@ -294,6 +294,23 @@ TEST(KnnAttentionBackward, RefusesWhatDoesNotFit) {
             "lazygumbel: exact.log_sum_exp(2, 1) = nan: must be finite or -infinity");
 }
 
+TEST(KnnAttentionBackward, RowsThatNoQuerySeesAreNotRead) {
+  const AttentionInputs<float> inputs(150, 700, 4, 6, 2, 1);
+  const std::vector<std::size_t> lengths(150, 600);
+  const KnnAttentionOptions options = small_options({.mask = AttentionMask::prefix(lengths)});
+  AttentionInputs<float> changed = inputs;
+  changed.keys.bottomRows(100).setConstant(float_nan);
+  changed.values.bottomRows(100).setConstant(float_nan);
+  const Sampled before(inputs, options), after(changed, options);
+  const AttentionGradients expected =
+      before.attention.backward(inputs.q(), inputs.k(), inputs.v(), before.tape, inputs.g());
+  const AttentionGradients got =
+      after.attention.backward(changed.q(), changed.k(), changed.v(), after.tape, changed.g());
+  EXPECT_TRUE(got.queries == expected.queries);
+  EXPECT_TRUE(got.keys == expected.keys);
+  EXPECT_TRUE(got.values == expected.values);
+}
+
 TEST(KnnAttentionBackward, RefusesATapeThatWasChanged) {
   const AttentionInputs<float> inputs(150, 200, 4, 6, 2, 1);
   const Sampled sampled(inputs, small_options({}));

@@ -8,6 +8,7 @@
 #include "decode_problems.hpp"
 #include "message_of.hpp"
 #include "scalars.hpp"
+#include "simds.hpp"
 
 namespace lazygumbel::testing {
 namespace {
@@ -109,6 +110,28 @@ TYPED_TEST(SampledDecoderOf, EqualsItselfHoweverTokensCame) {
   AttentionOutput out;
   decoder.decode(cache, {step.queries, 2}, engine, out);
   expect_equal_output(out, step.decode());
+}
+
+// Codes of rotated keys round differently, and so other keys are drawn.
+TEST(SampledDecoder, InstructionSetsDifferByNoMoreThanTheirErrors) {
+  Step<float> step(6000, 16, 1);
+  const AttentionOutput exact = step.exact(), portable = [&] {
+    step.options.attention.simd = Simd::portable;
+    return step.decode();
+  }();
+  for (const Simd simd : supported_simds()) {
+    step.options.attention.simd = simd;
+    EXPECT_LT(error(step.exact(), exact), 1e-5) << name_of(simd);
+    const AttentionOutput out = step.decode();
+    for (Eigen::Index h = 0; h < 16; ++h) {
+      const auto width = static_cast<Eigen::Index>(value_dimension);
+      const auto a = portable.values.row(0).segment(h * width, width),
+                 b = out.values.row(0).segment(h * width, width);
+      const auto at = static_cast<std::size_t>(h);
+      EXPECT_LE((a - b).norm(), portable.rows[at].error * a.norm() + out.rows[at].error * b.norm())
+          << name_of(simd) << ", head " << h;
+    }
+  }
 }
 
 TEST(SampledDecoder, DoesNotDependOnThreads) {

@@ -377,5 +377,23 @@ TEST(SlidingWindowBackward, RefusesWhatDoesNotFit) {
             "lazygumbel: output_gradients(token 11, head 1, 5) = nan: must be finite");
 }
 
+// Keys before all windows, and without a residual mass values, as the forward.
+TEST(SlidingWindowBackward, RowsThatAreInNoWindowAreNotRead) {
+  for (const std::size_t m : {0, 3, 40})
+    for (const double logit : {0.0, -infinity}) {
+      const AttentionInputs<float> inputs(m, 100, 4, 6, 2, 1);
+      const SlidingWindowOptions window{5, logit};
+      const AttentionGradients before = backward(inputs, window);
+      AttentionInputs<float> changed = inputs;
+      const auto first = static_cast<Eigen::Index>(100 - m - (m > 0 ? 4 : 0));
+      changed.keys.topRows(first).setConstant(float_nan);
+      if (logit == -infinity || m == 0) changed.values.topRows(first).setConstant(float_nan);
+      const AttentionGradients after = backward(changed, window);
+      EXPECT_TRUE(after.queries == before.queries);
+      EXPECT_TRUE(after.keys == before.keys);
+      EXPECT_TRUE(after.values == before.values);
+    }
+}
+
 }  // namespace
 }  // namespace lazygumbel::testing

@@ -56,9 +56,7 @@ detail::AttentionShape KnnAttention<T>::require_forward(const HeadsView<float>& 
                                                         const HeadsView<T>& keys,
                                                         const HeadsView<T>& values) const {
   const detail::AttentionShape shape = require_shape(queries, keys, values);
-  std::size_t seen = 0;
-  for (std::size_t i = 0; i < shape.queries; ++i)
-    seen = (std::max)(seen, options_.attention.mask.visible(i, shape.queries, shape.keys));
+  const std::size_t seen = detail::seen_keys(shape, options_.attention.mask);
   detail::require_finite("queries", queries);
   detail::require_finite("keys", keys.tokens(0, seen));
   detail::require_finite("values", values.tokens(0, seen));
@@ -72,9 +70,7 @@ AttentionOutput KnnAttention<T>::forward(const HeadsView<float>& queries, const 
                                          AttentionTape* tape) const {
   AttentionOutput out;
   detail::resize_output(shape, out);
-  std::size_t seen = 0;
-  for (std::size_t i = 0; i < shape.queries; ++i)
-    seen = (std::max)(seen, options_.attention.mask.visible(i, shape.queries, shape.keys));
+  const std::size_t seen = detail::seen_keys(shape, options_.attention.mask);
   // Scores that overflow float do so nowhere unnoticed.
   if (detail::may_overflow(queries, keys.tokens(0, seen), shape.scale))
     exact_attention(queries, keys, values, options_.attention, out);
@@ -95,8 +91,9 @@ AttentionGradients KnnAttention<T>::backward(const HeadsView<float>& queries,
     if (exact != nullptr) detail::require_backward(shape, *exact, output_gradients, "exact");
   }
   detail::require_finite("queries", queries);
-  detail::require_finite("keys", keys);
-  detail::require_finite("values", values);
+  const std::size_t seen = detail::seen_keys(shape, options_.attention.mask);
+  detail::require_finite("keys", keys.tokens(0, seen));
+  detail::require_finite("values", values.tokens(0, seen));
   return detail::sampled_backward(queries, keys, values, options_.attention, shape, tape,
                                   output_gradients, exact);
 }
