@@ -22,7 +22,7 @@ struct MwemOptions {
   double total_share = 0.05;
   std::size_t replay_passes = 20;  ///< over all measurements after each round; costs no budget
   /// Of cells, by replay in all its rounds: T (T + 1) / 2 replay_passes |X|. More rounds are
-  /// refused before anything is spent, or not chosen where T is 0. 2^42 take about two hours.
+  /// refused before anything is spent, or not chosen where T is 0. 2^42 take about three hours.
   double most_updates = 0x1p42;
   /// Of measured queries, for replay. Those beyond are computed again by the workload each time.
   std::size_t kept_bytes = std::size_t{1} << 26;
