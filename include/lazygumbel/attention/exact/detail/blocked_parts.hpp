@@ -22,8 +22,8 @@ struct BlockedCut {
   std::size_t tile, tiles, parts;
 
   explicit BlockedCut(const AttentionShape& shape) noexcept {
-    constexpr std::size_t rows_together = 768, units = 16;          // for up to 16 threads
-    constexpr std::size_t least_keys = 512, least_pairs = 1 << 13;  // worth a thread's trouble
+    constexpr std::size_t rows_together = 768, units = 16;           // for up to 16 threads
+    constexpr std::size_t least_keys = 1024, least_pairs = 1 << 13;  // worth a thread's trouble
     const std::size_t m = shape.queries, group = shape.group();
     const std::size_t most = (std::max)(std::size_t{1}, rows_together / group);
     tile = (m + (m + most - 1) / most - 1) / ((m + most - 1) / most);  // all of about one size
