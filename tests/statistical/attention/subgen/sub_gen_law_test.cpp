@@ -186,6 +186,7 @@ class SmallSketch {
     for (std::size_t j = from; j < to; ++j) {
       const float key[] = {owners_[j] == 0 ? 0.0F : 10.0F, 0.01F * static_cast<float>(j)};
       const float value = static_cast<float>(j + 1);
+      sketch_.prepare(key);
       sketch_.add(key, &value);
     }
   }

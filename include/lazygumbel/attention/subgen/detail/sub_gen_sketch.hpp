@@ -45,6 +45,7 @@ class SubGenSketch {
     slots_.make_room();
   }
 
+  /// Precondition: `prepare` of this key came last.
   void add(const T* key, const T* value) {
     clusters_.add(key, value, engine_);
     ++sums_.tokens;
