@@ -10,9 +10,9 @@ namespace lazygumbel::testing {
 namespace {
 
 TEST(CompensatedDot, KeepsWhatPlainSumsLose) {
-  EXPECT_EQ(detail::compensated_dot({}, {}), 0.0);
+  EXPECT_EQ(lazygumbel::detail::compensated_dot({}, {}), 0.0);
   const std::vector<double> a = {1.0, 1.0 + 0x1p-52, -1.0}, b = {0x1p60, 1.0 - 0x1p-53, 0x1p60};
-  EXPECT_EQ(detail::compensated_dot(a, b), 1.0 + 0x1p-53 - 0x1p-105);
+  EXPECT_EQ(lazygumbel::detail::compensated_dot(a, b), 1.0 + 0x1p-53 - 0x1p-105);
 }
 
 // Each product is followed by its opposite but for a multiple of 2^-24: the exact answer is small.
@@ -29,7 +29,7 @@ TEST(CompensatedDot, IsExactWhereTheAnswerIsADouble) {
       counts.insert(counts.end(), {h + left, h});
       exact += q * left;
     }
-    EXPECT_EQ(detail::compensated_dot(query, counts), exact);
+    EXPECT_EQ(lazygumbel::detail::compensated_dot(query, counts), exact);
   }
 }
 
