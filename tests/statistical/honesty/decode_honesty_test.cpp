@@ -66,13 +66,51 @@ TEST(DecodeHonesty, SamplesThatStopEarlyKeepTheirWord) {
     const Vector<double> found = out.values.row(0).transpose().cast<double>();
     const double error = (found - truth.output).norm(), unit = found.norm() * (1.0 + 1e-5);
     count.add(out.rows[0].target_met, error > epsilon * unit,
-              error > static_cast<double>(out.rows[0].error) * unit,
+              error > static_cast<double>(out.rows[0].error) * unit + 1e-6,
               out.rows[0].path == AttentionPath::exact);
   }
   std::cout << text_of(count) << "\n";
   EXPECT_EQ(count.exact, 0);
   EXPECT_TRUE(keeps_its_word(count, 0.1)) << text_of(count);
   EXPECT_TRUE(reports_hold(count, 0.1)) << text_of(count);
+}
+
+// One direction has a quarter of the variance, 62 have the rest: for one answer in a thousand two
+// moments do not tell. By them 4.3 in a thousand missed; 20,000 answers always find that.
+TEST(DecodeHonesty, OneDirectionAmongMany) {
+  constexpr std::size_t n = 16384;
+  constexpr double epsilon = 0.05, delta = 0.001;
+  HostileDecode made{"one direction among many", hostile::normal(8, 64, 1.0, 7, 0.0, n)};
+  auto& [keys, values, queries] = made.problem;
+  queries.setZero();
+  PhiloxEngine coins(8);
+  for (Eigen::Index row = 0; row < values.rows(); ++row) {
+    auto others = values.row(row).tail(62);
+    others *= std::sqrt(0.75F) / others.norm();
+    values(row, 0) = 1.0F;
+    values(row, 1) = uniform_bits(coins) % 2 == 0 ? 0.5F : -0.5F;
+  }
+  KnnAttentionOptions options = honesty_options(KeyIndex::codes, false, delta);
+  options.accuracy = Accuracy(epsilon, delta);
+  options.sinks = options.window = 0;
+  const KeyValueCache<float> cache = cache_of(made.problem);
+  const DecodeTruth truth = plain_decode(keys, values, Vector<double>::Zero(8));
+  auto decoder = decoder_of(made.problem, options);
+  HonestyCount count;
+  AttentionOutput out;
+  for (std::uint64_t run = 0; run < 20'000; ++run) {
+    PhiloxEngine engine(12, run);
+    decoder.decode(cache, queries, engine, out);
+    const Vector<double> found = out.values.row(0).transpose().cast<double>();
+    const double error = (found - truth.output).norm(), unit = found.norm() * (1.0 + 1e-5);
+    count.add(out.rows[0].target_met, error > epsilon * unit,
+              error > static_cast<double>(out.rows[0].error) * unit + 1e-6,
+              out.rows[0].path == AttentionPath::exact);
+  }
+  std::cout << text_of(count) << "\n";
+  EXPECT_LT(count.exact, 2000);
+  EXPECT_TRUE(keeps_its_word(count, delta)) << text_of(count);
+  EXPECT_TRUE(reports_hold(count, delta)) << text_of(count);
 }
 
 TEST(DecodeHonesty, HoldsOnAHeadOfAModel) {

@@ -347,6 +347,32 @@ TYPED_TEST(Hnsw, FindsTheSameAtAnyScale) {
     }
 }
 
+// Rows of 0 told of a scale of 1, and those that came later were of another.
+TYPED_TEST(Hnsw, FindsRowsOfAnotherScaleThatCameLater) {
+  const auto rows = gaussian_rows<TypeParam>(2000, 8, 136);
+  for (const double before : {0.0, 1.0})
+    for (const double after : {1e25, 1e-25}) {
+      if (before > after) continue;  // the first rows are all that is found
+      RowMatrix<TypeParam> all = rows * static_cast<TypeParam>(after);
+      all.topRows(500) = rows.topRows(500) * static_cast<TypeParam>(before);
+      HnswIndex<TypeParam> index(all.topRows(500), graph_parameters(HnswGeometry::inner_product));
+      index.add(all.bottomRows(1500));
+      EXPECT_GE(recall(index, all, 10, 137), 0.95) << before << " " << after;
+    }
+}
+
+TYPED_TEST(Hnsw, ChoosesTheGeometryAtAnyScale) {
+  const auto rows = uneven_rows<TypeParam>(1000, 16, 138);
+  for (const double scale : {1.0, 1e25, 1e-25})
+    EXPECT_EQ(
+        HnswIndex<TypeParam>(rows * static_cast<TypeParam>(scale),
+                             graph_parameters(HnswGeometry::automatic))
+            .parameters()
+            .geometry,
+        HnswIndex<TypeParam>(rows, graph_parameters(HnswGeometry::automatic)).parameters().geometry)
+        << scale;
+}
+
 TYPED_TEST(Hnsw, TinyIndexes) {
   for (const HnswGeometry geometry :
        {HnswGeometry::inner_product, HnswGeometry::l2_reduction, HnswGeometry::automatic})

@@ -49,6 +49,19 @@ TEST(ProposedErrorIndex, BoundHoldsWithAnExactProposer) {
   }
 }
 
+// Answers of 2^30 records and more are clipped, of which a proposer knows nothing.
+TEST(ProposedErrorIndex, ScansWhereAnswersMayBeClipped) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const auto rows = random_queries<float>(60, 8, -1, 1, seed);
+    const DenseWorkload<float> workload(rows);
+    const Histogram table = line_table(random_counts(8, 0x1p40, seed));
+    for (const std::size_t k : {1U, 5U, 20U, 59U})
+      EXPECT_LE(excess_of_errors(FlatIndex<float>(rows), workload, table,
+                                 random_weights(8, 1e9, 2.0, seed), k),
+                0.0);
+  }
+}
+
 // A proposer that returns other items than the best, and says so by its bound: the bound is heeded.
 TEST(ProposedErrorIndex, HeedsTheBoundOfTheProposer) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {

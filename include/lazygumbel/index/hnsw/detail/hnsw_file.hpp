@@ -114,7 +114,8 @@ inline std::span<const std::uint32_t> read_links(BinaryReader& in, std::size_t m
                                                  std::uint64_t count,
                                                  std::vector<std::uint32_t>& places) {
   const auto links = in.get<std::uint32_t>();
-  if (links > most) in.fail("is corrupted: a node has " + text_of(links) + " links");
+  if (links > most || links >= count)
+    in.fail("is corrupted: a node has " + text_of(links) + " links");
   if (links > in.left() / sizeof(std::uint32_t)) in.fail("is truncated");
   places.resize((std::max)(places.size(), std::size_t{links}));
   const std::span<std::uint32_t> read(places.data(), links);

@@ -103,8 +103,15 @@ class HnswGraph {
     }
   }
 
-  /// Says how long rows are, at most, before the first is inserted: products of much longer or
-  /// shorter ones are scaled by a power of two, lest all overflow or vanish.
+  /// 1, or a power of two that brings numbers as large as `size` near 1.
+  static Scalar scale_of(double size) noexcept {
+    if (size == 0.0 || (size > 0x1p-40 && size < 0x1p40)) return Scalar{1};
+    constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
+    return std::ldexp(Scalar{1}, std::clamp(-std::ilogb(size), -most, most));
+  }
+
+  /// Says how long rows are, at most, before any is inserted: products of much longer or shorter
+  /// ones are scaled by a power of two, lest all overflow or vanish.
   void expect_norm(double norm) noexcept {
     space_->scale = scale_of(norm);
     engine_->fstdistfunc_ = space_->get_dist_func();
@@ -177,13 +184,6 @@ class HnswGraph {
     std::size_t width;
     Scalar scale = 1;  // of rows
   };
-
-  /// 1, or a power of two that brings numbers as large as `size` near 1.
-  static Scalar scale_of(double size) noexcept {
-    if (size == 0.0 || (size > 0x1p-40 && size < 0x1p40)) return Scalar{1};
-    constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
-    return std::ldexp(Scalar{1}, std::clamp(-std::ilogb(size), -most, most));
-  }
 
   std::unique_ptr<Engine> make_engine(std::size_t capacity, std::size_t links) const {
     return with_bad_alloc([&] {

@@ -100,7 +100,7 @@ void HnswIndex<Scalar>::insert(const MatrixView<Scalar>& rows, std::size_t threa
             "exceeds norm_bound = " + detail::text_of(parameters_.norm_bound) +
                 ", by default that of the rows that the index was built from: longer ones need an "
                 "index built with a larger norm_bound");
-  if (size() == 0) graph_.expect_norm(reduce ? parameters_.norm_bound : norm);
+  graph_.expect_norm(reduce ? parameters_.norm_bound : (std::max)(max_norm_, norm));
   graph_.append(static_cast<std::size_t>(rows.rows()), threads, progress,
                 [&](std::size_t i, Scalar* out) {
                   const auto source = rows.row(static_cast<Eigen::Index>(i));
@@ -122,22 +122,26 @@ HnswParameters HnswIndex<Scalar>::resolve(const MatrixView<Scalar>& rows,
   if (parameters.norm_bound == 0.0) parameters.norm_bound = largest;
   if (parameters.geometry != HnswGeometry::automatic) return parameters;
 
+  // Near 1, where no product overflows or vanishes.
+  const Scalar factor = Graph::scale_of(largest);
   const auto every = [&](Eigen::Index wanted) {
     const Eigen::Index step = (std::max)(Eigen::Index{1}, rows.rows() / wanted);
     RowMatrix<Scalar> part((std::min)(wanted, rows.rows() / step), rows.cols());
-    for (Eigen::Index i = 0; i < part.rows(); ++i) part.row(i) = rows.row(i * step);
+    for (Eigen::Index i = 0; i < part.rows(); ++i) part.row(i) = rows.row(i * step) * factor;
     return part;
   };
   const RowMatrix<Scalar> sample = every(4000), queries = every(100);
-  const double smallest = static_cast<double>(rows.rowwise().squaredNorm().minCoeff());
+  double smallest = largest;
+  for (Eigen::Index i = 0; i < rows.rows(); ++i)
+    smallest = (std::min)(smallest, detail::row_norm<Scalar>(rows, i));
   parameters.geometry = HnswGeometry::inner_product;
-  if (smallest >= 0.99 * largest * largest) return parameters;
+  if (smallest * smallest >= 0.99 * largest * largest || smallest == largest) return parameters;
 
   const auto flat = FlatIndex<Scalar>(sample);
   const auto recall = [&](HnswGeometry geometry) {
     HnswParameters trial = parameters;
     trial.geometry = geometry;
-    trial.norm_bound = largest;
+    trial.norm_bound = largest * static_cast<double>(factor);
     return recall_at_k(HnswIndex(sample, trial), flat, queries, 32);
   };
   if (recall(HnswGeometry::l2_reduction) > recall(HnswGeometry::inner_product))

@@ -10,6 +10,7 @@
 
 #include "lazygumbel/core/detail/later.hpp"
 #include "lazygumbel/index/checked_search.hpp"
+#include "lazygumbel/index/detail/top_k.hpp"
 #include "lazygumbel/index/mips_index.hpp"
 #include "lazygumbel/privacy/release/detail/error_scores.hpp"
 #include "lazygumbel/privacy/selection/absolute_index.hpp"
@@ -56,8 +57,11 @@ class ProposedErrorIndex {
   }
 
   /// Half of the k items from each sign. Two searches and k answers; throws as search_checked does.
+  /// The proposer knows nothing of clipped answers (ErrorScores): where these may be, all are
+  /// scanned.
   void search(const VectorView<double>& theta, std::size_t k, Retrieval& found) const {
     if (k == 0) detail::throw_invalid("k", k, "must be at least 1");
+    if (!(scores_->total() < ErrorScores<W>::record_limit)) return scan(theta, k, found);
     const std::size_t half = (k + 1) / 2;
     using Scalar = typename Proposer::scalar_type;
     const Eigen::Index cells = theta.size() - 1;
@@ -78,6 +82,21 @@ class ProposedErrorIndex {
   }
 
  private:
+  void scan(const VectorView<double>& theta, std::size_t k, Retrieval& found) const {
+    TopK<double> best((std::min)(k + 1, size()));
+    for (std::size_t id = 0; id < size(); ++id)
+      best.push(scores_->score(theta, static_cast<item_id>(id)), static_cast<item_id>(id));
+    found.clear();
+    for (const auto& [score, id] : best.finish()) {
+      if (found.ids.size() < (std::min)(k, size())) {
+        found.ids.push_back(id);
+        found.scores.push_back(score);
+      }
+      found.residual_bound = score;
+    }
+    found.guarantee = Guarantee::assumed();
+  }
+
   void rescore_signed(const VectorView<double>& theta, double sign, Retrieval& found) const {
     for (std::size_t i = 0; i < found.ids.size(); ++i)
       found.scores[i] = sign * scores_->signed_score(theta, found.ids[i]);

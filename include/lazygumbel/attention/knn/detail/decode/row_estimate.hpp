@@ -172,7 +172,7 @@ class RowEstimate {
   double met_half_width(double delta, double quantile, const GatherKernels<float>& kernels) {
     if (count_ == 0 || variance_ == 0.0) return 0.0;
     const double factor = count_ < 64 ? 1.0 + std::sqrt(2.0 * std::log(1.0 / delta))
-                                      : norm_quantile(degrees(kernels), quantile);
+                                      : cautious_norm_quantile(degrees(kernels), quantile, delta);
     return skewed(factor) * total_ * std::sqrt(variance_ / static_cast<double>(count_)) / z_;
   }
 
