@@ -21,7 +21,7 @@ class AttentionOptionsTest : public ::testing::Test {
  protected:
   /// `tokens` tokens that are all the same one.
   HeadsView<float> view(std::size_t tokens, std::size_t heads, std::size_t d) const {
-    return {zeros_.data(), tokens, heads, d, 0, 0};
+    return {zeros_.data(), tokens, heads, d, 1, 0};
   }
   std::string message(const HeadsView<float>& q, const HeadsView<float>& k,
                       const HeadsView<float>& v, const AttentionOptions& options = {}) const {

@@ -84,6 +84,9 @@ TEST(HeadsView, RefusesWhatIsNoView) {
             "lazygumbel: heads = 4: must divide the 6 columns");
   EXPECT_EQ(message([&] { HeadsView<float>(rows, 0); }),
             "lazygumbel: heads = 0: must divide the 6 columns");
+  EXPECT_EQ(message([&] { HeadsView<float>(data, 4, 1, 6, 0, 6); }),
+            "lazygumbel: token_stride = 0: must not be 0");
+  EXPECT_NO_THROW(HeadsView<float>(data, 1, 1, 6, 0, 6));
   EXPECT_EQ(message([&] { HeadsView<float>(data, 4, 0, 6, 6, 6); }),
             "lazygumbel: heads = 0: must be at least 1");
   EXPECT_EQ(message([&] { HeadsView<float>(data, 4, 1, 0, 6, 6); }),
