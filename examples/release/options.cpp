@@ -29,11 +29,9 @@ constexpr const char* description =
     "Everything on the command line, the domain and the queries must be fixed without a look at "
     "the\n"
     "data. What is written and printed after a release is protected, but for what is called NOT\n"
-    "PRIVATE below. Errors in reading the data come before it and quote rows and values: they are "
-    "for\n"
-    "the owner of the data only. So are the time that a run takes and the progress that a "
-    "terminal\n"
-    "shows. Budgets of several runs on the same data add up.";
+    "PRIVATE below. Errors in reading the data come before it and quote rows and values: they\n"
+    "are for the owner of the data only. So are the time that a run takes and the progress that\n"
+    "a terminal shows. Budgets of several runs on the same data add up.";
 
 void check(const CLI::App& app, Options& options) {
   const bool given = app.count("--data") > 0,

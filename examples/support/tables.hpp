@@ -42,8 +42,8 @@ lazygumbel::Domain read_domain(const std::filesystem::path& path,
 /// or line ends; blanks belong to the field. Lines end with LF or CRLF, the last one may lack it; a
 /// UTF-8 byte order mark and blank lines at the end are skipped. The first line names the columns:
 /// every attribute must be there once, in any order; other columns are ignored, whatever their
-/// names. Values are what Attribute::code_of accepts. A header alone is legal: no records. \throws
-/// std::runtime_error unreadable or empty file, an attribute without a column or with two
+/// names. Values are what Attribute::code_of accepts. A header alone is legal: no records.
+/// \throws std::runtime_error unreadable or empty file, an attribute without a column or with two
 ///         (one whose name has blanks around it is no column of it), a value outside its attribute,
 ///         another number of fields than the header has, a blank line between rows, NUL bytes,
 ///         stray or unterminated quotes, a field of more than a mebibyte. Rows count from 0, after

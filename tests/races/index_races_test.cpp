@@ -62,21 +62,24 @@ TEST(IndexRaces, Codes) {
   use_from_all_threads(index);
 }
 
-TEST(IndexRaces, Lists) {
-  IvfParameters parameters;
+/// Built on several threads, and added to.
+template <class Index, class Parameters>
+Index made_on_threads() {
+  Parameters parameters;
   parameters.threads = race_threads;
-  IvfIndex<float> index(rows_in_common(), parameters);
+  Index index(rows_in_common(), parameters);
   index.add(rows_in_common(), race_threads);
+  return index;
+}
+
+TEST(IndexRaces, Lists) {
+  const auto index = made_on_threads<IvfIndex<float>, IvfParameters>();
   use_from_all_threads(index);
   use_from_all_threads(index.certified());
 }
 
 TEST(IndexRaces, Graph) {
-  HnswParameters parameters;
-  parameters.threads = race_threads;
-  HnswIndex<float> index(rows_in_common(), parameters);
-  index.add(rows_in_common(), race_threads);
-  use_from_all_threads(index);
+  use_from_all_threads(made_on_threads<HnswIndex<float>, HnswParameters>());
 }
 
 }  // namespace

@@ -82,8 +82,9 @@ Draw gumbel_max(std::span<const Scalar> scores, Engine& engine) {
 
 /// An exact draw from the same law by inverting its cumulative sum: one uniform number instead of n
 /// Gumbels, several times as fast, and the same work whatever the scores are. Probabilities below
-/// 2^-53 of all are lost in the sum, or met with a few times 2^-53. `weights` receives exp(scores_i
-/// - max) and keeps its memory. Throws as gumbel_max does. There is no perturbed value (it is NaN).
+/// 2^-53 of all are lost in the sum, or met with a few times 2^-53. `weights` receives the weights
+/// exp(scores_i - max) and keeps its memory. Throws as gumbel_max does. There is no perturbed value
+/// (it is NaN).
 template <class Scalar, BitGenerator Engine>
 Draw inverse_cdf_draw(std::span<const Scalar> scores, std::vector<double>& weights,
                       Engine& engine) {

@@ -63,7 +63,7 @@ class KnnAttention {
     return out;
   }
 
-  /// The same into `out`, whose memory is reused.
+  /// Decodes into `out`, whose memory is reused.
   template <BitGenerator Engine>
   void decode(const HeadsView<float>& queries, Engine& engine, AttentionOutput& out) {
     const detail::AttentionShape shape = require_decode(queries);

@@ -21,13 +21,13 @@ namespace lazygumbel {
 /// Standard deviations of what a SubGenCache says of one query and head, over the draws of its
 /// samples, by theorem rather than by what the samples look like; of the tokens in the sketch.
 struct SubGenBounds {
-  /// Of Z^ / Z, at most: members of cluster c lie within r_c of its representative, so
-  /// sqrt(sum_c (Z_c / Z)^2 sinh^2(r_c rho) (1 / t - 1 / n_c) n_c / (n_c - 1)), rho = |scale q|.
-  /// Z_c are estimates.
+  /// An upper bound of the deviation of Z^ / Z: members of cluster c lie within r_c of its
+  /// representative, so sqrt(sum_c (Z_c / Z)^2 sinh^2(r_c rho) (1 / t - 1 / n_c) n_c / (n_c - 1)),
+  /// rho = |scale q|. Z_c are estimates.
   double normaliser = 0.0;
-  /// Of |N^ - N| / Z from s slots, at most: of `plain` |V|_F |p| / sqrt(s), |p| being an estimate;
-  /// of the other two, where values do not know of keys, sqrt(2) times that around their centre. 0
-  /// without slots.
+  /// An upper bound of the deviation of |N^ - N| / Z from s slots: |V|_F |p| / sqrt(s) for `plain`,
+  /// |p| being an estimate; for the other two, where values do not know of keys, sqrt(2) times that
+  /// around their centre. 0 without slots.
   double numerator = 0.0;
 };
 
@@ -88,29 +88,29 @@ class SubGenCache {
     return heads_[kv].sketch.clusters().clusters().size();
   }
 
-  /// As KvCache says. When memory runs out, the tokens before the one that had no room are in, in
-  /// all heads: tokens_seen() counts them.
+  /// Takes in tokens, see KvCache. When memory runs out, the tokens before the one that had no room
+  /// are in, in all heads: tokens_seen() counts them.
   void append(const HeadsView<T>& keys, const HeadsView<T>& values);
 
-  /// As KvCache says.
+  /// Attends to all tokens, see KvCache.
   AttentionOutput attend(const HeadsView<float>& queries,
                          const AttentionOptions& options = {}) const;
 
-  /// Of query i and head h: element i H + h. Throws as `attend`.
+  /// The bounds of query i and head h in element i H + h. Throws as `attend`.
   std::vector<SubGenBounds> bounds(const HeadsView<float>& queries,
                                    const AttentionOptions& options = {}) const;
 
-  /// As MergeableKvCache says; clusters of `later` join those here whose representatives lie within
-  /// `radius` of theirs, so that their members lie within twice that (after nested merges more). In
-  /// law as one cache that saw both streams when clusters are that far apart; unbiased and with
-  /// valid reports in any case. Throws std::invalid_argument on itself, other shapes and options,
-  /// and a cache of the same seed; on std::bad_alloc, too, the cache stays as it was. Takes as much
-  /// memory again while it runs.
+  /// Takes over what `later` kept, see MergeableKvCache: clusters of `later` join those here whose
+  /// representatives lie within `radius` of theirs, so that their members lie within twice that
+  /// (after nested merges more). In law as one cache that saw both streams when clusters are that
+  /// far apart; unbiased and with valid reports in any case. Throws std::invalid_argument on
+  /// itself, other shapes and options, and a cache of the same seed; on std::bad_alloc, too, the
+  /// cache stays as it was. Takes as much memory again while it runs.
   void merge(const SubGenCache& later);
 
   std::size_t size_in_bytes() const noexcept;
 
-  /// As KvCache says.
+  /// Writes the cache to a file, see KvCache.
   void save(const std::filesystem::path& path) const;
 
   static SubGenCache load(const std::filesystem::path& path);

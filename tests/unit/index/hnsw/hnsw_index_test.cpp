@@ -363,14 +363,19 @@ TYPED_TEST(Hnsw, FindsRowsOfAnotherScaleThatCameLater) {
 
 TYPED_TEST(Hnsw, ChoosesTheGeometryAtAnyScale) {
   const auto rows = uneven_rows<TypeParam>(1000, 16, 138);
-  for (const double scale : {1.0, 1e25, 1e-25})
-    EXPECT_EQ(
-        HnswIndex<TypeParam>(rows * static_cast<TypeParam>(scale),
-                             graph_parameters(HnswGeometry::automatic))
-            .parameters()
-            .geometry,
-        HnswIndex<TypeParam>(rows, graph_parameters(HnswGeometry::automatic)).parameters().geometry)
-        << scale;
+  const auto chosen = [&](double scale) {
+    return HnswIndex<TypeParam>(rows * static_cast<TypeParam>(scale),
+                                graph_parameters(HnswGeometry::automatic))
+        .parameters()
+        .geometry;
+  };
+  const HnswGeometry expected = chosen(1.0);
+  EXPECT_EQ(chosen(1e25), expected);
+  EXPECT_EQ(chosen(1e-25), expected);
+  if (std::numeric_limits<TypeParam>::max_exponent > 1000) {
+    EXPECT_EQ(chosen(1e200), expected);
+    EXPECT_EQ(chosen(1e-200), expected);
+  }
 }
 
 TYPED_TEST(Hnsw, TinyIndexes) {

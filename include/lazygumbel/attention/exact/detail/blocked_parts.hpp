@@ -39,7 +39,7 @@ struct BlockedCut {
 template <std::same_as<float> Real>  // a template: core/detail/later.hpp
 class BasicBlockedParts {
  public:
-  /// Of `units` parts, each of at most `rows` rows of `width` floats.
+  /// Room for `units` parts, each of at most `rows` rows of `width` floats.
   BasicBlockedParts(std::size_t units, std::size_t rows, std::size_t width)
       : rows_(rows),
         width_(width),

@@ -21,12 +21,12 @@ inline double norm_quantile(double degrees, double quantile) noexcept {
   return std::sqrt(root * root * root);
 }
 
-/// The same for small delta, where two moments do not tell: of all laws with so many `degrees` one
-/// direction that has the share s = degrees^-1/2 of the trace, beside many that have little, is far
-/// off most often,
+/// An upper estimate of `norm_quantile` for small delta, where two moments do not tell enough: at
+/// least that of a law with the same `degrees` in which one direction has the share s =
+/// degrees^-1/2 of the trace and the others have little each,
 ///   |X|^2 / E |X|^2 = s z^2 + 1 - s,   z the two-sided normal quantile.
-/// Degrees from sixteen batches may be off by half, and s by a third: below delta = .1 it is taken
-/// to be larger, by a third from .01 on.
+/// Degrees estimated from sixteen batches may be off by half, and s by a third. Below delta = .1 s
+/// is therefore taken to be larger, by .36 from .01 on. An approximation, not a bound.
 inline double cautious_norm_quantile(double degrees, double quantile, double delta) noexcept {
   const double caution = std::clamp(-1.0 - std::log10(delta), 0.0, 1.0);
   const double share = (std::min)(1.0, (1.0 + 0.36 * caution) / std::sqrt(degrees));

@@ -119,8 +119,8 @@ class KeyClusters {
     }
   }
 
-  /// As it was written: the clusters, then the rows of their samples by `restore_row`, until every
-  /// cluster `is_whole`.
+  /// Restores what was written: the clusters, then the rows of their samples by `restore_row`,
+  /// until every cluster `is_whole`.
   void restore(const float* representative, double radius, const double* sums,
                UniformReservoir samples) {
     representatives_.push(representative, d_);

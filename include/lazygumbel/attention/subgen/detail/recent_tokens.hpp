@@ -17,7 +17,7 @@ class RecentTokens {
       : sinks_(sinks), window_(window), keys_(d), values_(dv) {}
 
   std::size_t size() const noexcept { return keys_.rows(); }
-  /// Of these, sinks.
+  /// The number of sinks among them.
   std::size_t sinks() const noexcept { return (std::min)(sinks_, size()); }
   /// size() rows, in no order that matters to attention.
   const RowBlock<T>& keys() const noexcept { return keys_; }

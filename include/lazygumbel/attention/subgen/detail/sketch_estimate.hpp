@@ -78,7 +78,7 @@ struct SketchWork {
   std::vector<float> weights, dealt;
   std::vector<std::uint32_t> batches;
   std::vector<double> of_cluster, squares_of_cluster;
-  /// Of the weights w of a cluster: (w - centre) times these.
+  /// Factors of w - centre for the weights w of a cluster.
   struct Factors {
     double centre, of_sum, of_error;
   };

@@ -36,7 +36,8 @@ struct DealtRows {
 /// Loops over the rows that a sketch keeps.
 template <class T>
 struct SketchKernels {
-  /// Of `count` >= 1 rows of `width` = compared_width(d) floats, padded with 0 like `key`.
+  /// The nearest to `key` of `count` >= 1 rows of `width` = compared_width(d) floats, padded with 0
+  /// like `key`.
   void (*nearest)(const float* rows, std::size_t count, std::size_t width, const float* key,
                   NearestRow& nearest);
   /// scores[j] = cap(<query, row j>) with a query as `pad_query` makes it; cap 0: none. Room for

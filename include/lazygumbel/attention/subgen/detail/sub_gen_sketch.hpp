@@ -91,7 +91,7 @@ class SubGenSketch {
     return row;
   }
 
-  /// As `sketch_error`, of the last `estimate` with this `work`.
+  /// The `sketch_error` of the last `estimate` with this `work`.
   double error(const SketchRow& row, std::span<const double> o, double share, double quantile,
                const SketchWork& work) const {
     return sketch_error<double>(row, estimator_, sums_, slots_.slots(), o, share, quantile, work);

@@ -68,7 +68,7 @@ class ValueSlots {
     others_.merge(later.others_, engine, [&](std::size_t b) { take(uniform_.slots() + b); });
   }
 
-  /// As it was written: the reservoirs, then the rows of the filled slots by `restore_row`.
+  /// Restores what was written: the reservoirs, then the rows of the filled slots by `restore_row`.
   void restore(WeightedReservoir uniform, WeightedReservoir others) {
     uniform_ = std::move(uniform);
     others_ = std::move(others);

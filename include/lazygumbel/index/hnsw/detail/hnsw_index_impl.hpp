@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <limits>
@@ -135,7 +136,7 @@ HnswParameters HnswIndex<Scalar>::resolve(const MatrixView<Scalar>& rows,
   for (Eigen::Index i = 0; i < rows.rows(); ++i)
     smallest = (std::min)(smallest, detail::row_norm<Scalar>(rows, i));
   parameters.geometry = HnswGeometry::inner_product;
-  if (smallest * smallest >= 0.99 * largest * largest || smallest == largest) return parameters;
+  if (smallest >= std::sqrt(0.99) * largest) return parameters;
 
   const auto flat = FlatIndex<Scalar>(sample);
   const auto recall = [&](HnswGeometry geometry) {

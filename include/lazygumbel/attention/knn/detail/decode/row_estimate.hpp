@@ -185,20 +185,6 @@ class RowEstimate {
     return skewed(factor) * relative_error_of_sum() + total_ * unseen.weight / z_;
   }
 
-  /// The normal quantile z, or one of a norm, made wider for a skewed law: a sample that met too
-  /// few of its rare terms shows too small a deviation, too. z + skewness (1 + 2 z^2) / (6 sqrt(l))
-  /// is Johnson's for one direction, with sum |y|^3 / (sum |y|^2)^1.5 for skewness / sqrt(l), which
-  /// is above it in any number of directions. Source: Johnson, "Modified t Tests and Confidence
-  /// Intervals for Asymmetrical Populations", JASA 73(363), 1978.
-  double skewed(double z) const noexcept {
-    const auto ratio = [](double cube, double square) {
-      return square > 0.0 ? (std::min)(cube / (square * std::sqrt(square)), 1.0) : 0.0;
-    };
-    const double skewness =
-        (std::max)(ratio(cube_, square_), ratio(weight_cubes_, weight_squares_));
-    return z + skewness * (1.0 + 2.0 * z * z) / 6.0;
-  }
-
   /// How far from o^ the unseen keys may be.
   double unseen_error(const UnseenKeys& unseen) const noexcept {
     const double radius = unseen.values.radius_about(centre_.data(), offset_);
@@ -253,6 +239,21 @@ class RowEstimate {
   }
 
  private:
+  /// The normal quantile z, or one of a norm, made wider for a skewed law: a sample that met too
+  /// few of its rare terms shows too small a deviation, too. z + skewness (1 + 2 z^2) / (6 sqrt(l))
+  /// is Johnson's for one direction, with sum |y|^3 / (sum |y|^2)^1.5 for skewness / sqrt(l), which
+  /// is above it in any number of directions.
+  /// Source: Johnson, "Modified t Tests and Confidence Intervals for Asymmetrical Populations",
+  /// JASA 73(363), 1978.
+  double skewed(double z) const noexcept {
+    const auto ratio = [](double cube, double square) {
+      return square > 0.0 ? (std::min)(cube / (square * std::sqrt(square)), 1.0) : 0.0;
+    };
+    const double skewness =
+        (std::max)(ratio(cube_, square_), ratio(weight_cubes_, weight_squares_));
+    return z + skewness * (1.0 + 2.0 * z * z) / 6.0;
+  }
+
   /// Degrees of freedom of the covariance of om (v - o^), from its sums over batches of draws.
   double degrees(const GatherKernels<float>& kernels) {
     constexpr std::size_t m = draw_batches;
