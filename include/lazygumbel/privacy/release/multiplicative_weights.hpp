@@ -87,7 +87,7 @@ class BasicMultiplicativeWeights {
     weights_ = (weights_.max)(1e-280 * sums.all) * (total_ / sums.all);
   }
 
-  /// The same where all queries are kept. Throws std::invalid_argument where they are not.
+  /// Fits where all queries are kept. Throws std::invalid_argument where they are not.
   void fit(std::size_t passes) {
     fit(passes, [this](std::size_t, std::span<double>) { complain_of_room(); });
   }
@@ -95,12 +95,12 @@ class BasicMultiplicativeWeights {
   /// y - <q, A> of each measurement, in the order in which they were taken.
   std::vector<double> residuals() const { return residuals(weights()); }
 
-  /// The same for other weights. Precondition, not checked: one a cell.
+  /// The residuals of other weights. Precondition, not checked: one a cell.
   std::vector<double> residuals(std::span<const double> weights) const {
     return residuals(weights, [this](std::size_t, std::span<double>) { complain_of_room(); });
   }
 
-  /// The same with `again` as in `fit`.
+  /// The residuals of other weights, with `again` as in `fit`.
   template <class Again>
   std::vector<double> residuals(std::span<const double> weights, Again&& again) const {
     const Eigen::Map<const Eigen::ArrayX<Real>> other(weights.data(), weights_.size());
